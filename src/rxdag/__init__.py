@@ -273,7 +273,7 @@ __all__ = [
 if TYPE_CHECKING:
     __version__: str  # of the installed package; "0+unknown" if only the sources are on the path
 
-if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt name
     _ROOMS = (
         "adapters",
         "aggregates",

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 _HOME: Final = Path(__file__).parent
 _RECORD: Final = f"_compiled.{sys.implementation.cache_tag}.json"
 _LIBRARY: Final = "rxdag._native__mypyc"
-"""The library that all compiled modules share."""
+"""Shared library of all compiled modules."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_build(home: Path, version: str) -> BuildInfo:
 
     Args:
         home: Folder of the package.
-        version: Of rxdag.
+        version: Version of rxdag.
     """
     compiled = {name: path for name, path in _extensions(home) if name != _LIBRARY}
     record = _record(home)
@@ -109,7 +109,7 @@ def _record(home: Path) -> dict[str, Any]:
 
 
 def _changed(home: Path, record: dict[str, Any], compiled: dict[str, Path]) -> set[str]:
-    """Return sources that differ from what was compiled, and compiled modules or records without their counterpart."""
+    """Return sources that differ from the compiled ones, and compiled modules or records without their counterpart."""
     recorded = set(record.get("modules", ()))
     unpaired = recorded ^ set(compiled)
     return _differing(home, record) | {_file_of(name) for name in unpaired}

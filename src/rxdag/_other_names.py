@@ -1,4 +1,4 @@
-"""Names that other libraries have for the things of rxdag; only errors read them.
+"""Names in other libraries for the objects of rxdag; used only in errors.
 
 The names are in lower case without underscores, so `flatMap` and `flat_map` are one name.
 """

@@ -31,7 +31,7 @@ __all__ = [
 _ITEM_CHARS: Final = 300
 _ERROR_CHARS: Final = 10_000
 _CAUSES: Final = 20
-"""Most causes of causes that pickle takes along."""
+"""Longest chain of causes that is pickled."""
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -149,7 +149,7 @@ def shown(item: object, *, most: int = _ITEM_CHARS) -> str:
         text = repr(item)
     except _GOES_ON:
         raise
-    except BaseException as broken:  # some libraries raise what is no Exception
+    except BaseException as broken:  # some libraries raise exceptions outside of Exception
         return f"a {type(item).__name__} whose repr raises {type(broken).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
 
@@ -158,9 +158,9 @@ def did_you_mean(name: str, known: Iterable[str], elsewhere: Mapping[str, str] |
     """Return '; did you mean "dedupe"?', or nothing if no known name is near.
 
     Args:
-        name: The name that is not known.
-        known: The names that are.
-        elsewhere: What other libraries call them, in lower case without underscores.
+        name: The unknown name.
+        known: The known names.
+        elsewhere: Names for them in other libraries, in lower case without underscores.
     """
     from difflib import get_close_matches  # only errors need it
 
@@ -184,7 +184,7 @@ def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:
         text = str(error)
     except _GOES_ON:
         raise
-    except BaseException as broken:  # some libraries raise what is no Exception
+    except BaseException as broken:  # some libraries raise exceptions outside of Exception
         return f"an error whose text raises {type(broken).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
 
@@ -205,11 +205,11 @@ def trace_of(error: BaseException) -> str:
 
 
 _Parcel: TypeAlias = tuple[bytes | None, str]
-"""A part in bytes of its own, None if it cannot be pickled, and its text, for a process that cannot unpickle it."""
+"""A part pickled on its own, None if that fails, and its text for a process that cannot unpickle it."""
 
 
 def _pickled(error: BaseException) -> tuple[Any, ...]:
-    """Return what `__reduce__` gives: the error and its causes, each by itself."""
+    """Return the result of `__reduce__`: the error and its causes, each on its own."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
         chain.append(cause)
@@ -258,7 +258,7 @@ def _unpacked_error(parcel: _Parcel) -> BaseException:
         kind, args, attributes = cast("tuple[type[BaseException], tuple[_Parcel, ...], dict[str, _Parcel]]", made)
         given = tuple(map(_unpacked, args))
         error = kind.__new__(kind, *given)
-        # The constructor may want more than the arguments; that of the nearest builtin sets what lies in C.
+        # The constructor may require other arguments; the nearest builtin's sets the state held in C.
         builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
         builtin.__init__(error, *given)
         vars(error).update({name: _unpacked(value) for name, value in attributes.items()})

@@ -7,9 +7,9 @@ from typing import Any
 
 from rxdag.contract import IDLE, MIN, Clock
 from rxdag.engine import KernelNode
+from rxdag.engine.drivers import VirtualClock
 from rxdag.plan import Plan
 from rxdag.runtime import Execution
-from rxdag.schedulers import VirtualClock
 from rxdag.testing import settle_virtual
 from tests.engine.parts import Clockwork
 

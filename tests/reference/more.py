@@ -59,7 +59,7 @@ _LOG_RULES: Final = (
     "such as that of `late`, is the number of items since the previous line. Restarts of one dag in a `PipelineRuntime` share this limit.\n"
     "* **Never an item.** The text of an error may contain the item on which your code failed, so a line has only the class of the error and, as "
     "`at`, the line that failed. For the text, catch the error of the run, call `runtime.status()`, or read port `dead` or `events`.\n"
-    "* **Never a credential.** Addresses are shown without login, query and fragment.\n"
+    '* **Never a credential.** Addresses are shown without login, query and fragment, and values that are named as a password, token or key as "...".\n'
     "* **Only lost items.** `late`, `dead`, `unrouted`, `unassigned` and `skipped` are logged only if "
     "no node reads the port. `gap` is always logged, also for a port `gaps` of your own operator.\n"
     "* **Nothing per item.** The engine calls the logger only for events; losses are read from the books.",

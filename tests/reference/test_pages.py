@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import rxdag
-from rxdag import aggregates, expressions, market, operators, schedulers, windows
+from rxdag import aggregates, market, operators, windows
 from rxdag.operators import joining
+from tests.public import exported, public_packages
 from tests.reference.pages import FOLDER, PICTURE, pages
 from tests.reference.picture import picture
 from tests.reference.specs import DIAGRAMS, FAMILIES
@@ -41,35 +42,21 @@ def described(text, names):
     return {name for name in names if re.search(rf"^## ([\w.]+\.)?{name}\b", text, re.M) or f"| `{name}` |" in text}
 
 
+VALUES = {"col", "element"}
+"""With which expressions.md begins."""
+
+
 def test_every_public_name_is_on_a_page(made):
     text = "\n".join(made.values())
     packages = {name for name in rxdag.__all__ if inspect.ismodule(getattr(rxdag, name))}
-    assert set(rxdag.__all__) - packages - described(text, rxdag.__all__) == {
-        "col",
-        "element",
-    }  # which are values: expressions.md begins with them
-
-
-INTERNAL = {
-    "adapters": {"is_linear"},
-    "expressions": set(expressions.__all__) - {"Expr", "lit", "parse", "unparse"},
-    "logs": {"EventLog", "text_of_fields"},
-    "metrics": {"CompatCollector", "RunCollector", "Subject", "subjects_of"},
-    "schedulers": set(schedulers.__all__) - {"FlowScheduler"},
-    "sinks": {"Hub", "PublisherSink", "Subscribed", "fields_of"},
-    "sources": {"ItemQueue", "Lifeline", "LiveReader", "QueueReader", "live"},
-    "spec": {"GATE", "POLICIES", "RETRY", "SETTINGS", "Document", "Kind", "NodeType", "Param", "Registry", "build_dag"}
-    | {"connected", "open_spec", "parts", "read_spec", "registry"},
-    "testing": {"Chunked"},
-}
-"""Names that a public package exports for other packages of rxdag."""
+    assert set(rxdag.__all__) - packages - described(text, rxdag.__all__) == VALUES
 
 
 @pytest.mark.parametrize("package", sorted(name for name in rxdag.__all__ if inspect.ismodule(getattr(rxdag, name))))
-def test_every_name_of_a_public_package_is_on_a_page_or_internal(made, package):
+def test_every_name_of_a_public_package_is_on_a_page(made, package):
     text = "\n".join(made.values())
     names = getattr(rxdag, package).__all__
-    assert set(names) - described(text, names) == INTERNAL.get(package, set())
+    assert set(names) - described(text, names) - VALUES == set()
 
 
 def test_every_public_operator_is_on_a_page_and_every_diagram_is_used():
@@ -88,3 +75,22 @@ def test_every_aggregate_and_assigner_is_on_its_page(made):
         for name in module.__all__:
             if inspect.isfunction(getattr(module, name)):
                 assert f"## {prefix}.{name}\n" in text
+
+
+WITHOUT = ("rxdag.adapters.market_data", "rxdag.cli")
+"""Their functions need a service, another package or a terminal."""
+
+
+@pytest.mark.skipif(rxdag.build_info().form == "compiled", reason="compiled classes have no docstrings")
+def test_every_public_function_has_an_example():
+    bare = {
+        f"{package}.{name}"
+        for package in public_packages()
+        if package not in WITHOUT
+        for name, thing in exported(package).items()
+        if inspect.isfunction(thing) and "Example:" not in (thing.__doc__ or "")
+    }
+    assert bare == {
+        "rxdag.adapters.service",  # needs a service of market-data-pipeline
+        "rxdag.testing.strategies.dags",  # whose user is `testing.explore`
+    }

@@ -14,8 +14,8 @@ from rxdag import aggregates as agg
 from rxdag import checkpoints, metrics, on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.checkpoints import Store
+from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.orchestration import CircuitBreaker, SourceRouter
-from rxdag.schedulers import VirtualClock, VirtualLoop
 
 PROGRAMS = {}
 """By code: a program, and the fields that its first line has, apart from times."""
@@ -69,11 +69,6 @@ async def is_refused():
 AT_REFUSED = f"log_programs.py:{is_refused.__code__.co_firstlineno + 1}"
 
 
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.001)
-
-
 @provokes("run.started", dag="d", nodes=2)
 @provokes("run.completed", dag="d", elapsed_s=0.0, items_in=2, items_out=2)
 def completes():
@@ -110,16 +105,16 @@ def sticks(monkeypatch):
     from rxdag.runtime import _execution
 
     monkeypatch.setattr(_execution, "JOIN_S", 0.01)
-    release = threading.Event()
+    entered, release = threading.Event(), threading.Event()
 
     def waits():
         yield 1
+        entered.set()
         release.wait()
 
     slow = rxdag.from_source(sources.iterable(waits(), blocking=True), name="slow")
-    run = rxdag.start(rxdag.Dag(slow.to(sinks.collect(), name="out"), name="d"))
-    while not run.stats().nodes["out"].passed:
-        pass
+    run = rxdag.start(rxdag.Dag(slow.to(sinks.null(), name="out"), name="d"))
+    entered.wait()
     run.drain()
     release.set()
 
@@ -274,27 +269,34 @@ def fails_twice():
     supervised(items(1).pipe(ops.map(fails)), restart="on_failure", backoff=backoff)
 
 
-def ticking():
-    return rxdag.Dag(null(rxdag.from_source(sources.interval("1ms"), name="in")), name="d")
+def ticking(fn):
+    return rxdag.Dag(null(rxdag.from_source(sources.interval("1ms"), name="in").pipe(ops.tap(fn))), name="d")
 
 
 @provokes("job.stopped", job="d", restarts=0)
 @provokes("job.replaced", job="d")
 def is_replaced():
     async def main():
+        is_running, loop = asyncio.Event(), asyncio.get_running_loop()
         async with rxdag.PipelineRuntime() as runtime:
-            runtime.add(ticking())
-            await until(lambda: runtime.status().jobs["d"].state == "running")
-            await runtime.replace("d", ticking())
+            runtime.add(ticking(lambda _: loop.call_soon_threadsafe(is_running.set)))
+            await is_running.wait()
+            await runtime.replace("d", ticking(lambda _: None))
 
     asyncio.run(main())
 
 
 def measured(measure):
     async def main():
+        is_paused = asyncio.Event()
+
+        def notes(decision):
+            if decision.scale == 0:
+                is_paused.set()
+
         async with rxdag.PipelineRuntime({"providers": {"p": {}}}) as runtime:
-            runtime.add_feedback("d", "p", every="1ms", pressure=measure)
-            await until(lambda: runtime.rates.state("p").scale == 0)
+            runtime.add_feedback("d", "p", every="1ms", pressure=measure, on_decision=notes)
+            await is_paused.wait()
 
     asyncio.run(main())
 

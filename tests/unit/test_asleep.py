@@ -8,8 +8,7 @@ import pytest
 
 import rxdag
 from rxdag import sinks, sources
-from rxdag.engine.drivers import _bell
-from rxdag.schedulers import FlowScheduler, MonotonicClock
+from rxdag.engine.drivers import FlowScheduler, MonotonicClock, _bell
 
 EVERY_S = 0.01
 

@@ -12,10 +12,10 @@ from rxdag import aggregates as agg
 from rxdag import checkpoints, sinks, sources, windows
 from rxdag import operators as ops
 from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import CheckpointError, StateError
 from rxdag.runtime import Execution
 from rxdag.runtime._recovery import Recovery, begun
-from rxdag.schedulers import VirtualClock
 from rxdag.testing import settle_virtual
 
 ROWS = [{"ts": 100 * i, "key": "ab"[i % 2], "n": i} for i in range(100)]

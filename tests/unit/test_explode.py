@@ -97,6 +97,24 @@ def test_streams_within_may_be_falsy_too(inner, what):
     assert result["out"] == EXPECTED.get(what, [])
 
 
+@pytest.mark.parametrize("what", sorted(NO_STREAMS))
+@pytest.mark.parametrize("inner", [ops.concat_map, ops.flat_map, ops.switch_map])
+def test_a_text_bytes_a_dict_and_none_are_no_streams(inner, what):
+    stream = rxdag.from_source(sources.range(1)).pipe(inner(lambda _: GIVEN[what]()))
+    with pytest.raises(rxdag.NodeError, match="must not be|must return an iterable"):
+        testing.run_virtual(stream.to(sinks.collect(), name="out"))
+
+
+@pytest.mark.parametrize("operator", [ops.explode, ops.concat_map, ops.flat_map, ops.switch_map])
+def test_the_documentation_tells_that_explode_takes_what_flat_map_refuses(operator):
+    text = " ".join((operator.__doc__ or "").split())
+    other = "`flat_map`" if operator is not ops.flat_map else "`explode`"
+    assert all(
+        word in text
+        for word in ("text", "bytes", "dict", "None", "refuse" if operator is ops.explode else "refused", other)
+    )
+
+
 def test_an_item_that_has_given_something_before_it_failed_is_not_tried_again():
     calls = []
 

@@ -11,13 +11,13 @@ from reactivex import operators as rxops
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks
-from rxdag.engine.drivers import _bell
-from rxdag.schedulers import (
+from rxdag.engine.drivers import (
     FlowScheduler,
     MonotonicClock,
     ThreadDriver,
     VirtualClock,
     VirtualLoop,
+    _bell,
     drive,
     drive_virtual,
 )

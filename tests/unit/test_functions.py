@@ -168,7 +168,6 @@ OTHERS = {
     "ops.select into",
     "ops.with_columns into",
     "agg.named into",
-    "sources.live on_reconnect",
     "orchestration.SourceRouter sources",
     "orchestration.SourceRegistry maker",
     "rxdag.Columns fn",

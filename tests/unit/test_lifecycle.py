@@ -12,8 +12,8 @@ import pytest
 import rxdag
 from rxdag import on_error, sinks, sources, testing
 from rxdag import operators as ops
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import NodeError, RxDagError
-from rxdag.schedulers import MonotonicClock
 
 # ---- errors
 

@@ -9,8 +9,10 @@ import logging
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +22,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
+from rxdag.engine.drivers import VirtualClock
 from rxdag.logs import CODES, FIELDS, EventLog, JsonFormatter
-from rxdag.schedulers import VirtualClock
 
 COMMANDS = {"command.failed"}
 """Codes of the command line, which test_cli.py provokes."""
@@ -373,6 +375,55 @@ def test_the_time_of_a_line_is_utc():
     record = logging.LogRecord("other", logging.INFO, "", 0, "x", (), None)
     record.created = 1_700_000_000.25
     assert json.loads(JsonFormatter().format(record))["time"] == "2023-11-14T22:13:20.250Z"
+
+
+class Wordless:
+    def __str__(self):
+        raise ValueError
+
+    __repr__ = __str__
+
+
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+
+
+def refused(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (np.float32("inf"), "inf"),
+        (np.int64(3), 3),
+        ([10**5000], ["a int whose repr raises ValueError"]),
+        (b"x", "b'x'"),
+        ("\ud800 😀 \udfff", "\ufffd 😀 \ufffd"),
+        ({1: 2, None: 3, (4, 5): [6]}, {"1": 2, "None": 3, "(4, 5)": [6]}),
+        ({"\udfff": {Wordless(): True}}, {"\ufffd": {"a Wordless whose repr raises ValueError": True}}),
+        ((1, None, Decimal("0.10")), [1, None, "0.10"]),
+    ],
+)
+def test_every_line_is_json_by_rfc_8259(value, said):
+    record = logging.makeLogRecord({"name": "rxdag.run", "code": "run.failed", "elapsed_s": value})
+    line = JsonFormatter().format(record)
+    assert json.loads(line, parse_constant=refused)["elapsed_s"] == said
+    assert line.isascii()
+    assert "\\udfff" not in line
+
+
+def test_a_list_that_contains_itself_is_cut():
+    record = logging.makeLogRecord({"name": "rxdag.run", "code": "run.failed", "node": ENDLESS})
+    assert json.loads(JsonFormatter().format(record))["node"][0][0][0]
+
+
+def test_the_name_and_text_of_a_record_of_another_library_have_no_surrogates():
+    record = logging.LogRecord("a\ud800", logging.INFO, "", 0, "b%s", ("\udfff",), None)
+    said = json.loads(JsonFormatter().format(record))
+    assert (said["logger"], said["message"]) == ("a\ufffd", "b\ufffd")
 
 
 # ---- the page

@@ -355,6 +355,29 @@ class TestServer:
         assert value(registry, "rxdag_source_connected", dag="live", node="feed") == 0
         run.cancel()
 
+    def test_the_status_is_json_whatever_a_source_says_of_its_progress(self, server, registry):
+        is_read = threading.Event()
+
+        class Reader(rxdag.Reader):
+            def read(self, max_items):
+                is_read.set()
+
+            def progress(self):
+                return float("nan")
+
+        class Odd(rxdag.Source):
+            shape = rxdag.Shape()
+
+            def open(self, context):
+                return Reader()
+
+        run = rxdag.start(rxdag.Dag(rxdag.from_source(Odd(), name="in").to(sinks.null()), name="odd"))
+        metrics.watch(run, registry=registry)
+        assert is_read.wait(30)
+        text = get(server, "/status")[1]
+        run.cancel()
+        assert '"progress": "nan"' in text
+
     def test_status_and_graph(self, server, registry):
         assert get(server, "/graph")[0] == 404
         run = rxdag.start(dag())

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.errors import GraphError, RxDagError, SourceError
 from rxdag.orchestration import (
     CircuitBreaker,
@@ -18,7 +19,6 @@ from rxdag.orchestration import (
     SourceRouter,
     TokenBucket,
 )
-from rxdag.schedulers import VirtualClock, VirtualLoop
 
 S = 1_000_000_000
 

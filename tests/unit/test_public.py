@@ -52,6 +52,14 @@ def test_a_type_has_one_meaning_in_all_public_packages():
     assert [name for name, things in found.items() if len(things) > 1] == []
 
 
+def test_a_class_of_contract_shares_its_name_with_no_other_class():
+    homes = collections.defaultdict(set)
+    for path in (ROOT / "src").rglob("*.py"):
+        for name in re.findall(r"^class ([A-Z]\w+)", path.read_text(), re.M):
+            homes[name].add(path.parent.name)
+    assert {name: found for name, found in homes.items() if "contract" in found and len(found) > 1} == {}
+
+
 def test_what_a_run_tells_of_itself_is_exported_by_rxdag():
     for owner in (rxdag.RunStats, rxdag.RuntimeSettings, rxdag.RuntimeStatus):
         for text in owner.__annotations__.values():

@@ -16,6 +16,7 @@ from rxdag import operators as ops
 from rxdag.contract import END, Chunk, Reader, Sink, Source, Writer
 from rxdag.errors import GraphError
 from rxdag.testing import LawBroken, faults, strategies
+from rxdag.testing._stepping import Seen
 
 MS = 1_000_000
 
@@ -475,3 +476,11 @@ class TestPortsThatNobodyReads:
     def test_a_run_of_another_kind_makes_no_more_exits_than_before(self):
         once = rxdag.wrap([1, 1]).pipe(ops.dedupe(lambda x: x, within="1s"), name="once")
         assert "dropped" not in rxdag.run(once.to(sinks.null())).stats.nodes["once"].out
+
+    def test_a_watcher_of_such_a_port_sees_its_items_in_a_run_of_any_kind(self):
+        once = rxdag.wrap([1, 1, 2]).pipe(ops.dedupe(lambda x: x, within="1s"), name="once")
+        execution = testing.virtual(rxdag.compile(rxdag.Dag(once.to(sinks.null()))))
+        seen = Seen()
+        execution.program.observe("once", seen, execution, "dropped")
+        testing.settle_virtual(execution)
+        assert seen.items == [1]

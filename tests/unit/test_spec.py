@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 
@@ -41,7 +42,34 @@ def nodes(body):
     return f"nodes:\n  src: {{source: simulated_trades}}\n{body}\n  out: {{sink: collect, input: src}}\n"
 
 
+BEHIND = """\
+nodes:
+  src: {source: simulated_trades}
+  timed: {op: event_time, input: src, ts: trade_ms, unit: ms}
+  keyed: {op: key_by, input: timed, key: symbol}
+  bars: {op: window, input: keyed, window: {type: tumbling, size: 1s}, aggregate: {type: ohlcv, price: price, qty: qty}}
+  long: {op: rollup, input: bars, size: 5s}
+  even: {op: resample_ohlc, input: keyed, size: 1s, price: price, qty: qty}
+  plain: {op: unkey, input: keyed}
+  signs: {op: tick_rule, input: keyed, price: price}
+  all: {op: window_all, input: plain, window: {type: session, gap: 1s}, aggregate: count}
+  both: {op: join_window, input: {left: keyed, right: keyed}, window: {type: tumbling, size: 1s}}
+  sorted: {op: merge_sorted, input: [timed, plain]}
+  o1: {sink: csv, path: x, input: long}
+  o2: {sink: collect, input: even}
+  o3: {sink: collect, input: sorted}
+  o4: {sink: collect, input: signs}
+  o5: {sink: collect, input: all}
+  o6: {sink: parquet, path: y, input: both}
+"""
+
+
 class TestLoading:
+    def test_the_inputs_of_a_join_are_told_by_their_names_not_by_their_order(self):
+        text = specs.MANY.replace("{left: timed, right: side}", "{right: side, left: timed}")
+        edges = [(edge.producer, edge.input) for edge in load(text).edges if edge.consumer == "joined"]
+        assert edges == [("timed", 0), ("side", 1)]
+
     def test_bars_of_a_file(self, tmp_path):
         (tmp_path / "bars.yaml").write_text(specs.BARS)
         (tmp_path / "trades.csv").write_text(
@@ -392,7 +420,7 @@ settings: {untl: 5s}
 """
         found = problems(text)
         assert [path for _, path, _ in found] == [
-            "version", "name", "color", "nodes.a.source", "nodes.b.max_items", "nodes.c", "nodes.c.max_items", "settings.untl"
+            "version", "name", "color", "nodes.a", "nodes.a.source", "nodes.b.max_items", "nodes.c", "nodes.c.max_items", "settings.untl"
         ]  # fmt: skip
         assert "b -> c -> b" in " ".join(message for _, _, message in found) or "c -> b -> c" in " ".join(
             m for _, _, m in found
@@ -474,7 +502,83 @@ settings: {untl: 5s}
             "  w: {op: filter, input: src, predicate: prize > 1}\n"
             "  o: {sink: collect, input: w}"
         )
-        assert [path for _, path, _ in problems(text)] == ["nodes.n.max_items", "nodes.w"]
+        assert [path for _, path, _ in problems(text)] == ["nodes.n", "nodes.n.max_items", "nodes.w"]
+
+    def test_nodes_behind_a_wrong_one_are_checked_too(self):
+        text = nodes(
+            "  n: {op: take, input: src, max_items: many}\n"
+            "  t: {op: throttle, input: n, rate: 1, burst: 0, max_items: 0, mode: x}\n"
+            "  j: {op: join_window, input: {left: n, right: n}, window: {type: sliding, size: 0s, slide: 1}, into: x}\n"
+            "  p: {op: partition, input: j, n: 0, key: k}\n"
+            "  o: {sink: collect, input: t, buffered: {max_items: 0}}\n"
+            "  q: {sink: collect, input: n, on_error: {retry: {attempts: 0}}}\n"
+            "  r: {sink: stdout, input: n, form: 3}\n"
+            "  s: {sink: collect, input: p}"
+        )
+        assert [(path, message) for _, path, message in problems(text)] == [
+            ("nodes.n.max_items", "expected `int`, got `str`; got 'many'"),
+            ("nodes.t", "throttle: burst must be 1 or more, got 0"),
+            ("nodes.t", "throttle: max_items must be 1 or more, got 0"),
+            ("nodes.t.mode", "must be drop or shape, got 'x'"),
+            ("nodes.j.window.slide", 'must be a duration such as "500ms", "1s" or "2h30m", got 1; did you mean "1s"?'),
+            ("nodes.j.into", 'must be a reference such as "package.module:name", got \'x\''),
+            ("nodes.p", "partition: n must be 1 or more, got 0"),
+            ("nodes.o.input", 'buffered: max_items must be 1 or more, or 0 with overflow="drop_newest", got 0'),
+            ("nodes.q.on_error.retry", "retry: attempts must be 1 or more, got 0"),
+            ("nodes.r.form", "must be text or jsonl, got 3"),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "node"),
+        [
+            pytest.param(text, node, id=node)
+            for text in (specs.BARS, specs.MANY, BEHIND)
+            for node in re.findall(r"^  (\w+):", text, re.M)
+        ],
+    )
+    def test_a_wrong_node_makes_no_problem_of_those_behind_it(self, text, node):
+        wrong = re.sub(rf"(^  {node}:\s+\{{?(?:source|op|sink): )'?\w+'?", r"\1nonsense", text, flags=re.M)
+        assert [path.rpartition(".")[0] for _, path, _ in problems(wrong)] == [f"nodes.{node}"]
+
+    def test_the_names_of_wrong_nodes_are_read_as_those_of_right_ones(self):
+        text = "nodes: {a: {source: range, bounds: 3}, b: {op: merg, input: [a, a]}, c: {sink: collect, input: b.late}}"
+        assert one(text)[1] == "nodes.b.op"
+
+    def test_a_node_that_nothing_reads_is_told_beside_other_problems(self):
+        assert [
+            path for _, path, _ in problems(nodes("  n: {op: count, input: src}\n  o: {sink: colect, input: src}"))
+        ] == [
+            "nodes.n",
+            "nodes.o.sink",
+        ]
+
+    def test_no_node_is_said_to_be_unread_while_a_name_is_not_known(self):
+        assert one(nodes("  n: {op: count, input: src}\n  o: {sink: collect, input: m}"))[1] == "nodes.o.input"
+
+    def test_a_missing_sink_is_told_beside_a_name_that_is_not_known(self):
+        found = problems("nodes: {a: {source: range, bounds: 3}, b: {op: take, input: aa, max_items: 1}}")
+        assert [(path, message) for _, path, message in found] == [
+            ("nodes", "must have a sink, got none"),
+            ("nodes.b.input", 'node "aa" is not known; did you mean "a"?'),
+        ]
+
+    def test_all_overrides_that_have_no_place_are_told_with_the_problems_of_the_document(self):
+        found = problems(nodes("  n: {sink: colect, input: src}"), overrides={"srd.trades": 1, "nod.x": 2})
+        assert [message.partition(";")[0] for _, _, message in found] == [
+            '"nod" is not known',
+            '"srd" is not known',
+            'sink "colect" is not known',
+        ]
+
+    def test_all_unset_variables_and_double_keys_are_told_at_once(self, monkeypatch):
+        monkeypatch.delenv("NONE", raising=False)
+        found = problems("name: ${NONE}\nnodes:\n  a:\n    source: range\n    bounds: ${NO}${NONE}\n    bounds: !x 3")
+        assert [message.partition(";")[0].partition(", got")[0] for _, _, message in found] == [
+            "${NONE} must be set in the environment",
+            "${NO} must be set in the environment",
+            'key "bounds" must be given once',
+            "must have no tags",
+        ]
 
     def test_a_file_that_is_missing(self, tmp_path):
         with pytest.raises(SpecError, match="must be a file that can be read"):

@@ -11,7 +11,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import col, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import written
+from rxdag.contract import without_logins, written
 
 
 def is_large(item, least=10):
@@ -121,6 +121,59 @@ def test_a_login_in_an_address_and_what_is_sent_to_a_server_are_not_shown():
 )
 def test_neither_logins_nor_queries_of_addresses_are_shown(url, shown):
     assert written(sources.websocket(url)) == f'websocket("{shown}")'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pg://me:pa/ss@host/db", "pg://...@host/db"),
+        ("pg://me:pa/s@s@host:1/db?x=1", "pg://...@host:1/db?..."),
+        ("pg://me:pa?ss@host/db", "pg://..."),
+        ("pg://me:pa#ss@host/db", "pg://..."),
+        ("pg://me@host", "pg://...@host"),
+        ("redis://:pa/ss@host", "redis://...@host"),
+        ("wss://me:p%40ss@host", "wss://...@host"),
+        ("wss%3A%2F%2Fme%3Apa%2Fss%40host%3A1%2Fx%3Ftoken%3Dss", "wss%3A%2F%2F...@host%3A1%2Fx?..."),
+        ("a wss://me:ss@host/x?k=ss b http://me:ss@other/y", "a wss://...@host/x?... b http://...@other/y"),
+        ("amqp://me:ss@a,amqp://me:ss@b/x", "amqp://...@a,amqp://...@b/x"),
+        ("me:ss@host:5432/db", "...@host:5432/db"),
+        ("login me:pa/s@s@host failed", "login ...@host failed"),
+        ("host=h user=me password=ss dbname=d", "host=h user=me password=... dbname=d"),
+        ("password='pa \\' ss' port=1", "password=... port=1"),
+        ("password=pa\\ ss port=1", "password=... port=1"),
+        ("Server=h;Password=pa ss;Database=d", "Server=h;Password=...;Database=d"),
+        ("Driver={x};PWD={pa;ss};Port=1", "Driver={x};PWD=...;Port=1"),
+        ("{'password': 'ss', 'user': 'me'}", "{'password': ..., 'user': 'me'}"),
+        ("Authorization: Bearer ss x", "Authorization: ... x"),
+        ("access_token=ss and api_key=ss", "access_token=... and api_key=..."),
+        ("X-Api-Key: ss", "X-Api-Key: ..."),
+        ("PGPASSWORD=ss psql", "PGPASSWORD=... psql"),
+    ],
+)
+def test_no_form_of_a_credential_is_shown(text, shown):
+    assert without_logins(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/@scope/pkg",
+        "pg://[::1]:5432/x",
+        "token_count=5, tokens=3",
+        "git@github.com:owner/repo",
+        "nginx:1@sha256:abc",
+        "the bars of 12:30 for me@host",
+        "job.py:3 (a -> b)",
+        "the password:\nnext",
+    ],
+)
+def test_a_text_without_a_credential_is_shown_as_it_is(text):
+    assert without_logins(text) == text
+
+
+@pytest.mark.parametrize("fn", [lambda x: f"password=secret {x}", lambda x: f"me:secret@host {x}"])
+def test_a_lambda_with_a_credential_is_shown_by_its_place(fn):
+    assert (written(ops.map(fn)) or "").startswith("map(<lambda test_written.py:")
 
 
 def test_what_is_large_is_counted():

@@ -3,7 +3,8 @@
 Public.
 """
 
-from rxdag.adapters._linear import LinearPipeline, is_linear, linear_dag, pipeline
+from rxdag.adapters._linear import LinearPipeline, linear_dag, pipeline
+from rxdag.adapters._linear import is_linear as is_linear
 from rxdag.adapters._outward import TickSource, tick_source, writer
 from rxdag.adapters._service import PipelineEvent, service
 from rxdag.adapters._wrap import wrap
@@ -12,7 +13,6 @@ __all__ = [
     "LinearPipeline",
     "PipelineEvent",
     "TickSource",
-    "is_linear",
     "linear_dag",
     "pipeline",
     "service",

@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Leaving:
-    """An async iterator that ends as soon as `leave` is called, in the middle of a wait too. On one event loop.
+    """An async iterator that ends as soon as `leave` is called, even during a wait; used on one event loop.
 
     Args:
-        items: What is iterated, or an awaitable of it; it is closed by `aclose`.
+        items: The async iterable, or an awaitable of it; closed by `aclose`.
     """
 
     def __init__(self, items: AsyncIterable[Any] | Awaitable[AsyncIterable[Any]]) -> None:
@@ -22,9 +22,10 @@ class Leaving:
         self.is_left = False
 
     def leave(self) -> None:
-        """Take no more."""
+        """Stop taking items."""
         self.is_left = True
         if self._limit is not None:
+            # asyncio.timeout interrupts the wait, and can tell that apart from an outside cancel of the task.
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     def __aiter__(self) -> Leaving:
@@ -50,7 +51,7 @@ class Leaving:
             raise StopAsyncIteration from None
 
     async def aclose(self) -> None:
-        """Close what is iterated."""
+        """Close the underlying iterator."""
         aclose = getattr(self._items, "aclose", None)
         if aclose is not None:
             await aclose()
@@ -71,4 +72,4 @@ async def called(thing: Any, *names: str) -> None:
 
 
 class Never(Exception):
-    """Raised by nothing: stands for an exception that this Python does not have yet."""
+    """Never raised: a placeholder for an exception that this Python does not have yet."""

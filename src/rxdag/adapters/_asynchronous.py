@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, shown
 
 
 def asynchronous(thing: Any) -> Callable[[], AsyncIterable[Any]] | None:
-    """Return a function that makes the async iterable behind a thing; None if it has none."""
+    """Return a function that makes the async iterable of an object; None if it has none."""
     given: Any = thing
     if isinstance(thing, AsyncIterable):
         return partial(_of_iterable, given, _Once())
@@ -76,7 +76,7 @@ async def _of_queue(items: asyncio.Queue[Any]) -> AsyncIterator[Any]:
 
 
 _CLOSED: Final = ("ChannelClosed", "ChannelClosedError", "EndOfChannel", "EndOfStream")
-"""Errors by which channels say that nothing more comes; others, as a connection that was closed, are failures."""
+"""Errors by which channels signal their end; others, such as a closed connection, are failures."""
 
 
 async def _of_channel(channel: Any) -> AsyncIterator[Any]:

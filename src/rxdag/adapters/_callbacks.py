@@ -1,4 +1,4 @@
-"""Things that call back."""
+"""Objects that deliver items to callbacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def registering(thing: Any) -> Callable[[Any], Callable[[], object] | None] | None:
-    """Return the function that registers a callback with a thing; None if it takes no callbacks."""
+    """Return the function that registers a callback with an object; None if it takes no callbacks."""
     for names in (("subscribe", "unsubscribe"), ("add_listener", "remove_listener"), ("start", "stop")):
         enter = getattr(thing, names[0], None)
         if callable(enter) and required(enter) == 1:

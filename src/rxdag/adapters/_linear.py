@@ -60,7 +60,7 @@ def operators_of(made: Any) -> list[Any]:
 
 
 class _Walk:
-    """Drives source, operator and batcher of one pipeline, and tells what went wrong instead of swallowing it."""
+    """Drives source, operator and batcher of one pipeline, and reports errors instead of swallowing them."""
 
     def __init__(self, made: Any, gives: Gives) -> None:
         self._made = made
@@ -72,7 +72,7 @@ class _Walk:
         self.failed: list[tuple[Any, Exception]] = []
 
     def leave(self, *, flush: bool) -> None:
-        """Take no more of the source; close open windows only if it is said so."""
+        """Stop reading the source; close open windows only on request."""
         self._is_left = True
         self._flushes = flush
         if self._ticks is not None:
@@ -173,6 +173,28 @@ def pipeline(made: LinearPipeline, /, *, gives: Gives = "batches") -> Source[Any
 
     Raises:
         GraphError: If parts are missing; names all of them.
+
+    Example:
+        >>> class Source:
+        ...     async def stream(self):
+        ...         for price in (50_000.0, 50_001.5):
+        ...             yield price
+        >>> class Operator:
+        ...     async def handle(self, price):
+        ...         return round(price / 100) * 100
+        >>> class Batcher:
+        ...     async def add(self, price):
+        ...         return [price]
+        ...
+        ...     async def flush(self):
+        ...         return []
+        >>> class Table:
+        ...     async def write(self, batch):
+        ...         print(batch)
+        >>> class Old:
+        ...     source, operator, batcher, sink = Source(), Operator(), Batcher(), Table()
+        >>> rxdag.from_source(rxdag.adapters.pipeline(Old())).collect()
+        [[50000], [50000]]
     """
     missing = _missing(made)
     if missing:
@@ -192,6 +214,30 @@ def linear_dag(name: str, made: LinearPipeline, /, *, on_error: OnError | OnErro
         made: See `pipeline`.
         on_error: What to do with a tick or batch if the pipeline's code fails on it: by default it is skipped and
             counted, because the pipeline's own `run` also continues after it.
+
+    Example:
+        >>> class Source:
+        ...     async def stream(self):
+        ...         for price in (50_000.0, 50_001.5):
+        ...             yield price
+        >>> class Operator:
+        ...     async def handle(self, price):
+        ...         return round(price / 100) * 100
+        >>> class Batcher:
+        ...     async def add(self, price):
+        ...         return [price]
+        ...
+        ...     async def flush(self):
+        ...         return []
+        >>> class Table:
+        ...     async def write(self, batch):
+        ...         print(batch)
+        >>> class Old:
+        ...     source, operator, batcher, sink = Source(), Operator(), Batcher(), Table()
+        >>> rxdag.run(rxdag.adapters.linear_dag("prices", Old())).state
+        [50000]
+        [50000]
+        'completed'
     """
     stream = from_source(pipeline(made), name="pipeline", on_error=on_error)
     sink = made.sink

@@ -36,6 +36,16 @@ def writer(
 
     Raises:
         GraphError: If the object has no `write`.
+
+    Example:
+        >>> class Table:
+        ...     rows = []
+        ...
+        ...     async def write(self, batch):
+        ...         self.rows.extend(batch)
+        >>> _ = rxdag.run(rxdag.wrap([1, 2, 3]).to(rxdag.adapters.writer(Table(), max_items=2)))
+        >>> Table.rows
+        [1, 2, 3]
     """
     if not hasattr(sink, "write") and not callable(sink):
         raise GraphError(
@@ -113,5 +123,12 @@ def tick_source(stream: Stream[Any], /) -> TickSource:
 
     Raises:
         GraphError: If `stream` is not a stream.
+
+    Example:
+        >>> source = rxdag.adapters.tick_source(rxdag.wrap([50_000.0, 50_001.5]))
+        >>> async def main():
+        ...     return [price async for price in source.stream()]
+        >>> asyncio.run(main())
+        [50000.0, 50001.5]
     """
     return TickSource(checked_stream(stream, "tick_source"))

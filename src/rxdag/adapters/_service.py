@@ -30,7 +30,7 @@ class PipelineEvent:
 
 
 class _Tee:
-    """Stands before a pipeline's sink: writes as ever, then hands over what was written."""
+    """Precedes a pipeline's sink: writes unchanged, then passes the written items on."""
 
     def __init__(self, sink: Any, key: str, give: Callable[[str, Any], Any]) -> None:
         self._sink = sink
@@ -47,7 +47,7 @@ class _Tee:
 
 
 class _ServiceReader(QueueReader):
-    """Listens to a service from when it is opened until it is closed, and leaves it as it was."""
+    """Listens to a service from opening to closing, and leaves it unchanged."""
 
     def __init__(self, service: Any, queue: ItemQueue, context: SourceContext) -> None:
         super().__init__(queue)
@@ -107,7 +107,7 @@ class _ServiceReader(QueueReader):
         pipeline.sink = _Tee(pipeline.sink, key, self._give)
 
     async def _give(self, key: str, batch: Any) -> None:
-        with contextlib.suppress(RxDagError):  # nobody listens any more: the pipeline goes on as before
+        with contextlib.suppress(RxDagError):  # without a listener, the pipeline continues as before
             ticket = self._queue.offer((key, batch), wait=True)
             if not isinstance(ticket, bool):
                 await asyncio.wrap_future(ticket)

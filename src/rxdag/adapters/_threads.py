@@ -34,11 +34,12 @@ class Threaded(Reader):
                 continue
             try:
                 read: Read | BaseException = self._reader.read(1)
-            except BaseException as error:  # the run gets it from read
+            except BaseException as error:  # read() raises it in the run
                 read = error
             if read is not None:
                 self._read.append(read)
             self._context.wake()
+        # On the reading thread, since not every reader can be closed during a read.
         self._reader.close()
 
     def read(self, max_items: int) -> Read:
@@ -68,7 +69,7 @@ class Threaded(Reader):
 
 @dataclass(frozen=True)
 class ThreadQueue(Source[Any]):
-    """A queue of threads; what is left in it stays there."""
+    """A queue between threads; remaining items stay in it."""
 
     items: Any = field(repr=False)
     shape: Shape = field(default=Shape(), repr=False)

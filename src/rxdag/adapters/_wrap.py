@@ -1,4 +1,4 @@
-"""wrap: whatever gives items, as a stream."""
+"""wrap: any object that delivers items, as a stream."""
 
 from __future__ import annotations
 
@@ -124,17 +124,17 @@ class _How:
 
 
 def _source(thing: Any, how: _How) -> Source[Any]:
-    """Return the source of a thing.
+    """Return the source for an object.
 
     Raises:
-        GraphError: If nothing is known of it.
+        GraphError: If the object is of an unknown kind.
     """
     if isinstance(thing, Source):
         source: Source[Any] = _any(thing)
         return source
     if gives_arrow(thing) and is_frame(thing):
         return arrow(thing, _any(how.of))
-    if isinstance(thing, type):  # a class makes one for each run
+    if isinstance(thing, type):  # a class makes an object per run
         return _of_function(thing, how)
     if is_linear(thing):
         return pipeline(thing, gives=how.gives)
@@ -163,7 +163,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
 
 
 def _any(thing: Any) -> Any:
-    """Return the thing as `Any`: `isinstance` narrows it to a type that is too narrow."""
+    """Return the object as `Any`: `isinstance` would infer too narrow a type."""
     return thing
 
 

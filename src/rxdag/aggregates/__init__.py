@@ -40,7 +40,7 @@ __all__ = [
 
 remember(globals(), __all__, "aggregate")
 
-if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt name
 
     def __getattr__(name: str) -> object:
         raise unknown_name(__name__, name)

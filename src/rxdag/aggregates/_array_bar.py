@@ -15,13 +15,13 @@ from rxdag.contract import MAX, MIN, ColumnsAggregate
 
 
 class ArrayBar(ColumnsAggregate):
-    """Bars.
+    """Bars as arrays.
 
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Returns price and quantity as numbers of Python's own; raises BadItem for what is no trade.
-        make: Makes a bar of open, high, low, close, volume, vwap and count.
+        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
+        make: Makes a bar from open, high, low, close, volume, vwap and count.
     """
 
     def __init__(

@@ -22,10 +22,10 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
     Args:
         columns: The items.
         fn: Reader of the field.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
 
     Raises:
-        RowFailed: With that, for the first such value.
+        RowFailed: With that BadItem, at the first such value.
     """
     column = columns.values(fn)
     if isinstance(column, np.ndarray):
@@ -33,6 +33,7 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
             return column
         if column.dtype.kind == "f":
             if not bool(np.isfinite(column).all()):
+                # argmin gives the first False.
                 index = int(np.argmin(np.isfinite(column)))
                 refuse(index, check, float(column[index]))
             return column
@@ -43,7 +44,7 @@ def numbers(columns: Columns, fn: Any, check: Callable[[Any], Any]) -> Array:
 
 
 def refuse(index: int, check: Callable[[Any], Any], value: Any) -> Any:
-    """Return what a check makes of a value; raise what it has against it as the failure of a row."""
+    """Return the result of a check of a value; raise its error as the failure of a row."""
     try:
         return check(value)
     except BadItem as error:
@@ -85,11 +86,11 @@ class ArrayCount(ColumnsAggregate):
 
 
 class ArraySum(ColumnsAggregate):
-    """Sums.
+    """Sums as arrays.
 
     Args:
         get: Reader of the value.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
     """
 
     def __init__(self, get: Any, check: Callable[[Any], Any]) -> None:
@@ -111,6 +112,7 @@ class ArraySum(ColumnsAggregate):
 
     def add(self, values: Any, groups: Groups) -> None:
         self._total.add(values, groups, self._count.empty)
+        # After the cells, which use it to find the places that are still empty.
         self._count.add(None, groups)
 
     def results(self, places: Places) -> list[Any]:
@@ -141,12 +143,12 @@ class ArrayMean(ArraySum):
 
 
 class ArrayExtreme(ColumnsAggregate):
-    """Least or greatest values.
+    """Minima or maxima as arrays.
 
     Args:
         get: Reader of the value.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite.
-        is_max: True for the greatest.
+        check: Converts a value to a Python number; raises BadItem if it is not finite.
+        is_max: True for maxima.
     """
 
     def __init__(self, get: Any, check: Callable[[Any], Any], *, is_max: bool) -> None:
@@ -168,6 +170,7 @@ class ArrayExtreme(ColumnsAggregate):
 
     def add(self, values: Any, groups: Groups) -> None:
         self._value.add(values, groups, self._count.empty)
+        # As in ArraySum.
         self._count.add(None, groups)
 
     def results(self, places: Places) -> list[Any]:
@@ -192,6 +195,7 @@ def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], t
         for index, pair in enumerate(checked):
             prices[index], quantities[index] = pair
         return prices, quantities
+    # False for NaN too.
     good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
     if not bool(good.all()):
         index = int(np.argmin(good))
@@ -207,12 +211,12 @@ def _unchecked(columns: Columns, fn: Any) -> Array:
 
 
 class ArrayVwap(ColumnsAggregate):
-    """Turnover and volume.
+    """Turnover and volume as arrays.
 
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Returns price and quantity as numbers of Python's own; raises BadItem for what is no trade.
+        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
     """
 
     def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> None:

@@ -14,14 +14,14 @@ from rxdag.columns import Array, Groups, Places, column_of
 _INT64: Final = np.iinfo(np.int64)
 
 Empty = Callable[[], NDArray[np.bool_]]
-"""Says which places have taken in nothing yet."""
+"""Returns a mask of the places that have received nothing yet."""
 
 
 class Cells:
-    """A growing array of numbers: int64, float64, or Python objects once the two have met or an int grew too large.
+    """A growing array of numbers: int64, float64, or Python objects once both occur or an int is too large.
 
     Args:
-        start: What a new place holds, by the kind of the array: "i", "f", "O".
+        start: Initial value of a place, by the kind of the array: "i", "f", "O".
     """
 
     __slots__ = ("_size", "array", "start")
@@ -62,6 +62,7 @@ class Cells:
         if array is None:
             raise TypeError("cells: must hold something to be widened")
         if array.dtype.kind != "O":
+            # Empty places hold the initial value of the old dtype, such as the smallest int64: wrong for objects.
             is_new = empty()
             array = array.astype(object)
             array[is_new[: len(array)]] = self.start["O"]
@@ -91,18 +92,20 @@ class Total(Cells):
     def __init__(self) -> None:
         super().__init__({"i": 0, "f": 0.0, "O": 0})
         self._most = 0
-        """No sum of ints is further from 0."""
+        """Upper bound of the absolute value of all sums of ints."""
 
     def add(self, values: Array, groups: Groups, empty: Empty) -> None:
         """Add each value to the sum of its group."""
         array, values = self.fit(values, empty)
         if array.dtype.kind == "i" and len(values):
             array, values = self._with_room(array, values, empty)
+        # One by one, in order of arrival, so that float sums equal those of the accumulator to the bit.
         np.add.at(array, groups.place_of, values)
 
     def _with_room(self, array: Array, values: Array, empty: Empty) -> tuple[Array, Array]:
         more = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
         self._most += more
+        # The bound only grows, so the sums themselves are measured before int64 is given up.
         if self._most > _INT64.max:
             self._most = max(abs(int(array.min())), abs(int(array.max()))) + more
             if self._most > _INT64.max:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.aggregates.accumulators import Collected, Made, Named
+from rxdag.aggregates.accumulators import Collected, Named, NamedInto
 from rxdag.contract import (
     Accumulator,
     Aggregate,
@@ -57,7 +57,7 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
         return all(aggregate.commutes for _, aggregate in self.aggregates)
 
     def factories(self) -> dict[str, Callable[[], Accumulator[ItemT, Any]]]:
-        """Return what makes each part."""
+        """Return the accumulator factory of each part."""
         return {name: aggregate.factory() for name, aggregate in self.aggregates}
 
     def factory(self) -> Callable[[], Named]:
@@ -77,7 +77,7 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
 
 @dataclass(frozen=True)
 class _Into(ByFactory[T, R]):
-    """A dict of results made into something else."""
+    """A dict of results, converted."""
 
     into: Callable[..., R]
     parts: _NamedOf[T]
@@ -93,7 +93,7 @@ class _Into(ByFactory[T, R]):
         return self.parts.commutes
 
     def factory(self) -> Callable[[], Accumulator[T, R]]:
-        made: Any = partial(Made, self.parts.factories(), self.into)
+        made: Any = partial(NamedInto, self.parts.factories(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 

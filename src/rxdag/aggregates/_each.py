@@ -11,12 +11,12 @@ from rxdag.contract import Accumulator, ColumnsAggregate
 
 
 class EachValue(ColumnsAggregate):
-    """One accumulator a pane.
+    """One accumulator per pane.
 
     Args:
         get: Reader of the value.
-        check: Returns a value as a number of Python's own; raises BadItem for one that is not finite; None to take any.
-        make: Makes an accumulator of values: its items are what `get` gives.
+        check: Converts a value to a Python number, and raises BadItem if it is not finite; None to accept any value.
+        make: Makes an accumulator whose items are the values that `get` returns.
     """
 
     def __init__(self, get: Any, check: Callable[[Any], Any] | None, make: Callable[[], Accumulator[Any, Any]]) -> None:

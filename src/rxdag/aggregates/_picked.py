@@ -61,7 +61,7 @@ class _LastOf(_Picked[ItemT]):
 
 
 def _each(value: Any, make: Callable[[Callable[[Any], Any]], Accumulator[Any, Any]]) -> ColumnsAggregate | str:
-    """Return an accumulator of values for each pane, or why there is none."""
+    """Return an accumulator of values for each pane, or the reason why there is none."""
     reason = why_opaque(value)
     if reason is not None:
         return reason

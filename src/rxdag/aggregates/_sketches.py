@@ -17,7 +17,7 @@ _INT64: Final = 1 << 63
 
 
 class _Quantile(Accumulator[Any, float]):
-    """A DDSketch, and the stores of positive and negative values that it is made of."""
+    """A DDSketch, with its stores of positive and negative values."""
 
     __slots__ = ("_accuracy", "_get", "_q", "_sketch", "_stores")
 
@@ -51,6 +51,7 @@ class _Quantile(Accumulator[Any, float]):
         self._sketch.merge(other._sketch)
 
     def snapshot(self) -> list[Any]:
+        # The sketch has no public count of its zeros.
         zeros = self._sketch.count - sum(store.count for store in self._stores)
         return [
             zeros,

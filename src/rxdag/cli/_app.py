@@ -19,6 +19,7 @@ from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
 from rxdag.errors import RxDagError, SpecError
+from rxdag.logs import json_text
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -184,10 +185,10 @@ def check(
             }
             for p in (error.problems if isinstance(error, SpecError) else ())
         ]
-        print(json.dumps({"ok": False, "problems": listed or [{"message": said(error, flags)}]}))
+        print(json_text({"ok": False, "problems": listed or [{"message": said(error, flags)}]}))
         raise typer.Exit(2) from None
     if as_json:
-        print(json.dumps({"ok": True, "name": dag.name, "nodes": len(dag.nodes), "edges": len(dag.edges)}))
+        print(json_text({"ok": True, "name": dag.name, "nodes": len(dag.nodes), "edges": len(dag.edges)}))
     else:
         print(f"ok: {dag.name}, {len(dag.nodes)} nodes, {len(dag.edges)} edges")
 
@@ -210,7 +211,7 @@ def explain(
 
     times = dict(_pair(each, "--service") for each in service or [])
     plan = compile(_load(spec, sets, allow, outside).dag)
-    print(json.dumps(plan.explain(service=times, form="dict")) if as_json else plan.explain(service=times))
+    print(json_text(plan.explain(service=times, form="dict")) if as_json else plan.explain(service=times))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -324,7 +325,7 @@ def nodes(
 ) -> None:
     """List the nodes that a spec can name, or show the contract of one."""
     if as_json:
-        print(json.dumps(nodes_as_data(name), default=str))
+        print(json_text(nodes_as_data(name)))
     else:
         print(list_nodes() if name is None else describe_node(name))
 

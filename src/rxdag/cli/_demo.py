@@ -22,11 +22,11 @@ from rxdag.market import BAR_COLUMNS, Bar, Trade
 from rxdag.runtime import RunResult, RunStats
 
 _LOOK_AHEAD: Final = 2_000
-"""Trades read to find the venues."""
+"""Number of trades read to find the venues."""
 _CHARTED: Final = 2_000
-"""Bars of a symbol in the chart."""
+"""Maximum number of bars per symbol in the chart."""
 _WIDTH: Final = 100
-"""Columns that the whole table takes; on a narrower terminal high and low are left out."""
+"""Width of the full table, in characters; on a narrower terminal high and low are left out."""
 
 
 Bars = dict[tuple[str, str], deque[Bar]]
@@ -36,9 +36,9 @@ def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Ba
     """Return the main job as a dag.
 
     Args:
-        trades: In order of receipt.
+        trades: Trades in order of receipt.
         out: Directory of the files.
-        venues: Ports of the route; others go to "other".
+        venues: Ports of the route; other venues go to "other".
         last: Filled with the last bars of each symbol.
     """
     bars = market.trade_bars(trades)
@@ -57,7 +57,7 @@ def demo_dag(trades: rxdag.Stream[Trade], out: Path, venues: list[str], last: Ba
 
 
 def run_demo(*, data: str | None, out: Path, trades: int, seed: int, speed: float | None, skip_bad: bool) -> int:
-    """Run it, print the table, and return the exit code; raises what the run fails with."""
+    """Run it, print the table, and return the exit code; raises the error of the run."""
     source: rxdag.Source[Trade]
     if data is None:
         source = sources.simulated_trades(seed, trades=trades, speed=speed)

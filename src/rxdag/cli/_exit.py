@@ -18,5 +18,5 @@ def with_exit_code(run: Callable[[], R]) -> tuple[R, int]:
         return cast("R", end.result), 143
     except KeyboardInterrupt as end:
         if "result" not in vars(end):
-            raise  # not that of a run that was drained
+            raise  # not the error of a drained run
         return cast("R", vars(end)["result"]), 130

@@ -9,15 +9,15 @@ from typing import Final
 from rxdag.errors import CompileError, RxDagError, SpecError, text_of
 
 _ARGUMENT: Final = re.compile(r"(?:dag \"[^\"]*\"|[\w.]+): (\w+):? ")
-"""Beginning of the message of a wrong argument: `run: until must be ...`, `dag "bars": shard: must be ...`."""
+"""Beginning of the message about an invalid argument: `run: until must be ...`, `dag "bars": shard: must be ...`."""
 _CALL: Final = re.compile(r"\b(\w+)=(?:True|\(?\"([^\"]*)\"(?:,?\))?)")
-"""An argument as it is written in Python: `outside=True`, `allow=("mine",)`."""
+"""An argument in Python notation: `outside=True`, `allow=("mine",)`."""
 _WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
-"""A name that can only be that of an argument: `max_replicas`."""
+"""A name that can only be an argument: `max_replicas`."""
 
 
 def said(error: RxDagError, flags: Mapping[str, str]) -> str:
-    """Return the text of an error, its arguments spelt as flags unless it is an error of a run.
+    """Return the text of an error, with arguments written as flags unless it is an error of a run.
 
     Args:
         error: The error.

@@ -22,7 +22,7 @@ class Loaded:
     Attributes:
         dag: The dag.
         settings: "until", "drain_timeout", "restart", "flush".
-        text: Of the spec; None for a dag in Python.
+        text: Text of the spec; None for a dag in Python.
     """
 
     dag: Dag
@@ -33,8 +33,8 @@ class Loaded:
         """Return the share of one worker, given as "0/3"; None for the only worker.
 
         Raises:
-            SpecError: If the text is not like that.
-            GraphError: If there is no such worker, or no ops.shard.
+            SpecError: If the text has another form.
+            GraphError: If there is no such worker, or the dag has no `ops.shard`.
         """
         if share is None:
             return self
@@ -48,7 +48,7 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     """Load a YAML file, the standard input, or `package.module:dag`.
 
     Raises:
-        SpecError: If there is none, or something is wrong with it.
+        SpecError: If it does not exist, or has problems.
     """
     in_python = _module_and_name(spec)
     if in_python is not None:
@@ -75,7 +75,7 @@ def _opened(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> t
             raise SpecError(f"--set: must be node.param=value, got {shown(each)}")
         overrides[key] = value
     text = sys.stdin.buffer.read() if spec == "-" else None
-    sys.path.insert(0, str(Path.cwd()))  # modules of the user's own stand beside the spec
+    sys.path.insert(0, str(Path.cwd()))  # the user's modules are next to the spec
     document = open_spec(None if spec == "-" else spec, text=text, allow=allow, outside=outside, overrides=overrides)
     return document, Path(spec).read_bytes() if text is None else text
 
@@ -84,7 +84,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
     """Load a graph and compile it.
 
     Raises:
-        SpecError: Lists all problems of the spec, and those of the graph that the valid nodes make.
+        SpecError: Lists all problems of the spec, and of the graph of its valid nodes.
         RxDagError: If a dag in Python cannot be loaded or compiled.
     """
     if _module_and_name(spec) is not None:
@@ -104,7 +104,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
             else:
                 document.context.at("nodes").at(name).tell(document.nodes[name].tree, message)
     document.context.problems.check()
-    return cast("Dag", made)  # without one there is a problem
+    return cast("Dag", made)  # without one, a problem has been reported
 
 
 def _imported(module: str, name: str) -> Dag:

@@ -10,8 +10,8 @@ from typing import Annotated, Final, TextIO
 
 import typer
 
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.logs import EventLog, JsonFormatter
-from rxdag.schedulers import MonotonicClock
 
 
 class LogForm(StrEnum):
@@ -55,7 +55,7 @@ def configure_logs(form: LogForm, level: LogLevel) -> None:
     """
     handler = _Stderr()
     handler.setFormatter(JsonFormatter() if form is LogForm.json else logging.Formatter(_TEXT, _TIME))
-    if form is LogForm.text:  # there the command itself prints the error and the item
+    if form is LogForm.text:  # the command itself prints the error with the item
         handler.addFilter(lambda record: getattr(record, "code", None) != "run.failed")
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(form is LogForm.json)

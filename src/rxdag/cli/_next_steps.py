@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _SPEC: Final = Path("examples", "bars.yaml")
-"""The job of the demo as a spec, in a checkout."""
+"""The spec of the demo, in a checkout."""
 
 
 def next_steps(chart: Path | None, *, called: str) -> str:
@@ -17,7 +17,7 @@ def next_steps(chart: Path | None, *, called: str) -> str:
 
     Args:
         chart: File of the chart; None if there is none.
-        called: How this program was called, as in `sys.argv[0]`.
+        called: The command, as in `sys.argv[0]`.
     """
     rxdag = _program(called)
     steps = [(f"{rxdag} demo --data trades.csv.gz", "bars of your own file, with the columns of rxdag.market.Trade")]

@@ -35,7 +35,7 @@ def _found(name: str) -> list[NodeType]:
 
 
 def describe_node(name: str) -> str:
-    """Describe how a spec names a node, and its contract: what it emits, drops and holds, how it ends and fails."""
+    """Describe the name of a node in specs, and its contract: outputs, drops, state, end and failure."""
     return "\n\n".join(_described(each) for each in _found(name))
 
 

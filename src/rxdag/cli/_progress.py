@@ -21,11 +21,11 @@ def share_of(stats: RunStats) -> float | None:
 
 
 class Progressing:
-    """A line on a terminal, while it is entered.
+    """A progress line on a terminal, shown while it is entered.
 
     Args:
         console: The terminal.
-        said: Returns the text beside the bar.
+        said: Returns the text next to the bar.
     """
 
     def __init__(self, console: Console, said: Callable[[RunStats], str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from rxdag.cli._flags import said
 from rxdag.cli._load import Loaded
 from rxdag.cli._progress import Progressing
 from rxdag.errors import RxDagError
+from rxdag.logs import json_text
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
 
 
@@ -34,7 +34,7 @@ def run_loaded(
     flags: Mapping[str, str],
     recovery: Mapping[str, Any],
 ) -> int:
-    """Run it, with metrics at an address if one is given; returns the exit code.
+    """Run a dag, with metrics at an address if one is given; return the exit code.
 
     With `only_logs`, nothing but the log goes to stderr. `recovery` are the options of a run with checkpoints.
     """
@@ -56,10 +56,10 @@ def run_loaded(
             result = results[loaded.dag.name]
     except RxDagError as error:
         if as_json:
-            print(json.dumps({"state": "failed", "error": said(error, flags)}))
+            print(json_text({"state": "failed", "error": said(error, flags)}))
         raise
     if as_json:
-        print(json.dumps(as_data(result), default=str))
+        print(json_text(as_data(result)))
     elif not quiet:
         print(result, file=sys.stderr)
     return code

@@ -38,8 +38,8 @@ class Top:
         """Return the table of a status from `metrics.status`.
 
         Args:
-            status: Of all dags, by name.
-            now: When it was taken, s of any clock that goes on evenly.
+            status: Status of all dags, by name.
+            now: Time of the status, s, on any steady clock.
         """
         since, before = self._before or (now, {})
         parts: list[RenderableType] = []
@@ -145,7 +145,7 @@ def fetched(url: str) -> Status:
     """Return the status of a run in another process.
 
     Raises:
-        RxDagError: If it cannot be had.
+        RxDagError: If it cannot be fetched.
     """
     address = url if "://" in url else f"http://{url}"
     where = address.rstrip("/") if address.rstrip("/").endswith("/status") else f"{address.rstrip('/')}/status"
@@ -169,13 +169,13 @@ def is_over(status: Status) -> bool:
 def show(
     read: Callable[[], Status], *, every_s: float = 1.0, once: bool = False, console: Console | None = None
 ) -> None:
-    """Show what `read` gives until nothing runs any more, or it is not to be had any more, or Ctrl-C.
+    """Show the status from `read` until nothing runs, the status is no longer available, or Ctrl-C is pressed.
 
     Args:
-        read: Gives the status.
-        every_s: How often, s.
-        once: True to show it once; with the rates over `every_s`.
-        console: Where; the standard output by default.
+        read: Returns the status.
+        every_s: Interval, s.
+        once: True to show it once, with rates over `every_s`.
+        console: The console; by default standard output.
     """
     console = console or _console()
     top = Top()
@@ -219,12 +219,12 @@ def _console() -> Console:
 
 
 def top(thing: Run | AsyncRun | PipelineRuntime, /, *, every_s: float = 1.0) -> None:
-    """Show a live table of a run in this process, or of all that a runtime runs, until it is over.
+    """Show a live table of a run in this process, or of everything in a runtime, until it ends.
 
-    It blocks: call it where you would call `run.wait()`; a runtime is shown from another thread than that of its loop.
+    It blocks: call it where you would call `run.wait()`, and for a runtime from another thread than that of its loop.
 
     Args:
-        thing: What to show.
-        every_s: How often it is drawn anew, s.
+        thing: The run or runtime.
+        every_s: Interval between updates, s.
     """
     show(lambda: metrics.status(thing), every_s=every_s)

@@ -39,6 +39,12 @@ class Codec:
     Args:
         types: Enums and records that are known, beside those of imported modules; a local class must be among them.
         imported: False to know no others.
+
+    Example:
+        >>> from decimal import Decimal
+        >>> codec = rxdag.codec.Codec()
+        >>> codec.decode(codec.encode({"BTC": (Decimal("0.10"), {1, 2})}))
+        {'BTC': (Decimal('0.10'), {1, 2})}
     """
 
     def __init__(self, types: Iterable[type] = (), *, imported: bool = True) -> None:
@@ -57,8 +63,9 @@ class Codec:
         """
         try:
             try:
+                # First without checks, which are slow; values that need them are rare.
                 packed = Packer(self._names).encode(value)
-            except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack has no form for
+            except (OverflowError, UnicodeEncodeError):  # an int or a text that msgpack cannot represent
                 packed = Packer(self._names, careful=True).encode(value)
         except StateError as error:
             raise StateError(complaint(value, where, self._names) or f"{where}: {error}") from None

@@ -12,15 +12,15 @@ from rxdag.codec._records import Record, record_of
 from rxdag.errors import StateError, shown
 
 Named: TypeAlias = "Record | type[enum.Enum]"
-"""The object of a name: a way to make records, or an enum."""
+"""The object that a name refers to: a record class or an enum."""
 
 
 class Names:
     """Enums and records by name.
 
     Args:
-        types: Those that are known whatever is imported.
-        imported: True to look into imported modules too.
+        types: Enums and records that are always known.
+        imported: True to search imported modules too.
     """
 
     def __init__(self, types: Iterable[type], *, imported: bool) -> None:
@@ -35,7 +35,7 @@ class Names:
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
     def record(self, cls: type) -> Record | None:
-        """Return how records of a class are taken apart; None if it is none."""
+        """Return how to take records of a class apart; None for other classes."""
         if cls not in self._records:
             self._records[cls] = record_of(cls)
         return self._records[cls]
@@ -44,7 +44,7 @@ class Names:
         """Return the name by which a class is found.
 
         Raises:
-            StateError: If another class, or none, is found by it.
+            StateError: If the name leads to another class, or to none.
         """
         known = self._name_of.get(cls)
         if known is None:
@@ -55,7 +55,7 @@ class Names:
         return known
 
     def find(self, name: str) -> Named:
-        """Return what a name stands for.
+        """Return the record or enum of a name.
 
         Raises:
             StateError: If no enum or record of that name is known.
@@ -81,7 +81,7 @@ class Names:
         for part in path.split("."):
             if not isinstance(found, ModuleType | type):
                 return None
-            found = vars(found).get(part)  # as it stands there: a lookup by attribute could run code
+            found = vars(found).get(part)  # not getattr, which could run code
         return found if isinstance(found, type) else None
 
 

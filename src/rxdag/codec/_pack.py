@@ -1,7 +1,7 @@
 """Packing: values of any supported type as msgpack, with a tag where msgpack has no such type.
 
-Long lists of things that are alike are turned into columns first: a list of rows into one list for each place, a list of
-records into one for each field. Lists of plain values need no Python code a value, so that columns are fast.
+Long lists of similar values are first turned into columns: a list of rows into one list per position, a list of records
+into one list per field. Columns are fast because msgpack packs lists of plain values without Python code per value.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ SAME: Final = 69
 FACTORIES: Final[dict[str, Any]] = {
     kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, deque)
 }
-"""The factories that a defaultdict may have."""
+"""Factories allowed in a defaultdict."""
 
 _FEW: Final = 4
-"""A list must have so many values for columns to be worth their while."""
+"""Least length of a list that is turned into columns."""
 _LEAST: Final = -(1 << 63)
 _MOST: Final = 1 << 64
 
@@ -57,8 +57,8 @@ class Packer:
     """Packs one value.
 
     Args:
-        names: Of enums and records.
-        careful: True to look at each int and text whether msgpack can have it; False to raise where one cannot be had.
+        names: Names of enums and records.
+        careful: True to check whether msgpack supports each int and text; False to raise at one that it does not.
     """
 
     def __init__(self, names: Names, *, careful: bool = False) -> None:
@@ -85,7 +85,8 @@ class Packer:
 
         Raises:
             StateError: If something in it cannot be saved.
-            OverflowError: If an int, and UnicodeEncodeError if a text, is none that msgpack has; unless it is careful.
+            OverflowError: If msgpack does not support an int; never if `careful`.
+            UnicodeEncodeError: If msgpack does not support a text; never if `careful`.
         """
         return self._to_bytes(self.pack(value))
 
@@ -94,7 +95,7 @@ class Packer:
 
     def pack(self, value: object) -> Any:
         """Return the value, or its tagged form."""
-        # The exact type: an instance of a subclass would come back as one of the builtin.
+        # The exact type: an instance of a subclass would be restored as the builtin.
         kind = type(value)
         if kind in PLAIN and not self._careful:
             return value
@@ -221,7 +222,7 @@ def _itself(value: Any) -> Any:
 
 
 def member_of(member: enum.Enum) -> str | list[Any]:
-    """Return what stands for a member of an enum: its name, or the value of flags that have none together."""
+    """Return the packed form of an enum member: its name, or the value of a combination of flags without one."""
     name: str | None = member._name_  # None of flags that have no name together
     if type(member)._member_map_.get(name or "") is member:
         return str(name)

@@ -14,12 +14,12 @@ import msgspec
 from rxdag.errors import StateError, shown
 
 _HEAP_TYPE: Final = 1 << 9
-"""Flag of classes that are written in Python, or behave so."""
+"""Flag of heap types: classes defined in Python, or equivalent."""
 
 _COMPILED: Final = "__mypyc_attrs__"
-"""Attribute of classes that mypyc has compiled: the names of what their objects hold."""
+"""Attribute of classes compiled by mypyc, with the names of their instance attributes."""
 _EMPTY: Final = frozenset(msgspec.Struct.__mro__)
-"""Classes that have nothing to save of their own."""
+"""Base classes without fields."""
 
 
 class Record(ABC):
@@ -34,9 +34,9 @@ class Record(ABC):
         self.cls = cls
         self.fields = fields
         self.has_room = cls.__dictoffset__ != 0
-        """True if records can have attributes that are no fields."""
+        """True if records can have attributes besides their fields."""
         self.in_dict = 0
-        """Return how many of its fields are in the `__dict__` of a record."""
+        """Number of fields that are in the `__dict__` of a record."""
 
     def columns(self, values: Sequence[Any]) -> list[Any] | None:
         """Return the values of each field of several records; None if they have other attributes, or lack some."""
@@ -57,7 +57,7 @@ class Record(ABC):
         return fields, {name: each for name, each in attributes_of(value).items() if name not in fields}
 
     def make(self, names: Sequence[str], columns: Sequence[Sequence[Any]], n: int) -> list[Any]:
-        """Put together `n` records of what was saved of each field."""
+        """Put together `n` records from the saved values of each field."""
         saved = dict(zip(names, columns, strict=True))
         missing = [name for name in self.fields if name not in saved]
         return self._made({name: saved[name] for name in self.fields if name in saved}, missing, n)
@@ -102,7 +102,7 @@ class _Tuples(Record):
             if name not in defaults:
                 raise self._lacks(name)
             columns[name] = repeat(defaults[name], n)
-        # That of the class might change what it is given.
+        # The `__new__` of the class could change the values.
         return [tuple[Any].__new__(self.cls, row) for row in rows_of((columns[name] for name in self.fields), n)]
 
 
@@ -111,6 +111,7 @@ class _Structs(Record):
 
     def __init__(self, cls: Any, fields: tuple[str, ...]) -> None:
         super().__init__(cls, fields)
+        # Keyword-only fields are not among the match args.
         self._is_positional = cls.__match_args__ == fields
         self._has_hook = hasattr(cls, "__post_init__")
 
@@ -125,6 +126,7 @@ class _Structs(Record):
                 made = self.cls(**fields)
             except TypeError as error:
                 raise StateError(f"must fit {self.cls.__qualname__}: {error}; give new fields a default") from error
+            # __post_init__ may have changed them, and the Struct may be frozen.
             for name, value in fields.items() if self._has_hook else ():
                 msgspec.structs.force_setattr(made, name, value)
             out.append(made)
@@ -132,7 +134,7 @@ class _Structs(Record):
 
 
 class _Dataclasses(Record):
-    """Dataclasses, and what else they have in slots."""
+    """Dataclasses, and their further slots."""
 
     def __init__(self, cls: Any, fields: tuple[str, ...]) -> None:
         slots = _slots(cls)
@@ -140,7 +142,7 @@ class _Dataclasses(Record):
         self._has_slots = bool(slots)
         self.in_dict = sum(name not in slots for name in fields)
         self._known = {field.name: field for field in dataclasses.fields(cls)}
-        # The class's own might want arguments; of a compiled class no other makes an object.
+        # The `__new__` of the class might require arguments, but only that of a compiled class can create its objects.
         self._new: Callable[[Any], Any] = cls.__new__ if hasattr(cls, _COMPILED) else object.__new__
 
     def _made(self, saved: Mapping[str, Iterable[Any]], missing: list[str], n: int) -> list[Any]:
@@ -160,7 +162,7 @@ class _Dataclasses(Record):
     def _set_default(self, made: Any, name: str) -> None:
         field = self._known.get(name)
         if field is None or not field.init:
-            return  # it may have had no value
+            return  # it may never have had a value
         if field.default is not dataclasses.MISSING:
             object.__setattr__(made, name, field.default)
         elif field.default_factory is not dataclasses.MISSING:
@@ -176,18 +178,19 @@ def _slots(cls: type) -> tuple[str, ...]:
         given: Any = vars(each).get(_COMPILED) or vars(each).get("__slots__", ())
         for name in (given,) if isinstance(given, str) else given:
             if name.startswith("__") and not name.endswith("__"):
-                name = f"_{each.__name__.lstrip('_')}{name}"  # as Python has it for private names
+                name = f"_{each.__name__.lstrip('_')}{name}"  # Python's name mangling
             if name not in ("__dict__", "__weakref__"):
                 found.append(name)
     return tuple(found)
 
 
 def record_of(kind: type) -> Record | None:
-    """Return how records of a class are taken apart; None if it is none, or is built on a class that has more to save."""
+    """Return how to take records of a class apart; None for other classes, or if a base class has more to save."""
     cls: Any = kind
     bases = [base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE and base not in _EMPTY]
     if issubclass(kind, tuple):
         return _Tuples(cls, cls._fields) if bases == [tuple] and hasattr(cls, "_field_defaults") else None
+    # A builtin base, such as dict or Exception, has state outside the fields.
     if bases:
         return None
     if issubclass(kind, msgspec.Struct):

@@ -17,19 +17,19 @@ import msgspec
 from rxdag.errors import StateError, shown
 
 PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
-"""Types that msgpack has itself."""
+"""Types that msgpack supports directly."""
 
 Zone: TypeAlias = str | list[Any] | None
 
 
 @dataclass(frozen=True)
 class Scalar:
-    """A type of values without parts.
+    """A type of scalar values.
 
     Attributes:
-        code: Its tag.
-        plain: What stands for a value: of plain types, and lists of them.
-        value: The value that it stands for.
+        code: Tag of the type.
+        plain: Converts a value to plain types and lists of them.
+        value: Converts that back to the value.
     """
 
     code: int
@@ -166,12 +166,13 @@ def _listed(value: Any) -> Any:
 
 def array(saved: list[Any]) -> Any:
     """Return the array that was saved."""
-    import numpy as np  # it may be the first that this process has of it
+    import numpy as np  # this process may not have imported it yet
 
     described, shape, data = saved
     dtype = np.dtype(described) if isinstance(described, str) else np.lib.format.descr_to_dtype(_tupled(described))
     if dtype.hasobject:
         raise StateError("an array must hold no Python objects")
+    # A copy is writable, and does not keep the decoded bytes alive.
     return np.frombuffer(data, dtype).reshape(shape).copy()
 
 
@@ -192,7 +193,7 @@ def scalar_of(value: Any) -> list[Any]:
     """Return the saved form of a numpy scalar."""
     np = numpy()
     if type(value) is np.str_:
-        return ["U", TEXT.plain("".join(value))]  # str() takes NULs off its end
+        return ["U", TEXT.plain("".join(value))]  # str() strips trailing NULs
     if type(value) is np.bytes_:
         return ["S", bytes(value)]
     if value.dtype.hasobject:

@@ -21,7 +21,7 @@ class Unpacker:
     """Unpacks values.
 
     Args:
-        names: Of enums and records.
+        names: Names of enums and records.
     """
 
     def __init__(self, names: Names) -> None:

@@ -32,7 +32,13 @@ def parts_of(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:
 
 
 def types_in(*values: Any) -> set[type]:
-    """Return the enums and records that occur in some values: what `Codec(types=...)` takes for them."""
+    """Return the enums and records that occur in some values: what `Codec(types=...)` takes for them.
+
+    Example:
+        >>> trade = Trade(0, 0, 0, "X", "BTC", 1, 50_000.0, 0.2, False)
+        >>> rxdag.codec.types_in({"last": [trade]}) == {Trade}
+        True
+    """
     names = Names((), imported=True)
     found: set[type] = set()
     seen: set[int] = set()
@@ -57,6 +63,6 @@ def shown(value: Any) -> str:
     """Return a value as messages show it."""
     try:
         text = repr(value)
-    except Exception as error:  # what is to be shown may be broken itself
+    except Exception as error:  # the value itself may be broken
         text = f"a {type(value).__name__} whose repr raises {type(error).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -58,7 +58,7 @@ def _quotient(a: Array, by: int, low: int, high: int) -> Value | None:
 def _remainder(a: Array, by: int, low: int, high: int) -> Value | None:
     whole = a // by
     whole *= by
-    return np.subtract(a, whole, out=whole), 0, by - 1  # the same, and twice as fast as numpy's remainder
+    return np.subtract(a, whole, out=whole), 0, by - 1  # equal to numpy's remainder, and twice as fast
 
 
 SMALL: Final = 1 << 31
@@ -105,7 +105,7 @@ def divide(op: str, left: Value, right: Value) -> Value:
     if not is_ndarray(a) and not is_ndarray(b):
         raise Uncertain
     if not is_ndarray(b):
-        # Python raises here, and only its own loop names the row.
+        # Python raises here, and only the loop over rows can name the row.
         if b == 0:
             raise Uncertain
     elif not bool(np.all(b)):
@@ -114,19 +114,20 @@ def divide(op: str, left: Value, right: Value) -> Value:
         return _of_floats(op, a, b)
     if op == "/":
         for _, low, high in (left, right):
-            # Larger ints do not fit into a float: numpy would round them before it divides, Python after.
+            # Larger ints are inexact as floats: numpy rounds before the division, Python after it.
             if not -EXACT <= low <= high <= EXACT:
                 raise Uncertain
         return a / b, 0, 0
     if left[1] == INT64_MIN:
-        raise Uncertain  # its quotient by -1 is no int64
+        raise Uncertain  # its quotient by -1 does not fit into int64
     return (*_tight(_ARITHMETIC[op](a, b))[:1], INT64_MIN, INT64_MAX)
 
 
 def power(fn: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
-    """Raise one side to the power of the other: in Python item by item, except small int powers that stay int64.
+    """Raise one side to the power of the other, item by item in Python except for small int powers that stay int64.
 
-    numpy rounds powers of floats otherwise than Python, and gives infinity or NaN where Python raises or gives a complex number.
+    numpy rounds float powers differently from Python, and returns infinity or NaN where Python raises or returns a
+    complex.
     """
     a, b = left[0], right[0]
     by = b if type(b) is int and 0 <= b < 64 else None
@@ -184,9 +185,9 @@ def cast(fn: str, value: Value) -> Value:
     if fn == "bool":
         return data != 0, 0, 1
     if fn == "float":
-        return data.astype(np.float64), 0, 0  # one rounding to the nearest, as Python's
+        return data.astype(np.float64), 0, 0  # rounds to nearest once, as Python does
     if kind == "f":
-        # Beyond int64 numpy wraps without a word; Python has ints of any size.
+        # Beyond int64, numpy wraps around silently; Python's ints are unbounded.
         if not bool(np.all(np.abs(data) < 2.0**62)):  # false for NaN too
             raise Uncertain
         return measured(data.astype(np.int64))

@@ -16,11 +16,11 @@ def columns_of_batch(pa: Any, batch: Any, of: Any = None) -> Columns:
 
     Args:
         pa: The module pyarrow.
-        batch: What holds them.
+        batch: The record batch or table.
         of: Type of the items; None for dicts.
 
     Raises:
-        ValueError: If two columns have one name.
+        ValueError: If two columns have the same name.
     """
     names = batch.schema.names
     if len(set(names)) < len(names):
@@ -35,7 +35,7 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
     """Convert an Arrow column."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):  # of no chunks
+        if isinstance(array, pa.ChunkedArray):  # it had no chunks
             return column_of([])
     types, kind = pa.types, array.type
     if has_naive_times(types, kind):
@@ -59,12 +59,12 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
         return times if array.null_count == 0 else Nullable(times, array.is_valid().to_numpy(zero_copy_only=False))
     try:
         return column_of(array.to_pylist())
-    except ValueError as error:  # below the microsecond pyarrow asks for pandas
+    except ValueError as error:  # pyarrow needs pandas for times below the microsecond
         raise ValueError(f"times inside of {kind} must be whole microseconds; cast the column") from error
 
 
 def has_naive_times(types: Any, kind: Any) -> bool:
-    """Return whether a type of arrow's holds times without a zone, in lists and structs too."""
+    """Return whether an Arrow type holds times without a zone, in lists and structs too."""
     if types.is_timestamp(kind):
         return kind.tz is None
     if types.is_dictionary(kind):
@@ -108,7 +108,7 @@ def _times_of(values: list[Any]) -> Array:
     """Return numpy times, or None, as an array of the finest unit among them."""
     times = np.array(values, "M8")
     for value, time in zip(values, times, strict=True):
-        # The cast to a finer unit wraps around without a word.
+        # A cast to a finer unit wraps around silently.
         if value is not None and time.astype(value.dtype) != value and not np.isnat(value):
             raise ValueError(f"times in a column of nanoseconds must be within 1677 to 2262, got {value}")
     return times

@@ -13,12 +13,12 @@ Bounds = tuple[int, int]
 
 
 class Block:
-    """Columns of equal length that have one selection in common.
+    """Columns of equal length that share one selection of rows.
 
     Args:
-        columns: By name.
-        at: Which rows of them; None for all.
-        bounds: Least and largest value of int64 columns, as far as they are known.
+        columns: The columns, by name.
+        at: The selected rows; None for all.
+        bounds: Minimum and maximum of int64 columns, where known.
     """
 
     __slots__ = ("at", "bounds", "columns")

@@ -21,17 +21,17 @@ from rxdag.expressions import ITEM, FieldReader
 
 
 class Columns:
-    """A run of items as columns; a column is gathered when it is first asked for.
+    """A run of items as columns; a column is gathered on first use.
 
     Attributes:
-        names: Of the fields, in order; one empty name if the items are no records.
+        names: Names of the fields, in order; one empty name if the items are not records.
         of: Type of the items; None for dicts.
-        n: How many items.
+        n: Number of items.
         ts: shape (n,), int64, event times in ns since the epoch; None on a stream without event time.
         sequence: shape (n,), int64 or objects, tie-break among equal times; None if there is none.
         key: Key of each item; None on a stream without keys.
         index: shape (n,), position of each item in the run that was split; None outside of a split.
-        before: shape (n,), int64, the watermark that holds before each item, ns; None if nobody reads it.
+        before: shape (n,), int64, the watermark before each item, ns; None if no node needs it.
     """
 
     __slots__ = ("_blocks", "_gathered", "_rows", "before", "index", "key", "n", "names", "of", "sequence", "ts")
@@ -57,12 +57,13 @@ class Columns:
 
     @classmethod
     def from_items(cls, items: list[Any], of: Any = None) -> Columns:
-        """Return the columns of one item or more; `of` is their type, None for that of the first."""
+        """Return the columns of one or more items; `of` is their type, None for that of the first."""
         return cls.from_columns(columns_of_items(items, of), of or type(items[0]))
 
     @classmethod
     def of_objects(cls, items: list[Any]) -> Columns:
         """Create from items as one column of objects; expressions are evaluated item by item."""
+        # np.array() would add a dimension for items that are sequences.
         objects = np.empty(len(items), object)
         objects[:] = items
         return cls((Block({ITEM: objects}),), len(items), SCALAR, None)
@@ -102,7 +103,7 @@ class Columns:
         return known
 
     def bounds_known(self) -> dict[str, Bounds]:
-        """Return the bounds of the arrays below, shared with all that is taken from them."""
+        """Return the bounds of the underlying arrays, shared with everything taken from them."""
         return self._blocks[0].bounds
 
     def take(self, at: At) -> Columns:
@@ -168,6 +169,7 @@ class Columns:
 
     def _again(self) -> Columns:
         same = Columns(self._blocks, self.n, self.names, self.of).beside(self)
+        # Shared, since the items are the same: a column gathered by one is available to the other.
         same._gathered = self._gathered
         same._rows = self._rows
         return same
@@ -179,7 +181,7 @@ class Columns:
         return joined([self, other])
 
     def slice_of(self) -> tuple[Mapping[str, Column], slice] | None:
-        """Return the arrays and the slice of them that these items are; None if they are no slice."""
+        """Return the arrays of which these items are a slice, and the slice; None if they are not one."""
         if len(self._blocks) != 1 or not isinstance(self._blocks[0].at, slice):
             return None
         return self._blocks[0].columns, self._blocks[0].at
@@ -199,7 +201,7 @@ class Columns:
             fn: The reader of an expression, as `expressions.bound` makes it.
 
         Raises:
-            RowFailed: If it raises for an item, of the first such.
+            RowFailed: If it raises for an item; at the first such item.
         """
         return self._value(fn)[0]  # type: ignore[no-any-return]
 
@@ -216,12 +218,12 @@ class Columns:
         """Return the keys of an expression, dictionary-coded.
 
         Raises:
-            RowFailed: If it raises for an item, or gives what cannot be a key.
+            RowFailed: If it raises for an item, or its value is not hashable.
         """
         return coded_key(self, fn)
 
     def divided(self, conditions: list[Any]) -> tuple[list[Columns], Columns]:
-        """Return the items that meet each condition first, by condition, and those that meet none.
+        """Return the items of each condition, each item with the first that it meets, and the items that meet none.
 
         Raises:
             RowFailed: If a condition raises for an item.
@@ -233,6 +235,7 @@ class Columns:
             try:
                 meets = rest.truths(condition)
             except RowFailed as failed:
+                # The index refers to the items that have met no condition so far.
                 raise RowFailed(int(places[failed.index]), failed.cause) from failed.cause
             parts.append(rest.where(meets))
             rest, places = rest.where(~meets), places[~meets]

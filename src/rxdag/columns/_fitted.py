@@ -18,17 +18,17 @@ from rxdag.expressions import declared_types, field_names, is_foreign, is_limite
 
 _KINDS: Final[dict[str, type[Any]]] = {"i": int, "f": float, "b": bool, "M": np.datetime64}
 _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes)
-"""Types that are not made of texts or numbers here."""
+"""Types to which texts and numbers are not converted."""
 
 
 def fitted(column: Column, hint: Any, *, first: int = 0) -> Column:
     """Return a column as values of the type of its field.
 
-    Ints become floats, if those are the same numbers; numpy's times datetimes in UTC without what is below the
-    microsecond; dicts the records that the field says; and texts its enumeration.
+    Ints become floats if that is exact, numpy times become datetimes in UTC, truncated to microseconds, dicts become
+    records of the field's type, and texts members of its enumeration.
 
     Args:
-        column: The values.
+        column: The column.
         hint: Type of the field, with the limits of `msgspec.Meta`.
         first: Number of rows before the column, for the message.
 
@@ -47,11 +47,11 @@ def fitted(column: Column, hint: Any, *, first: int = 0) -> Column:
 
 
 def typed(columns: Columns, of: Any) -> Columns:
-    """Return items whose fields have the types that their type declares.
+    """Return the items with fields of the declared types.
 
     Args:
         columns: The items.
-        of: Their type; any but a record leaves them as they are.
+        of: Type of the items; if it is not a record type, they are unchanged.
 
     Raises:
         ValueError: If a value is of another type, or the type lacks a field.
@@ -73,7 +73,7 @@ def typed(columns: Columns, of: Any) -> Columns:
 
 
 def _as_it_is(column: Column, kinds: tuple[Any, ...]) -> Column | None:
-    """Return a column whose values are of one of the types; None if each value must be looked at."""
+    """Return a column whose values are of one of the types; None if each value must be checked."""
     if isinstance(column, Coded):
         return column if str in kinds and (type(None) in kinds or int(column.codes.min()) >= 0) else None
     is_whole = not isinstance(column, Nullable) or type(None) in kinds
@@ -89,7 +89,7 @@ def _as_it_is(column: Column, kinds: tuple[Any, ...]) -> Column | None:
 
 
 def _with_datetimes(column: Column, kinds: tuple[Any, ...]) -> Column:
-    """Return a column of numpy's times as one of datetimes, where the field has those; any other as it is."""
+    """Return a column of numpy's times as datetimes if the field has those; any other column unchanged."""
     values = column.values if isinstance(column, Nullable) else column
     if isinstance(values, Coded) or values.dtype.kind != "M" or not {datetime, date} & {*kinds}:
         return column
@@ -100,7 +100,7 @@ def _with_datetimes(column: Column, kinds: tuple[Any, ...]) -> Column:
 
 
 def _datetimes(times: Array) -> list[Any]:
-    """Return numpy's times, which are UTC, as datetimes; None for NaT, and as it is what no datetime can hold."""
+    """Return numpy's times, which are UTC, as datetimes; None for NaT, unchanged if no datetime can hold it."""
     cut = times.astype("datetime64[us]")  # rounds down; a coarser unit may wrap around
     is_coarser = np.datetime_data(times.dtype)[0] not in ("us", "ns", "ps", "fs", "as")
     fits = cut.astype(times.dtype) == times if is_coarser else np.ones(len(times), np.bool_)
@@ -115,7 +115,7 @@ def _converted(column: Column, hint: Any, first: int) -> Column:
     values = values_of(column)
     try:
         made = msgspec.convert(values, list[hint], builtin_types=_EXACT)
-    except TypeError:  # a type that msgspec does not know, as `str | date`
+    except TypeError:  # a type that msgspec does not support, such as `str | date`
         made = values
         wrong = next((i for i, value in enumerate(values) if not _is_one_of(value, hint)), None)
     except msgspec.ValidationError:
@@ -144,7 +144,7 @@ def _converts(value: Any, hint: Any) -> bool:
 
 
 def _altered(made: list[Any], values: list[Any]) -> int | None:
-    """Return the first value that has none of the fields of its type, or became another number; None if there is none."""
+    """Return the first value that lacks all fields of its type or became a different number, else None."""
     kinds = set(map(type, values))
     if not _hold_others(kinds) and kinds.isdisjoint((int, Decimal)):
         return None
@@ -160,7 +160,7 @@ def _is_another(made: Any, given: Any) -> bool:
 
 
 def _naive(made: list[Any], values: list[Any]) -> int | None:
-    """Return the first value that is, or holds, a datetime without a zone; None if there is none."""
+    """Return the first value that is, or contains, a datetime without a zone, else None."""
     if not _hold_others(set(map(type, values))):
         return next((i for i, value in enumerate(made) if isinstance(value, datetime) and value.tzinfo is None), None)
     for i, pair in enumerate(zip(made, values, strict=True)):

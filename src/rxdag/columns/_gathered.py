@@ -21,21 +21,21 @@ def gathered(
     keys: list[Any] | None = None,
     before: list[int] | None = None,
 ) -> Columns:
-    """Return items as columns; one column of objects if they do not all have the fields of their type, or if it checks itself.
+    """Return items as columns; one column of objects if fields are missing or the type has checks of its own.
 
-    Items of a type that checks itself are not made once more: its code may refuse or change what it has made.
+    Items of a type with checks, such as `__post_init__`, are never rebuilt: its code could refuse or change them.
 
     Args:
-        items: One or more.
-        of: Their type; None for that of the first.
+        items: One or more items.
+        of: Type of the items; None for that of the first.
         times: Event time of each, ns.
-        sequences: Tie-break of each, beside times.
+        sequences: Tie-breaker of each, given together with times.
         keys: Key of each.
-        before: The watermark that holds before each, ns.
+        before: Watermark before each, ns.
     """
     try:
         columns = columns_of_rows(items, of)
-    except Exception:  # what is asked of them is asked one by one
+    except Exception:  # expressions are then evaluated item by item
         columns = Columns.of_objects(items)
     if times is not None:
         columns = columns.timed(ints_of(times), None if sequences is None else ints_of(sequences))
@@ -45,10 +45,10 @@ def gathered(
 
 
 def columns_of_rows(items: list[Any], of: Any = None) -> Columns:
-    """Return one item or more as columns; one column of objects if their type checks itself.
+    """Return one or more items as columns; one column of objects if their type has checks of its own.
 
     Raises:
-        ValueError: If an item has fields that the others, or their type, lack.
+        ValueError: If an item has fields that the other items, or their type, lack.
     """
     if checks_itself(type(items[0])) or (of is not None and checks_itself(of)):
         return Columns.of_objects(items)

@@ -16,11 +16,11 @@ _MOST_BITS: Final = 62
 
 
 class Groups:
-    """The rows of a run by the pane they belong to.
+    """The rows of a run, grouped by pane.
 
     Args:
-        places: shape (groups,): the place of each group's pane.
-        group: shape (rows,): which group each row is in.
+        places: shape (groups,): place of each group's pane.
+        group: shape (rows,): index of each row's group.
         ts: shape (rows,), int64, event times.
         sequence: shape (rows,), tie-break; None if arrival decides.
     """
@@ -60,6 +60,7 @@ class Groups:
             n = len(self.ts)
             order = _packed(self.ts, self.sequence, _MOST_BITS - self._row_bits)
             if order is None:
+                # lexsort is stable, and sorts by its last key first.
                 by: Any = (self.ts,) if self.sequence is None else (self.sequence, self.ts)
                 order = np.empty(n, np.int64)
                 order[np.lexsort(by)] = np.arange(n)

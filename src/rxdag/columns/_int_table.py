@@ -13,13 +13,13 @@ _EMPTY: Final = np.iinfo(np.int64).min
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing, Knuth vol. 3, 6.4
 _FIRST_BITS: Final = 12
 _MOST_FULL: Final = 2
-"""The table has at least so many places for each key."""
+"""Least number of slots per key."""
 
 
 class IntTable:
-    """Open addressing with linear probing, no more than half full.
+    """A hash table of ints: open addressing with linear probing, at most half full.
 
-    Keys are any int64 but the least one.
+    Keys are any int64 except the smallest.
     """
 
     __slots__ = ("_bits", "_keys", "_owner", "_values", "n")
@@ -43,7 +43,7 @@ class IntTable:
         return ((keys.view(np.uint64) * _MULTIPLIER) >> np.uint64(64 - self._bits)).view(np.int64)
 
     def find(self, keys: Ints) -> Ints:
-        """Place of each key; -1 for those that are not there."""
+        """Place of each key; -1 for missing ones."""
         last = (1 << self._bits) - 1
         at = self._place(keys)
         there = self._keys[at]
@@ -104,7 +104,7 @@ class IntTable:
         return self._keys[live], self._values[live]
 
     def replace(self, keys: Ints, values: Ints) -> None:
-        """Hold those keys, all different, and no others."""
+        """Hold exactly these keys, which are all different."""
         bits = max(_FIRST_BITS, (2 * _MOST_FULL * max(len(keys), 1) - 1).bit_length())
         self._clear(bits)
         self.n = 0

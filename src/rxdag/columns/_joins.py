@@ -14,9 +14,9 @@ from rxdag.columns._columns import Columns
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """Return the items of several runs of one stream, one behind the other.
+    """Return the concatenation of several runs of one stream.
 
-    Times and keys remain where all runs have some: rows that were saved have both, whatever the stream has.
+    Times and keys are kept if all runs have them; rows from a snapshot have both, whatever the stream has.
     """
     parts = _in_one_form(parts)
     first = parts[0]
@@ -69,6 +69,7 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
     first = parts[0]
     index = np.concatenate([part.index for part in parts if part.index is not None])
     n = len(index)
+    # numpy sorts 16-bit ints by radix, which is faster.
     order = np.argsort(index.astype(np.uint16) if n <= 1 << 16 else index, kind="stable")
     shared = _shared(parts, order)
     names = {name for block in shared for name in block.columns}
@@ -86,7 +87,7 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
 
 
 def parted(columns: Columns, place: int) -> tuple[Columns, Columns]:
-    """Return the items of a run that was split that stood before a place of it, and the others."""
+    """Return the items of a split run that precede a place in it, and the others."""
     index: Any = columns.index
     return columns.where(index < place), columns.where(index >= place)
 

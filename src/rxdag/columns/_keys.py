@@ -1,4 +1,4 @@
-"""Keys: columns that say which items belong together, as small ints."""
+"""Keys: columns of small ints, equal for items that belong together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 _DENSE: Final = 1 << 16
 _BITS: Final = 62
-_TEXT_BITS: Final = 20  # of a text beside a number: a million of them
+_TEXT_BITS: Final = 20  # bits of a text next to a number: a million texts
 
 
 def parts_of(fn: FieldReader) -> list[FieldReader]:
@@ -32,7 +32,7 @@ def coded_key(columns: Columns, fn: Any) -> Coded:
     """Return the keys of an expression.
 
     Raises:
-        RowFailed: If it raises for an item, or gives what cannot be hashed.
+        RowFailed: If it raises for an item, or a value is not hashable.
     """
     if isinstance(fn, FieldReader) and isinstance(fn.expr, Several):
         parts = [code_column(columns.values(part)) for part in _cached_parts(fn)]
@@ -67,7 +67,7 @@ def code_values(values: list[Any]) -> Coded:
     """Return Python objects, dictionary-coded; None is a null, as in other columns.
 
     Raises:
-        RowFailed: If one cannot be hashed.
+        RowFailed: If a value is not hashable.
     """
     known: dict[Any, int] = {}
     codes: list[int] = []
@@ -86,7 +86,7 @@ def _combined(parts: list[Coded]) -> Coded:
     for part in parts[1:]:
         code = code * (len(part.names) + 1) + _from_zero(part)
         size *= len(part.names) + 1
-        # Numbered anew before the product can leave int64.
+        # Renumbered before the product can exceed int64.
         if size > 1 << 40:
             _, code = np.unique(code, return_inverse=True)
             size = len(first)
@@ -106,7 +106,7 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 
     Args:
         code: shape (rows,), 0 to `size`, exclusive.
-        size: How many there could be.
+        size: Number of possible values.
     """
     if size > max(_DENSE, 4 * len(code)):
         found, which = np.unique(code, return_inverse=True)
@@ -122,16 +122,16 @@ def distinct(code: Ints, size: int) -> tuple[Ints, NDArray[np.intp]]:
 def first_rows(group: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """Return a row of each group: its first."""
     rows = np.empty(count, np.intp)
-    # Backwards, since of several assignments to one place the last one stays.
+    # Backwards, since the last of several assignments to one place wins.
     rows[group[::-1]] = np.arange(len(group))[::-1]
     return rows
 
 
 class KeyPacker:
-    """Keys as int64, the same for the same key for as long as it is known; texts get numbers.
+    """Encodes keys as int64; a key has the same int for as long as it is known.
 
-    A key of whole numbers from 0 on and texts is packed into the bits of one int; any other is numbered from -2
-    down. `forget` lets go of the texts and keys that nobody holds any more.
+    A key of texts, which are numbered, and ints of 0 or more is packed into the bits of one int; other keys are
+    numbered from -2 down. `forget` drops the texts and keys that are no longer in use.
 
     Args:
         fn: Reader of the key.
@@ -150,10 +150,11 @@ class KeyPacker:
         """Return the key of each item.
 
         Raises:
-            RowFailed: If the key of an item cannot be had, or hashed.
+            RowFailed: If the key of an item cannot be read or hashed.
         """
         found = [columns.values(part) for part in self._parts]
         if not self._kinds:
+            # Fixed by the first run; later keys of another kind are numbered in `_whole`.
             self._set_kinds(isinstance(column, Coded) for column in found)
         packed = self._packed(found)
         if packed is not None:
@@ -199,7 +200,7 @@ class KeyPacker:
         """Return the int of one key.
 
         Raises:
-            TypeError: If it cannot be hashed.
+            TypeError: If it is not hashable.
         """
         values: tuple[Any, ...] = key if self._is_tuple else (key,)
         if not self._kinds:
@@ -216,6 +217,7 @@ class KeyPacker:
     def _part(self, kind: str, value: Any) -> int | None:
         if kind == "s":
             return self._texts.setdefault(value, len(self._texts)) if isinstance(value, str) else None
+        # 2.0 and 2 are one key, as in a dict.
         return int(value) if isinstance(value, int | float) and value == value // 1 else None
 
     def _set_kinds(self, are_texts: Iterable[bool]) -> None:

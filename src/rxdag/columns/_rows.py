@@ -12,7 +12,7 @@ from rxdag.columns._column import Column, column_of
 from rxdag.expressions import ITEM, field_names, positional
 
 SCALAR: Final = (ITEM,)
-"""Names of the columns of a stream whose items are no records."""
+"""Column names of a stream whose items are not records."""
 
 Maker = Callable[[Sequence[list[Any]]], list[Any]]
 
@@ -35,10 +35,10 @@ def _is_mapping(of: Any) -> bool:
 
 
 def columns_of_items(items: list[Any], of: Any) -> dict[str, Column]:
-    """Return the columns of items; those of a type without fields are one column.
+    """Return items as columns; a single column if their type has no fields.
 
     Raises:
-        ValueError: If an item has fields that the others, or their type, lack.
+        ValueError: If an item has fields that the other items, or their type, lack.
     """
     names = field_names(of)
     is_mapping = _is_mapping(type(items[0]))

@@ -23,13 +23,13 @@ def times_of(
     """Return the times of a column.
 
     Args:
-        column: Ints, datetimes or whatever a user has.
-        scale: Nanoseconds of one, if they are ints.
-        to_ns: The definition: what one value is, in ns; raises for one that is no time, or out of range.
-        takes_datetime64: False if the definition refuses numpy's times.
+        column: Ints, datetimes or other values.
+        scale: Nanoseconds per unit of an int.
+        to_ns: The definition: converts one value to ns, and raises if it is not a time or out of range.
+        takes_datetime64: False if the definition refuses numpy times.
 
     Raises:
-        RowFailed: If it raises.
+        RowFailed: If `to_ns` raises.
     """
     if isinstance(column, np.ndarray) and len(column):
         if column.dtype.kind == "i":
@@ -52,13 +52,13 @@ def times_of(
 def exact_ns(times: NDArray[np.datetime64] | np.datetime64) -> Any:
     """Return times as ns since the epoch, int64; None if one of them is outside of 1677 to 2262.
 
-    What is below a nanosecond is cut off. NaT is the least int64.
+    Digits below the nanosecond are discarded. NaT is the smallest int64.
 
     Args:
         times: One time, or an array of them, in any unit.
     """
     ns = times.astype(_NS)
-    # The cast wraps around without a word; only on the way back it is seen.
+    # The cast wraps around silently; only the cast back reveals it.
     same = ns.astype(times.dtype) == times
     if not same.all() and np.datetime_data(times.dtype)[0] not in _FINER and not (same | np.isnat(times)).all():
         return None
@@ -66,19 +66,20 @@ def exact_ns(times: NDArray[np.datetime64] | np.datetime64) -> Any:
 
 
 def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64]:
-    """Return the instants of local times; of a time that occurs twice the first, of NaT NaT.
+    """Return the instants of local times: the first if a time occurs twice, NaT for NaT.
 
     Args:
         local: shape (rows,), datetime64 in s or finer.
-        zone: Whose times they are.
+        zone: Zone of the times.
 
     Raises:
-        ValueError: If there is no such local time, since clocks are set forward then, its year is past 9999, or the
+        ValueError: If a local time does not exist because clocks are set forward, its year is past 9999, or the
             instant does not fit the unit.
     """
     days, at = np.unique(local.astype("datetime64[D]"), return_inverse=True)
     shift_of = np.zeros(len(days), "timedelta64[us]")
     has_change = np.zeros(len(days), np.bool_)
+    # Most days have a single offset; only rows on days with a clock change are converted one by one.
     for i, day in enumerate(days.tolist()):
         if day is None:  # NaT
             continue
@@ -92,6 +93,7 @@ def utc_of(local: NDArray[np.datetime64], zone: tzinfo) -> NDArray[np.datetime64
     for row in has_change[at].nonzero()[0].tolist():
         shifts[row] = aware(local[row].astype("datetime64[us]").item(), zone).utcoffset() or timedelta(0)
     instants: NDArray[np.datetime64] = local - shifts.astype(local.dtype.str.replace("M8", "m8"))
+    # A positive shift must give an earlier instant, and any other shift must not; otherwise the value has wrapped.
     wrapped = ((instants < local) != (shifts > np.timedelta64(0, "us"))).nonzero()[0]
     if len(wrapped):
         raise ValueError(f"a time must be within 1677 to 2262 in UTC too, got {local[wrapped[0]]}")

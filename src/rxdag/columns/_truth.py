@@ -99,6 +99,7 @@ def negation(of: Step) -> Step:
 
 
 def is_in(of: Step, values: tuple[object, ...]) -> Step:
+    # No NaN: Python finds it in a tuple by identity, numpy never finds it.
     is_plain = all(isinstance(v, int | float) and (isinstance(v, int) or v == v) for v in values)
     if not is_plain or len(values) > _MOST_MEMBERS:
         return uncertain

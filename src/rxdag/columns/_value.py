@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from rxdag.columns._columns import Columns
 
 Value = tuple[Any, int, int]
-"""A column or a scalar, and two ints between which it lies if it is of ints."""
+"""A column or a scalar, and a lower and an upper bound if it holds ints."""
 Step = Callable[["Columns"], Value]
 
 EXACT: Final = 1 << 53
-"""Ints up to here are floats exactly."""
+"""Ints up to this one are exact as floats."""
 INT64_CHAR: Final = np.dtype(np.int64).char
 
 
-class Uncertain(Exception):  # says that rows must decide
-    """numpy may give something else than Python here: the items are to be looked at one by one."""
+class Uncertain(Exception):  # a signal that rows must decide
+    """numpy's result may differ from Python's here: the items must be processed one by one."""
 
 
 def measured(array: Array) -> Value:
@@ -69,7 +69,7 @@ def uncertain(columns: Columns) -> Value:
 
 
 def literal(value: Any) -> Step:
-    """Return a step that gives a constant."""
+    """Return a step whose result is a constant."""
     if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
         return uncertain
     known: Value = (value, value, value) if isinstance(value, int) else (value, 0, 0)

@@ -60,7 +60,7 @@ class Vector:
 
     Args:
         expr: The expression.
-        fn: The same as a function of an item: its definition.
+        fn: The same as a function of an item, which defines the result.
     """
 
     __slots__ = ("_fn", "_step")
@@ -73,7 +73,7 @@ class Vector:
         """Return the values and their bounds."""
         try:
             data, low, high = self._step(columns)
-        except Exception:  # whatever it is, the items tell
+        except Exception:  # whatever the error, rows decide
             column = self._by_item(columns)
             return column, INT64_MIN, INT64_MAX
         if data.__class__ is not np.ndarray and not is_column(data):
@@ -152,7 +152,7 @@ def _by_name(expr: Expr, name: str, general: Step) -> Step:
 
     def step(columns: Columns) -> Value:
         nonlocal cached
-        known = cached  # two runs of one plan may be here at once
+        known = cached  # two runs of one plan may call this at once
         try:
             return general(columns)
         except Uncertain:
@@ -168,7 +168,7 @@ def _by_name(expr: Expr, name: str, general: Step) -> Step:
             results = [fn(each) for each in (*names, None)[:size]]
             known = cached = (names, size, measured_column(column_of(results)))
         table, low, high = known[2]
-        return table[codes], low, high  # -1, a null, is the last of the table
+        return table[codes], low, high  # -1, a null, selects the last entry
 
     return step
 
@@ -187,6 +187,7 @@ def _binary(expr: Binary) -> Step:
         return lambda c: power(raised, left(c), right(c))
     slow: Callable[[Value, Value], Value] = partial(divide if op in ("/", "//", "%") else arithmetic, op)
     by = int_of(expr.right)
+    # // and % need a positive divisor: 0 raises in Python, and a negative one reverses the bounds.
     fast = BY_INT.get(op) if by is not None and abs(by) < SMALL and (by > 0 or op in "+-*") else None
     if fast is None or by is None:
         return lambda c: slow(left(c), right(c))

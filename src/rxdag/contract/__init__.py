@@ -41,8 +41,10 @@ from rxdag.contract._functions import (
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
-from rxdag.contract._on_error import DEAD, RAISE, SKIP, OnError, OnErrorName, Waits, checked_on_error
+from rxdag.contract._logins import without_logins
+from rxdag.contract._on_error import DEAD, RAISE, SKIP, Delays, OnError, OnErrorName, checked_on_error
 from rxdag.contract._operator import (
     AnyOperator,
     Beside,
@@ -55,7 +57,7 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
-from rxdag.contract._origin import LEFT_OUT, Made, Role, made_by, optional_first, remember
+from rxdag.contract._origin import Made, Role, made_by, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path, format_of, nearest_file
@@ -82,7 +84,7 @@ from rxdag.contract._source_and_sink import (
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._unknown_name import unknown_name
-from rxdag.contract._written import argument, without_logins, written
+from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
 __all__ = [
@@ -158,7 +160,7 @@ __all__ = [
     "Subscription",
     "Timeout",
     "Unkeyed",
-    "Waits",
+    "Delays",
     "Where",
     "WindowOp",
     "WriteFailed",

@@ -23,7 +23,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     state: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that a snapshot holds."""
 
-    def check(self, item: A_contra, /) -> None:  # most take anything
+    def check(self, item: A_contra, /) -> None:  # most accept any item
         """Raise the error that `add` would raise for the item.
 
         `agg.named` checks all its parts before it adds the item to any.

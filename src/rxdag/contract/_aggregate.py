@@ -92,7 +92,7 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
         return self
 
     def in_columns(self) -> ColumnsAggregate | str:
-        """Return the same aggregate over columns for all panes, or why there is none."""
+        """Return the same aggregate over columns for all panes, or the reason why there is none."""
         return f"the aggregate {self.name} takes items one by one"
 
     def check(self, item_type: Any, where: str) -> None:  # most aggregates have nothing to check

@@ -17,7 +17,7 @@ def whole(n: Any, where: str, *, least: int = 0, most: int | None = None) -> int
     """Return a whole number.
 
     Raises:
-        GraphError: If it is none, or out of range.
+        GraphError: If it is not a whole number, or out of range.
     """
     number = _number(n)
     if number is None or number < least or (most is not None and number > most):
@@ -42,7 +42,7 @@ def whole_or_none(n: Any, where: str, *, least: int = 1) -> int | None:
 
 
 def _number(n: Any) -> int | None:
-    """Return a whole number of whatever type, as those of numpy."""
+    """Return a whole number of any type, such as those of numpy."""
     return int(n) if isinstance(n, Integral) and not isinstance(n, bool) else None
 
 
@@ -50,7 +50,7 @@ def share(value: Any, where: str) -> float:
     """Return a number from 0 to 1.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is not a number from 0 to 1.
     """
     return _real(value, where, "0 to 1", lambda number: 0 <= number <= 1)
 
@@ -59,7 +59,7 @@ def positive(value: Any, where: str) -> float:
     """Return a finite number above 0.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is not a finite number above 0.
     """
     return _real(value, where, "more than 0", lambda number: 0 < number < math.inf)
 
@@ -68,7 +68,7 @@ def factor_of(value: Any, where: str) -> float:
     """Return a finite number of 1 or more.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is not a finite number of 1 or more.
     """
     return _real(value, where, "1 or more", lambda number: 1 <= number < math.inf)
 
@@ -80,7 +80,7 @@ def _real(value: Any, where: str, must: str, is_right: Callable[[float], bool]) 
 
 
 def flag(value: Any, where: str) -> bool:
-    """Return True or False; refuse what is only taken for one of them.
+    """Return True or False; refuse values that are merely truthy or falsy.
 
     Raises:
         GraphError: If it is neither.

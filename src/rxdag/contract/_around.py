@@ -1,4 +1,4 @@
-"""Sources and sinks around others, which change a single thing of them."""
+"""Sources and sinks that wrap others and change one aspect of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ReaderAround(Reader):
-    """A reader that does what another does."""
+    """A reader that delegates to another."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -60,9 +60,9 @@ class ReaderAround(Reader):
 
 
 # pyright: reportIncompatibleVariableOverride=false
-# What a source says of itself are plain attributes; here they are those of another.
+# Attributes of a source are plain; here they are read from the inner source.
 class SourceAround(Source[T_co]):
-    """A source of which everything that is said is what the one inside says: subclasses have that as `source`."""
+    """A source with the attributes of the wrapped one, which subclasses have as `source`."""
 
     source: Source[Any]
 
@@ -122,7 +122,7 @@ class SourceAround(Source[T_co]):
 
 
 class WriterAround(Writer):
-    """A writer that does what another does."""
+    """A writer that delegates to another."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
@@ -150,7 +150,7 @@ class WriterAround(Writer):
 
 
 class SinkAround(Sink[Any, Any]):
-    """A sink whose attributes are those of the one inside: subclasses have that as `sink`."""
+    """A sink with the attributes of the wrapped one, which subclasses have as `sink`."""
 
     sink: Sink[Any, Any]
 

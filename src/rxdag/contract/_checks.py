@@ -7,14 +7,14 @@ from typing import Any
 from rxdag.contract._arguments import factor_of, share
 from rxdag.contract._duration import Duration, duration_ns
 from rxdag.contract._kernel import BadProgram
-from rxdag.contract._on_error import Waits
+from rxdag.contract._on_error import Delays
 from rxdag.contract._operator import label_of
 from rxdag.errors import GraphError, shown
 
 
-def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Waits:
-    """Return the waits between tries; raise GraphError if an argument is invalid."""
-    return Waits(
+def checked_backoff(where: str, base: Duration, factor: float, cap: Duration, jitter: float) -> Delays:
+    """Return the delays between tries; raise GraphError if an argument is invalid."""
+    return Delays(
         duration_ns(base, f"{where}: base"),
         factor_of(factor, f"{where}: factor"),
         duration_ns(cap, f"{where}: cap"),
@@ -35,10 +35,10 @@ def _members(on: Any) -> tuple[Any, ...]:
 
 
 def checked_end(thing: Any, made: Any, kind: Any) -> Any:
-    """Return what a source or a sink has opened.
+    """Return the reader or writer that a source or a sink has opened.
 
     Raises:
-        BadProgram: If it is not of the kind that it must be.
+        BadProgram: If it is not of the required class.
     """
     if not isinstance(made, kind):
         raise BadProgram(f"{label_of(thing)}.open() must return a {kind.__name__}, got {shown(made)}")

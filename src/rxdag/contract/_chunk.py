@@ -22,6 +22,11 @@ class Chunk:
         key: Key of each item; None on a stream without keys.
         marks: Pairs (position, watermark): the watermark holds before the item at that position. Positions do not
             decrease; watermarks increase, with IDLE in between. A position equal to the length is after the last item.
+
+    Example:
+        >>> chunk = rxdag.Chunk(["a", "b"], ts=[1_000, 2_000], marks=((2, 1_500),))
+        >>> len(chunk)
+        2
     """
 
     items: Any
@@ -104,7 +109,7 @@ class Chunk:
 
 
 def settled(marks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Keep the last of several marks at one position: what it says holds the others; IDLE says nothing of them."""
+    """Keep the last of several marks at one position, which implies the earlier ones; IDLE does not."""
     out: list[tuple[int, int]] = []
     for mark in marks:
         if out and out[-1][0] == mark[0] and mark[1] != IDLE:
@@ -119,6 +124,7 @@ def joined(chunks: list[Chunk]) -> Chunk:
         return chunks[0]
     items: list[Any] = []
     marks: list[tuple[int, int]] = []
+    # Chunks of marks only have no times or keys, on any stream.
     timed = any(chunk.ts is not None for chunk in chunks if chunk.items)
     keyed = any(chunk.key is not None for chunk in chunks if chunk.items)
     ts, sequence, key = list[int](), list[int](), list[Any]()

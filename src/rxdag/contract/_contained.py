@@ -1,4 +1,4 @@
-"""Coroutines of user code in tasks: what is to end the process must not end the event loop before the run is closed."""
+"""Coroutines of user code in tasks: an exit of the process must not end the event loop before the run is closed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Subscription(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Take no more; a second call does nothing."""
+        """Stop taking items; a second call does nothing."""
         ...
 
 

@@ -33,12 +33,12 @@ _WORDS: Final = {
     "h": ("hour", "hours", "hr", "hrs"),
     "d": ("day", "days"),
 }
-"""Common spellings that are refused, by the unit to write; a bare number is meant in seconds."""
+"""Common spellings that are refused, by the unit to write; a bare number stands for seconds."""
 _PART: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 _TEXT: Final = re.compile(f"(?:{_PART.pattern})+")
 _LONGEST: Final = 1 << 62
 _MOST_CHARS: Final = 100
-"""No text that is longer is a duration: Python turns no endless digits into a number."""
+"""Longest text that is read as a duration; Python limits the digits of an int."""
 
 
 def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
@@ -46,11 +46,11 @@ def duration_ns(value: Duration, where: str, *, least: int = 0) -> int:
 
     Args:
         value: "10ns", "500ms", "1.5s", "5m" or "5min", "1h", "1d", "2h30m" with the largest unit first, or a timedelta.
-        where: What the duration is of, for the message: "dedupe: within".
+        where: Operator and argument, for the message, such as "dedupe: within".
         least: Least value allowed, in nanoseconds.
 
     Raises:
-        GraphError: If it is no duration, less than `least`, no whole number of nanoseconds, or over 146 years.
+        GraphError: If it is not a duration, less than `least`, not a whole number of nanoseconds, or over 146 years.
     """
     if isinstance(value, timedelta):
         ns = (value.days * 86_400 + value.seconds) * UNITS["s"] + value.microseconds * 1_000
@@ -85,7 +85,7 @@ def _part_ns(number: str, unit: str, value: object, where: str) -> int:
 
 
 def _meant(value: object) -> str:
-    """Return '; did you mean "5s"?' for what is a duration but for its spelling."""
+    """Return '; did you mean "5s"?' for a misspelt duration."""
     units = {word: unit for unit, words in _WORDS.items() for word in words} | {unit: unit for unit in UNITS}
     is_written = isinstance(value, str | int | float) and not isinstance(value, bool)
     written = value if isinstance(value, str) else shown(value)
@@ -111,7 +111,7 @@ def positive_ns(value: Duration, where: str) -> int:
 
 
 def timeout_s(value: Timeout | None, where: str) -> float | None:
-    """Turn a number of seconds or a duration into seconds; None, for as long as it takes, stays None.
+    """Turn a number of seconds or a duration into seconds; None, for no limit, stays None.
 
     Raises:
         GraphError: If it is neither, less than 0, or over 146 years.

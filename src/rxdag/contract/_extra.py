@@ -8,7 +8,7 @@ from typing import Any, Final
 from rxdag.errors import MissingExtra
 
 INSTALL: Final = "pip install '.[{extra}]'"
-"""The command of the README that installs rxdag and an extra from a checkout."""
+"""Command of the README that installs rxdag with an extra from a checkout."""
 
 
 def install_line(extra: str) -> str:
@@ -29,9 +29,9 @@ def import_extra(module: str, extra: str, where: str) -> Any:
     """Import a module of an optional package.
 
     Args:
-        module: Its name.
-        extra: The extra of rxdag that brings it.
-        where: What needs it, for the message.
+        module: Name of the module.
+        extra: The extra of rxdag that installs it.
+        where: Function that needs it, for the message.
 
     Raises:
         MissingExtra: If it is not installed.

@@ -11,7 +11,7 @@ _INF: Final = float("inf")
 
 
 def finite(value: Any, what: str) -> Any:
-    """Return the value if it is a finite number, else raise BadItem; one of numpy's comes back as Python's own."""
+    """Return the value, a number of numpy as Python's, if it is finite; else raise BadItem."""
     if type(value) is float:
         if -_INF < value < _INF:
             return value
@@ -21,13 +21,13 @@ def finite(value: Any, what: str) -> Any:
         try:
             if -_INF < value < _INF and not getattr(value, "ndim", 0):
                 return own_number(value)
-        except (TypeError, ValueError, ArithmeticError):  # no number, an array, a NaN among decimals
+        except (TypeError, ValueError, ArithmeticError):  # not a number, an array, or a Decimal NaN
             pass
     raise BadItem(f"{what} must be a finite number, got {shown(value)}")
 
 
 def own_number(value: Any) -> Any:
-    """Return a number of numpy's as Python's own, whose integers do not overflow; anything else as it is."""
+    """Return a number of numpy as Python's, whose integers do not overflow; anything else unchanged."""
     if type(value) is float or type(value) is int:
         return value
     if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 and value.dtype.kind in "biuf":

@@ -12,16 +12,16 @@ from rxdag.errors import shown
 
 
 def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: bool = False) -> Any:
-    """Return what a function has returned.
+    """Return a function's result, which must be a plain value.
 
     Args:
-        made: What it has returned. A future passes: it runs without anybody who awaits it.
+        made: The result. A future is allowed, since it runs without being awaited.
         where: Operator and argument, for the message.
-        instead: What to do with a coroutine.
-        may_yield: True if it may be a generator: whoever takes the value runs it.
+        instead: Advice for the message if it is a coroutine.
+        may_yield: True to allow a generator, which the caller then iterates.
 
     Raises:
-        BadProgram: If it is a coroutine or a generator, of which nothing runs.
+        BadProgram: If it is a coroutine or a generator, whose code would never run.
     """
     if inspect.isgenerator(made) and not may_yield:
         raise BadProgram(f"{where} must return a value, got the generator {shown(made)}; {RETURN}")
@@ -34,17 +34,17 @@ def plain_result(made: Any, where: str, *, instead: str = MAP_ASYNC, may_yield: 
 
 
 def _is_future(made: Any) -> bool:
-    """Return what `asyncio.isfuture` does; to define a graph loads no asyncio."""
+    """Return the result of `asyncio.isfuture` without loading asyncio, which defining a graph does not need."""
     return hasattr(made.__class__, "_asyncio_future_blocking")
 
 
 class FirstCall:
-    """A function whose first result is looked at; then it is called with nothing around it.
+    """A function whose first result is checked; later calls go to the function itself.
 
     Args:
         fn: The function.
         where: Operator and argument, for the message.
-        put: Puts the function itself where this object is.
+        put: Replaces this object by the function itself, wherever it is stored.
         may_yield: True if its result may be a generator.
     """
 
@@ -69,7 +69,7 @@ class FirstCall:
 
 
 def first_call(fn: Any, where: str, holder: Any, attribute: str, *, may_yield: bool = False) -> Any:
-    """Return what looks at a function's first result and then puts the function into that attribute; None for None."""
+    """Return a wrapper that checks the first result, then sets the attribute to the function; None for None."""
     if fn is None:
         return None
     return FirstCall(fn, where, lambda given: setattr(holder, attribute, given), may_yield=may_yield)

@@ -28,16 +28,16 @@ CONTEXT: Final = "decorate it with @contextlib.asynccontextmanager, or remove as
 
 
 def check_function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC, generators: bool = False) -> None:
-    """Raise GraphError for a coroutine or generator function, or one that cannot take what it will be given.
+    """Raise GraphError for a coroutine or generator function, or one that cannot take its arguments.
 
-    Only what is certain is refused: what has no signature, or one that a decorator made up, passes.
+    It refuses only what is certain to fail: callables without a signature, or with one from a decorator, pass.
 
     Args:
-        fn: What can be called.
+        fn: The callable.
         where: Operator and argument, for the message: "map: fn".
-        takes: What each argument of a call is, in order: "the item".
-        instead: What to do with a coroutine function.
-        generators: True to let generator functions pass: an iterable is meant.
+        takes: Description of each argument of a call, in order, such as "the item".
+        instead: Advice for the message if it is a coroutine function.
+        generators: True to allow generator functions, where an iterable is expected.
     """
     if not callable(fn):
         raise GraphError(f"{where} must be a function, got {shown(fn)}")
@@ -51,11 +51,11 @@ def check_plain(
     """Raise GraphError for a coroutine function or a generator function: a call of one runs nothing.
 
     Args:
-        fn: What can be called.
+        fn: The callable.
         where: Operator and argument, for the message.
-        instead: What to do with a coroutine function.
-        generators: True to let generator functions pass.
-        yields: What to do with a generator function.
+        instead: Advice for the message if it is a coroutine function.
+        generators: True to allow generator functions.
+        yields: Advice for the message if it is a generator function.
     """
     kind = async_kind(fn)
     if kind is not None:
@@ -86,15 +86,15 @@ def is_generator_function(fn: Any) -> bool:
 
 
 def check_awaited(fn: Any, where: str, *takes: str, instead: str) -> None:
-    """Raise GraphError for a function that certainly returns no awaitable, or cannot take what it will be given.
+    """Raise GraphError for a function that certainly returns no awaitable, or cannot take its arguments.
 
-    A plain function may return one, as many clients' methods do, so it passes.
+    A plain function passes, since it may return an awaitable, as the methods of many clients do.
 
     Args:
-        fn: What can be called.
+        fn: The callable.
         where: Operator and argument, for the message: "acall: fn".
-        takes: What each argument of a call is, in order.
-        instead: Where a plain function goes.
+        takes: Description of each argument of a call, in order.
+        instead: Advice for the message: where to use a plain function.
     """
     if not _may_return_awaitable(fn):
         raise GraphError(f"{where} must be a coroutine function, got {shown(fn)}; a plain function goes into {instead}")
@@ -102,7 +102,7 @@ def check_awaited(fn: Any, where: str, *takes: str, instead: str) -> None:
 
 
 def check_arguments(fn: Any, where: str, *takes: str) -> None:
-    """Raise GraphError for a function that cannot be called with so many arguments."""
+    """Raise GraphError for a function that cannot be called with this number of arguments."""
     signature = _signature(fn)
     if signature is None:
         return
@@ -110,7 +110,7 @@ def check_arguments(fn: Any, where: str, *takes: str) -> None:
         signature.bind(*takes)
     except TypeError:
         words = f"{_NUMBERS[len(takes)]}{', ' if takes else ''}{_listed(takes)}"
-        got = f"{_name(fn)}{_shown_signature(signature)}"
+        got = f"{_name(fn)}{shown_signature(signature)}"
         raise GraphError(f"{where} must take {words}; got {got}; {_cure(signature, takes)}") from None
 
 
@@ -124,7 +124,7 @@ def check_named_arguments(fn: Any, where: str, names: Iterable[str]) -> None:
         signature.bind(**given)
     except TypeError:
         raise GraphError(
-            f"{where} must take arguments named {', '.join(given)}; got {_name(fn)}{_shown_signature(signature)}"
+            f"{where} must take arguments named {', '.join(given)}; got {_name(fn)}{shown_signature(signature)}"
         ) from None
 
 
@@ -161,7 +161,7 @@ def _signature(fn: Any) -> inspect.Signature | None:
     if any("__signature__" in getattr(each, "__dict__", ()) for each in kinds):
         return None
     try:
-        # Not that of what a decorator wraps: the decorator may add arguments of its own.
+        # Not the signature of the wrapped function: a decorator may add arguments.
         return inspect.signature(fn, follow_wrapped=False)
     except (ValueError, TypeError):
         return None
@@ -183,7 +183,8 @@ def _listed(takes: tuple[str, ...]) -> str:
     return " and ".join(takes) if len(takes) < 3 else f"{', '.join(takes[:-1])} and {takes[-1]}"
 
 
-def _shown_signature(signature: inspect.Signature) -> str:
+def shown_signature(signature: inspect.Signature) -> str:
+    """Return a signature without annotations, each default as "..."."""
     plain = [
         each.replace(annotation=inspect.Parameter.empty, default=each.default if each.default is each.empty else ...)
         for each in signature.parameters.values()

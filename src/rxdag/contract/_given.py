@@ -1,4 +1,4 @@
-"""Checks of what is given as a source of items: iterables whose items are hardly ever what is meant."""
+"""Checks of iterables given as a source whose items are hardly ever the intended ones."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from rxdag.errors import GraphError, shown
 
 
 def gives_arrow(thing: object) -> bool:
-    """Return whether a thing gives its rows or values by Arrow's C interface."""
+    """Return whether an object exports its rows or values by Arrow's C interface."""
     return hasattr(type(thing), "__arrow_c_stream__") or hasattr(type(thing), "__arrow_c_array__")
 
 
 def is_frame(thing: object) -> bool:
-    """Return whether a thing is a frame or table: rows by columns, of pandas, polars, pyarrow or another package."""
-    kind = type(thing)  # on the type, since some compute a property when it is read
+    """Return whether an object is a frame or table of pandas, polars, pyarrow or another package."""
+    kind = type(thing)  # on the type, since reading a property may compute it
     if gives_arrow(thing):
         return hasattr(kind, "columns") or hasattr(kind, "schema")  # a single column has neither
     return hasattr(kind, "columns") and hasattr(kind, "dtypes")
 
 
 def check_iterable(items: object, where: str) -> None:
-    """Refuse iterables of which a loop gives characters, bytes, keys or column names.
+    """Refuse iterables whose elements are characters, bytes, keys or column names.
 
     Raises:
-        GraphError: If it is one of them; the message says what to pass instead.
+        GraphError: If it is such an iterable; the message says what to pass instead.
     """
-    given = items  # `isinstance` knows less of it
+    given = items  # `isinstance` narrows it less
     if isinstance(items, str):
         raise GraphError(
             f"{where} must not be a str, whose items are its characters, got {shown(items)}; sources.csv(path, Type), "

@@ -16,10 +16,10 @@ class Inner:
     """An item that has become a stream, with its time and key.
 
     Attributes:
-        given: How many items its stream has given.
-        skip: How many of them come again, since it was opened anew, and are left out.
-        results: What the kernel keeps of it.
-        error: What its stream has failed with, after how many tries.
+        given: Number of items that its stream has delivered.
+        skip: Number of repeated items to leave out after the stream was reopened.
+        results: Results that the kernel keeps for the item.
+        error: Error of its stream and number of attempts; None without a failure.
         is_done: True once its stream has ended.
     """
 
@@ -38,21 +38,21 @@ class Inner:
 
     @property
     def is_settled(self) -> bool:
-        """True if its stream has given what it gives, or has failed."""
+        """True if its stream has ended or failed."""
         return bool(self.results) or self.error is not None
 
 
 class InnerKernel(Kernel, ABC):
-    """A kernel whose items become streams: the node opens those in `inner`, reads them, and closes those that have left it."""
+    """A kernel whose items become streams: the node opens and reads those in `inner`, and closes those that left it."""
 
     may_park = True
     passes = False
     ends_alone: ClassVar[bool] = False
-    """True if its streams end soon by themselves, so that a drain waits for them; else it stops them."""
+    """True if its streams soon end by themselves, so that a drain waits for them; otherwise a drain stops them."""
     concurrency: int | None = None
-    """Most streams that are open; None for any number. A node before it that conflates keeps no more ready."""
+    """Maximum number of open streams; None for any number. A conflating node before it keeps no more items ready."""
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None = None
-    """Makes what its streams work with; entered once per run on the run's loop, left at its end."""
+    """Makes the resource of its streams, which is entered once per run on the run's loop and left at the end."""
     opened: Any = None
     """The entered `resource`; set by the node before any stream is opened."""
 

@@ -27,7 +27,7 @@ class BadItem(ValueError):  # it is the item that is wrong, not the program
 
 @mypyc_attr(native_class=False)
 class BadProgram(TypeError):  # it is the program that is wrong, not the item
-    """Raised if the program is wrong, whatever the item.
+    """Raised if the program is wrong, regardless of the item.
 
     It fails the run under every error policy, and is not retried. It is raised where a user function or class returns a
     value of the wrong kind.
@@ -35,7 +35,7 @@ class BadProgram(TypeError):  # it is the program that is wrong, not the item
 
 
 @mypyc_attr(native_class=False)
-class RowFailed(Exception):  # says what happened, to the node only
+class RowFailed(Exception):  # a signal to the node
     """Raised by `on_columns`, before any state changes: an item failed.
 
     Args:
@@ -53,7 +53,7 @@ _SET_BY_CLASSES: Final = ("wake", "watermark", "timer", "lingers", "open_inputs"
 
 
 def _set_first(cls: Any) -> None:
-    """Move what a class says of these attributes to each of its objects."""
+    """Copy a class's values of these attributes to each of its objects."""
     first: dict[str, Any] = {name: cls.__dict__[name] for name in _SET_BY_CLASSES if name in cls.__dict__}
     first = {name: value for name, value in first.items() if not hasattr(value.__class__, "__get__")}
     if not first:
@@ -294,7 +294,7 @@ PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")
 
 
 def on_item_parameters(kernel: type[Any]) -> tuple[str, ...]:
-    """Return the names of what a kernel's `on_item` takes, in order.
+    """Return the parameter names of a kernel's `on_item`, in order.
 
     Raises:
         GraphError: If there is no `on_item`, or it takes something else or in another order.

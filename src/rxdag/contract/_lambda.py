@@ -1,4 +1,4 @@
-"""Lambdas as text: cut out of the line that they stand in, or named by file and line."""
+"""Lambdas as text: cut out of their line, or named by file and line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any, Final
 
 _HEAD: Final = re.compile(r"lambda\b[^:\"'#]*:")
-"""From `lambda` to the colon, if no default has a colon or a text of its own."""
+"""The part from `lambda` to its colon, if no default value contains a colon, a quote or a #."""
 
 
 def is_lambda(fn: Any) -> bool:
@@ -26,7 +26,7 @@ def placed(fn: Any) -> str:
 def lambda_text(code: CodeType) -> str | None:
     """Return the text of a lambda; None if it spans lines or its file cannot be read.
 
-    The bytecode knows the columns of the body, and the arguments stand right before it. The source is not parsed.
+    The bytecode gives the columns of the body, and the arguments directly precede it. The source is not parsed.
     """
     spans = [
         (begin, end)
@@ -40,7 +40,7 @@ def lambda_text(code: CodeType) -> str | None:
     begin, end = min(begin for begin, _ in spans), max(end for _, end in spans)
     before, body = line[:begin].decode(errors="replace"), line[begin:end].decode(errors="replace")
     head = before[max(before.rfind("lambda"), 0) :].rstrip(" (")
-    # A file that was edited since it was loaded has other text there.
+    # The file may have been edited since it was loaded.
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     if _HEAD.fullmatch(head) is None or not set(arguments) <= set(re.findall(r"\w+", head)[1:]):
         return None

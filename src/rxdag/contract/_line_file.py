@@ -20,10 +20,10 @@ _DAMAGE: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class LineFile:
-    """An open file of lines, with its name and the number of the line at hand for messages.
+    """An open file of lines, with its name and the current line number for messages.
 
     Args:
-        path: Of the file; "-" for stdin. ".gz" is unpacked.
+        path: Path of the file, decompressed if it ends in ".gz"; "-" for stdin.
         where: Name of the source, for messages.
     """
 
@@ -62,7 +62,7 @@ class LineFile:
         """Yield the lines as text, each with its end.
 
         Raises:
-            SourceError: If the file is truncated, not gzip though called so, or not UTF-8.
+            SourceError: If the file is truncated, not gzip although its name ends in ".gz", or not UTF-8.
         """
         line = b""
         try:
@@ -175,7 +175,7 @@ class LineFile:
         )
 
     def _begin(self) -> bytes:
-        """Return the first bytes of the file as it is stored; none if it cannot be read again."""
+        """Return the first stored bytes of the file; none if it cannot be read again."""
         try:
             return os.pread(self._opened[0].fileno(), 6, 0)
         except (IndexError, OSError):
@@ -207,13 +207,13 @@ class LineFile:
 
     @property
     def place(self) -> str:
-        """File and line at hand."""
+        """Current file and line."""
         return f"{self.name}: line {max(self.line, 1)}"
 
     def close(self) -> None:
         if self.path != "-":
             self._raw.close()
-        for file in self._opened:  # gzip does not close what it was given
+        for file in self._opened:  # gzip does not close the underlying file
             file.close()
 
 

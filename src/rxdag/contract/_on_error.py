@@ -1,4 +1,4 @@
-"""Error policies: the fate of an item on which user code failed, and the waits between tries."""
+"""Error policies: the fate of an item on which user code failed, and the delays between tries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OnErrorName: TypeAlias = Literal["raise", "skip", "dead"]
 
 
 @dataclass(frozen=True)
-class Waits:
-    """The waits between tries.
+class Delays:
+    """Delays between attempts.
 
     Attributes:
-        base_ns: Wait after the first failure, ns.
-        factor: By how much each wait is longer than the one before.
-        cap_ns: Longest wait, ns.
-        jitter: Share of the wait by which it varies at random, both ways, 0 to 1.
+        base_ns: Delay after the first failure, ns.
+        factor: Growth of the delay from one attempt to the next.
+        cap_ns: Longest delay, ns.
+        jitter: Share of the delay by which it varies at random, both ways, 0 to 1.
     """
 
     base_ns: int
@@ -49,7 +49,7 @@ class OnError:
 
     kind: Literal["raise", "skip", "dead", "retry"]
     attempts: int = 1
-    backoff: Waits | None = None
+    backoff: Delays | None = None
     on: tuple[type[Exception], ...] = (Exception,)
     then: OnError | None = None
 
@@ -77,7 +77,7 @@ def checked_on_error(given: OnError | OnErrorName, where: str) -> OnError:
     """Return the policy, which may be given by its name.
 
     Raises:
-        GraphError: If there is none of that name, or it is something else.
+        GraphError: If the name is unknown, or it is neither a policy nor a name.
     """
     if isinstance(given, OnError):
         return given

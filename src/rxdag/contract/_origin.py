@@ -7,21 +7,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
+
+from rxdag.contract._left_out import optional_first
+from rxdag.contract._wrong_call import bound
 
 Role: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
 
 _ATTRIBUTE: Final = "_rxdag_made"
-
-
-class _LeftOut:
-    def __repr__(self) -> str:
-        return "LEFT_OUT"
-
-
-LEFT_OUT: Final[Any] = _LeftOut()
-"""Default of a second argument, of a function whose first may be left out: `scan(initial, fn)` and `scan(fn)`."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +24,10 @@ class Made:
     Attributes:
         role: Kind of object that it makes.
         name: Of the function.
-        arguments: By parameter, streams left out; positional ones that are any number as a tuple.
-        keywords: Parameters that were given by name, and must be.
-        variable: The parameter that takes any number of positional arguments.
-        options: Parameters that the function has not declared and hands on.
+        arguments: Arguments by parameter, without streams; those of a `*` parameter as a tuple.
+        keywords: Keyword-only parameters that were given.
+        variable: The `*` parameter, for any number of positional arguments.
+        options: Undeclared keyword arguments, which the function passes on.
     """
 
     role: Role
@@ -46,18 +39,18 @@ class Made:
 
 
 def made_by(thing: object) -> Made | None:
-    """Return the public call that made a thing; None if there is none."""
+    """Return the public call that made an object; None if unknown."""
     made: Made | None = getattr(thing, _ATTRIBUTE, None)
     return made
 
 
 def remember(namespace: dict[str, Any], names: Iterable[str], role: Role) -> None:
-    """Wrap the functions of a package so that they record on their results how they were called.
+    """Wrap the functions of a package so that they refuse wrong calls and record on their results how they were called.
 
     Args:
-        namespace: Of the package.
-        names: Of the functions; what is no plain function is left as it is.
-        role: What kind of thing they make.
+        namespace: Namespace of the package.
+        names: Names of the functions; other objects are left unchanged.
+        role: Kind of object that they make.
     """
     for name in names:
         fn = namespace[name]
@@ -73,9 +66,9 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
 
     @functools.wraps(fn)
     def noting(*args: Any, **named: Any) -> Any:
+        given = bound(fn, signature, args, named)
         result = fn(*args, **named)
         thing = getattr(getattr(result, "node", None), "thing", result)
-        given = signature.bind(*args, **named).arguments
         options = frozenset(named) - frozenset(signature.parameters)
         if optional is not None and len(args) == 1:
             given[optional[1]] = given.pop(optional[0])
@@ -83,19 +76,11 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
         for each in (
             thing,
             getattr(thing, "fan_in", None),
-        ):  # what stands on the graph, where it is not the thing itself
+        ):  # the fan-in is on the graph, not the thing itself
             _note(each, made)
         return result
 
     return noting
-
-
-def optional_first(signature: inspect.Signature) -> tuple[str, str] | None:
-    """Return the names of a first argument that may be left out, and of the second; None if it may not."""
-    for first, second in pairwise(signature.parameters.values()):
-        if second.default is LEFT_OUT:
-            return first.name, second.name
-    return None
 
 
 def _without_streams(signature: inspect.Signature, given: dict[str, Any]) -> Iterable[tuple[str, Any]]:

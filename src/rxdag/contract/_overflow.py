@@ -15,7 +15,14 @@ from rxdag.errors import GraphError, did_you_mean, shown
 
 
 class Overflow(enum.Enum):
-    """Policy of a full gate for an arriving item."""
+    """Policy of a full gate for an arriving item.
+
+    Example:
+        >>> quotes = rxdag.from_source(sources.range(1_000), name="quotes")
+        >>> newest = quotes.buffered(max_items=1, overflow=rxdag.Overflow.DROP_OLDEST)
+        >>> newest.to(sinks.null()).node.inputs[0].boundary.overflow
+        <Overflow.DROP_OLDEST: 'drop_oldest'>
+    """
 
     BLOCK = "block"
     """The producer waits."""
@@ -36,11 +43,11 @@ class Boundary:
     """A gate that the user asked for on an edge.
 
     Attributes:
-        max_items: Most items that rest in the gate; None for the default.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
-        scheduler: Name of the thread on which what follows runs; None to stay.
-        max_bytes: Most bytes that rest in the gate; None for any number.
+        max_items: Maximum number of items in the gate; None for the default.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the items in it before the error.
+        scheduler: Name of the thread on which the following nodes run; None for no change.
+        max_bytes: Maximum number of bytes in the gate; None for no limit.
         size_of: Size of an item, bytes.
     """
 
@@ -75,7 +82,7 @@ def checked_overflow(
     delay_error: bool = True,
     size_of: Callable[[Any], int] | None = None,
 ) -> Overflow:
-    """Return the policy, else raise GraphError: for a bound that is none, a name that is not known, what does not go together."""
+    """Return the policy, else raise GraphError: for an invalid bound, an unknown name, or conflicting arguments."""
     if size_of is not None:
         check_function(size_of, f"{where}: size_of", "the item", instead="")
     if overflow not in (*Overflow, *_POLICIES):

@@ -33,7 +33,7 @@ def nearest_file(path: str) -> str:
         names = sorted(os.listdir(folder or "."))
     except OSError:
         return f'; its directory "{folder}" does not exist either' if folder and not os.path.exists(folder) else ""
-    # The endings of all files of a folder are alike, so they only choose among files of one name.
+    # Files in a directory often share an ending, so it only decides among files of the same name.
     stem = get_close_matches(name.partition(".")[0], sorted({each.partition(".")[0] for each in names}), n=1)
     same = [each for each in names if each.partition(".")[0] in stem]
     near = get_close_matches(name, same, n=1, cutoff=0.0)
@@ -44,7 +44,7 @@ def checked_path(path: Any, where: str) -> str:
     """Return a path as text.
 
     Raises:
-        GraphError: If it is none, or empty, or holds a null character, which no file has.
+        GraphError: If it is not a path, is empty, or contains a null character.
     """
     try:
         text = str(fsdecode(path))

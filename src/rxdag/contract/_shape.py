@@ -18,8 +18,8 @@ class Shape:
         timed: True if the items have event times and the stream has watermarks.
         keyed: True if the items have keys.
         key_names: Names of the parts of a tuple key, for sinks that flatten panes.
-        ordered: True if items come in the order of their event times: an item at t says that all before t have come.
-        windows: Of which the items are panes, as a window has emitted them; None where it is not known.
+        ordered: True if items come in order of event time, so that an item at t implies that all before t have come.
+        windows: The windows whose panes the items are, unchanged; None where that is not known.
         times: Fields that hold event times as numbers, each with its unit in ns; tables show them as dates.
     """
 

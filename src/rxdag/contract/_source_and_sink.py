@@ -116,7 +116,7 @@ class Reader(ABC):
     def drain(self, *, flush: bool) -> bool:
         """Return True if the source ends by itself after a drain.
 
-        It is then read until END. Called once, when the run drains. By default the source is read no more, and `rest`
+        It is then read until END. Called once, when the run drains. By default the source is not read again, and `rest`
         returns the items already taken in.
 
         Args:
@@ -268,7 +268,7 @@ class Writer(ABC):
         """
 
 
-class WriteFailed(Exception):  # says what happened, to the node only
+class WriteFailed(Exception):  # a signal to the node
     """Raised by `Writer.write`: the item at `index` failed for `cause`.
 
     The items before it are written, the others are not.
@@ -284,7 +284,7 @@ class WriteFailed(Exception):  # says what happened, to the node only
         self.cause = cause
 
 
-class Enough(Exception):  # no error: it says something, to the node only
+class Enough(Exception):  # a signal to the node, not an error
     """Raised by `Writer.write`: the sink accepts no more items.
 
     The items before `index` are written.
@@ -378,5 +378,5 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def open(self, context: SinkContext) -> Writer:
         """Create the writer of one run."""
 
-    def check(self, shape: Shape, where: str) -> None:  # most sinks take anything
+    def check(self, shape: Shape, where: str) -> None:  # most sinks accept any item
         """Raise GraphError if the sink cannot accept a stream of this shape."""

@@ -7,10 +7,10 @@ from typing import Final, Protocol
 
 # All of them fit into 64 bits. Two marks stand above every watermark, so that the minimum over several inputs is right
 # for them too.
-IDLE: Final = -(1 << 63)  # nothing will come for a while: the stream holds nobody up until an item or a watermark comes
+IDLE: Final = -(1 << 63)  # idle: other inputs do not wait for this stream until its next item or watermark
 MIN: Final = IDLE + 1
 ENDED: Final = (1 << 63) - 1  # the stream ended by itself: watermark MAX, then the end
-FLUSHED: Final = ENDED - 1  # the stream stops here and open state is to be given out, though its time has not come
+FLUSHED: Final = ENDED - 1  # the stream stops here, and open state is emitted before its time
 MAX: Final = FLUSHED - 1
 
 
@@ -23,7 +23,12 @@ class Clock(Protocol):
 
 
 def iso_utc(ns: int) -> str:
-    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second."""
+    """Return an instant in ISO 8601 UTC, with 0, 3, 6 or 9 digits after the second.
+
+    Example:
+        >>> market.iso_utc(1_700_000_000_250_000_000)
+        '2023-11-14T22:13:20.250Z'
+    """
     seconds, rest = divmod(ns, 1_000_000_000)
     text = datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     digits = f"{rest:09d}"

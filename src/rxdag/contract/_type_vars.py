@@ -1,4 +1,4 @@
-"""Type variables of aggregates: Any until a stream says more, so that an aggregate can be kept in a variable."""
+"""Type variables of aggregates: Any until a stream defines them, so that an aggregate can be kept in a variable."""
 
 from __future__ import annotations
 

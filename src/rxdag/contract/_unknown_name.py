@@ -24,7 +24,7 @@ def unknown_name(package: str, name: str) -> AttributeError:
 
     Args:
         package: Name of the package.
-        name: Name that was asked for.
+        name: The requested name.
     """
     text = f"module '{package}' has no attribute '{name}'"
     # Python asks for a module in this way too, before it imports it; a hint would load the other packages.

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, Final
 
 from rxdag.contract._lambda import is_lambda, lambda_text, placed
+from rxdag.contract._logins import has_query, without_logins, without_secret_addresses
 from rxdag.contract._origin import Made, made_by
 from rxdag.errors import shown
 
 _MOST_CHARS: Final = 60
 _MOST_ITEMS: Final = 8
-"""Longer sequences are shown as their length."""
+"""Number of items above which a sequence is shown as its length."""
 _SENT: Final = (str, bytes, Mapping, Sequence)
-_LOGIN: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_QUERY: Final = re.compile(r"(://[^?#\s]*)[?#][^\s]*")
 
 
 def written(thing: object) -> str | None:
-    """Return the call that made a thing, as `window(tumbling("1s"), count())`; None if no public function made it.
+    """Return the call that made an object, as `window(tumbling("1s"), count())`; None if no public function made it.
 
-    What may be large or secret is left out: items, logins in addresses, and options that are handed on to another library.
+    Arguments that may be large or secret are left out: items, logins in addresses, and options passed to other
+    libraries.
     """
     made = made_by(thing)
     return None if made is None else f"{made.name}({', '.join(_arguments(thing, made))})"
-
-
-def without_logins(text: str) -> str:
-    """Return a text without what may be secret in its addresses: logins, queries and fragments."""
-    return _QUERY.sub(r"\1?...", _LOGIN.sub("...@", text))
 
 
 def _arguments(thing: Any, made: Made) -> list[str]:
@@ -41,7 +35,7 @@ def _arguments(thing: Any, made: Made) -> list[str]:
     for name, value in made.arguments:
         is_named = name in made.keywords or name in made.options
         for each in value if name == made.variable else (value,):
-            # What an end hands on to a server may be a key or a password.
+            # Options passed on to a server may contain a key or a password.
             is_sent = made.role in ("source", "sink")
             is_open = kept.get(name, not is_sent or not isinstance(each, _SENT))
             shows = placed(each) if is_sent and is_lambda(each) else argument(each)
@@ -91,7 +85,8 @@ def _function(fn: Any) -> str:
     name: str = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or type(fn).__name__
     if is_lambda(fn):
         text = lambda_text(fn.__code__)
-        if text is None or len(text) > _MOST_CHARS or _QUERY.search(text):
+        if text is None or len(text) > _MOST_CHARS or has_query(text):
             return placed(fn)
-        return _LOGIN.sub("...@", text)
+        shows = without_secret_addresses(text)
+        return shows if shows == without_logins(text) else placed(fn)
     return name.rpartition("<locals>.")[2]

@@ -15,7 +15,7 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
         where: Operator and argument, for the message: "csv: tz".
 
     Raises:
-        GraphError: If there is no such zone.
+        GraphError: If the zone is unknown.
     """
     if isinstance(tz, str):
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # most graphs need none
@@ -32,24 +32,23 @@ def zone_of(tz: str | tzinfo | None, where: str) -> tzinfo | None:
             f'{where} must be the IANA name of a time zone, such as "UTC", a tzinfo or None, got {shown(tz)}'
         )
     if hasattr(tz, "localize"):
-        # The offset of pytz's zones is wrong unless each time goes through their own method.
+        # Offsets of pytz zones are wrong unless each time is passed to their `localize`.
         raise GraphError(f"{where} must not be a pytz zone, got {shown(tz)}; use its name, or zoneinfo.ZoneInfo")
     return tz
 
 
 def aware(value: datetime, zone: tzinfo) -> datetime:
-    """Return a time without a zone as one of the zone.
+    """Return a naive time in the zone.
 
-    Of two instants with that local time, when clocks are set back, it is the first (`fold=0`), unless the value itself
-    says `fold=1`.
+    If the local time occurs twice, when clocks are set back, the first instant is used, unless the value has `fold=1`.
 
     Raises:
-        ValueError: If there is no such local time, since clocks are set forward then.
+        ValueError: If the local time does not exist, when clocks are set forward.
     """
     made = value.replace(tzinfo=zone)
     try:
         back = made.astimezone(UTC).astimezone(zone)
-    except OverflowError:  # within a day of the year 1 or 10000, where no clock is set
+    except OverflowError:  # within a day of the year 1 or 10000, where no clocks change
         return made
     if back.replace(tzinfo=None) != value:
         raise ValueError(f"there is no {value.isoformat()} in {zone}: clocks skip that time")

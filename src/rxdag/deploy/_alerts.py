@@ -120,7 +120,13 @@ ALERTS: Final = (
 
 
 def alert_rules() -> dict[str, Any]:
-    """Return the alerts as a Prometheus rule file, as plain data."""
+    """Return the alerts as a Prometheus rule file, as plain data.
+
+    Example:
+        >>> rules = deploy.alert_rules()["groups"][0]["rules"]
+        >>> [rule["alert"] for rule in rules[:2]]
+        ['RxdagRunFailed', 'RxdagRestarting']
+    """
     rules = [
         {
             "alert": alert.name,

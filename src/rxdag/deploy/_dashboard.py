@@ -40,7 +40,13 @@ class Panel:
 
 
 def panels() -> tuple[Panel, ...]:
-    """Return the panels, one for each metric of a run."""
+    """Return the panels, one for each metric of a run.
+
+    Example:
+        >>> panel = deploy.panels()[0]
+        >>> panel.query, panel.unit
+        ('sum by (dag, state) (rxdag_run_state{dag=~"$dag"})', 'short')
+    """
     return tuple(_panel(metric) for metric in METRICS if "dag" in metric.labels)
 
 
@@ -67,6 +73,11 @@ def dashboard() -> dict[str, Any]:
     """Return the dashboard as plain data, for import into Grafana.
 
     On import, Grafana asks for a Prometheus data source and for dags.
+
+    Example:
+        >>> import json
+        >>> with open("rxdag.json", "w") as file:
+        ...     json.dump(deploy.dashboard(), file)
     """
     drawn: list[dict[str, Any]] = []
     y = 0

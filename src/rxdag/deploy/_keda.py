@@ -18,7 +18,7 @@ By = Literal["backlog", "queued", "busy"]
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OVER: Final = "3m"
-"""Over how long the metric is smoothed: one burst makes no pod."""
+"""Period over which the metric is averaged, so that a single burst adds no pod."""
 _BUSY_SHARE: Final = 0.7
 _BACKLOG_ITEMS: Final = 1000
 
@@ -55,6 +55,12 @@ def scaling(
 
     Raises:
         GraphError: If `by` or `threshold` is invalid, or the graph has no such metric.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(9), name="numbers")
+        >>> scaling = deploy.scaling(rxdag.Dag(numbers.to(sinks.null(), name="out"), name="nine"), by="busy")
+        >>> scaling.threshold
+        0.7
     """
     knows = [name for name, node in dag.nodes.items() if isinstance(node.thing, Source) and node.thing.knows_backlog]
     gates = compile(dag).gates
@@ -75,7 +81,7 @@ def scaling(
         query = f"sum(rate(rxdag_node_busy_seconds_total{{{which}}}[{_OVER}]))"
         return Scaling("busy", query, threshold or _BUSY_SHARE)
     metric = "rxdag_source_backlog_items" if chosen == "backlog" else "rxdag_gate_items"
-    # Summed at each instant, over the pods that are there then: those that have gone do not count on.
+    # Summed at each instant over the pods that exist then, so removed pods no longer count.
     query = f"avg_over_time(sum({metric}{{{which}}})[{_OVER}:15s])"
     room = max(1, sum(gate.max_items for gate in gates.values()) // 2)
     return Scaling(chosen, query, threshold or (_BACKLOG_ITEMS if chosen == "backlog" else room))
@@ -207,7 +213,7 @@ def _deployment(meta: dict[str, Any], image: str, run: list[str], port: int, spe
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": meta,
-        "spec": {  # without replicas: those are the autoscaler's
+        "spec": {  # no `replicas`, which the autoscaler sets
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
@@ -217,7 +223,7 @@ def _deployment(meta: dict[str, Any], image: str, run: list[str], port: int, spe
 def _scaled_object(
     meta: dict[str, Any], chosen: Scaling, prometheus: str, min_replicas: int, max_replicas: int
 ) -> dict[str, Any]:
-    behavior = {  # up at once, but not for a burst; down slower, and by half at most
+    behavior = {  # scales up at once, but not for a burst; scales down slowly, by half at most
         "scaleUp": {
             "stabilizationWindowSeconds": 120,
             "policies": [{"type": "Pods", "value": max_replicas, "periodSeconds": 60}],
@@ -232,7 +238,7 @@ def _scaled_object(
         "pollingInterval": 15,
         "minReplicaCount": min_replicas,
         "maxReplicaCount": max_replicas,
-        # A Prometheus that cannot be asked is no reason to change anything.
+        # An unreachable Prometheus must not change the number of pods.
         "fallback": {"failureThreshold": 3, "replicas": max(1, min_replicas), "behavior": "currentReplicas"},
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}},
         "triggers": [

@@ -14,6 +14,13 @@ def yaml_text(documents: Sequence[Any], /) -> str:
 
     Raises:
         MissingExtra: If ruamel.yaml is not installed.
+
+    Example:
+        >>> print(deploy.yaml_text([{"kind": "Namespace", "metadata": {"name": "bars"}}]), end="")
+        ---
+        kind: Namespace
+        metadata:
+          name: bars
     """
     yaml = import_extra("ruamel.yaml", "yaml", "deploy").YAML()
     yaml.explicit_start = True

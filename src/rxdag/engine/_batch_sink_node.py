@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BatchSinkNode(SinkNode):
-    """Gathers a batch while the one before it is written; a batch that fails is tried again whole, then in halves."""
+    """Gathers a batch while the previous one is written; a failed batch is retried whole, then in halves."""
 
     def __init__(self, name: str, run: RunContext, policy: OnError, sink: Sink[Any, Any], shape: Shape) -> None:
         super().__init__(name, run, policy, sink, shape)
@@ -29,11 +29,11 @@ class BatchSinkNode(SinkNode):
         self.is_due = False
         self.timer: Timer | None = None
         self.parts: deque[Chunk] = deque()
-        """The rest of the batch being written: one part, or several once it was split."""
+        """Parts of the current batch that are still to be written: one, or several after a split."""
         self.is_split = False
         self.is_open = False
         self.has_entered = run.event()
-        """Set once the context manager is entered or has failed: only then is it left."""
+        """Set once the context manager is entered or has failed; it is not left before that."""
         self.resource: Any = None
 
     def open(self) -> None:
@@ -50,7 +50,7 @@ class BatchSinkNode(SinkNode):
         return [*self.parts, Chunk(self.gathered, self.times, self.sequences, self.keys)]
 
     async def enter(self) -> None:
-        """Enter the context manager that gives what batches are written with."""
+        """Enter the context manager of the object that writes the batches."""
         resource = checked_resource(self.batching.resource(), f"{label_of(self.sink)}: factory")
         writer: Any = self.writer
         given = await resource.__aenter__()
@@ -68,6 +68,7 @@ class BatchSinkNode(SinkNode):
             made = end_error("sink", self.name, error)
             made.args = (f'sink "{self.name}": could not be opened: {str(made).partition(": ")[2]}',)
             if self.is_ended:
+                # fail() does nothing if the node has ended, so the run must be told directly.
                 self.run.fail(made)
             self.fail(made)
             return
@@ -75,7 +76,7 @@ class BatchSinkNode(SinkNode):
         self.go_on()
 
     async def leave_resource(self, result: Any) -> Any:
-        """Leave the context manager, with what the run has failed with."""
+        """Leave the context manager, with the error of the run."""
         await self.has_entered.wait()
         resource, self.resource = self.resource, None
         if resource is not None:
@@ -125,7 +126,7 @@ class BatchSinkNode(SinkNode):
         self.is_gathering = False
 
     def go_on(self) -> None:
-        """Write the batch that is gathered if it is full, has waited or is the last one, and nothing is being written."""
+        """Write the gathered batch if it is full, has waited or is the last one, and no other is being written."""
         if self.is_ended or not self.is_open or self.in_flight:
             return
         n = len(self.gathered)
@@ -144,7 +145,7 @@ class BatchSinkNode(SinkNode):
     def write_part(self) -> None:
         """Write the next part of the batch."""
         writer = self.writer
-        if writer is not None and self.parts and not self.is_ended:  # it may have ended while it waited to try again
+        if writer is not None and self.parts and not self.is_ended:  # the node may have ended during the wait
             part = self.parts[0]
             self.began = self.domain.ticks()
             try:
@@ -185,9 +186,9 @@ class BatchSinkNode(SinkNode):
             self.in_flight -= 1
             if self.domain.raised is None:
                 self.fail(end_error("sink", self.name, error))
-            # Else the driver cancels the run next: it would cut short a close that begins now.
+            # Otherwise the driver cancels the run next, which would interrupt a close started now.
             return False
-        if not self.is_split:
+        if not self.is_split:  # a half is not retried; splitting only finds the failing item
             self.attempts += 1
             wait = self.policy.wait_ns(error, self.attempts, self.run.random)
             if wait is not None:
@@ -204,9 +205,10 @@ class BatchSinkNode(SinkNode):
             if rest.items:
                 self.parts.appendleft(rest)
             return self.bury(failed.items[0], error.cause, max(1, self.attempts))
-        # A line that is down fails whatever is sent: no item is to blame.
+        # If the connection is down, no single item is at fault.
         if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
             head, rest = part.split(len(part) // 2)
+            # extendleft reverses the order, so the head comes first.
             self.parts.extendleft((rest, head))
             self.is_split = True
             return True

@@ -14,9 +14,9 @@ from rxdag.engine._point import COLUMNS, END, INPUT, INPUT_COLUMNS, ITEM, MARK, 
 
 
 class Fork(Point):
-    """Sends what comes to each branch in turn.
+    """Sends its input to each branch in order.
 
-    It rests with the branch that comes next, so that what meets again keeps the order of nested calls.
+    A resting item keeps the index of its next branch, so branches that meet again see the order of nested calls.
     """
 
     def __init__(self, name: str) -> None:
@@ -42,7 +42,7 @@ class Fork(Point):
             exit_.n += 1
             if exit_.is_read:
                 exit_.out.push(item, ts, sequence, key)
-            else:  # its reader takes nothing more
+            else:  # its reader accepts no more items
                 exit_.lost += 1
 
     def push_columns(self, columns: Any) -> None:
@@ -52,18 +52,20 @@ class Fork(Point):
             self.spread_columns(0, columns)
 
     def spread_columns(self, at: int, columns: Any) -> None:
-        """Send columns to the branches from index `at` on, as many items as there is room for in each of them."""
+        """Send columns to the branches from index `at` on, as many items as all of them have room for."""
         exits = self.exits
         n = len(exits)
         free = self.obstacles()
         while True:
             rest: Any = None
+            # Resting columns with at > 0 were already cut to the room of all branches.
             room = self.space_behind() if at == 0 else len(columns)
             if room < len(columns):
                 rest = columns[room:]
                 columns = columns[:room]
             while at < n:
                 if self.blocked > free:
+                    # Held in reverse, since each call puts its entry first.
                     if rest is not None:
                         self.hold_first((INPUT_COLUMNS, 0, rest, 0, 0, None))
                     self.hold_first((INPUT_COLUMNS, at, columns, 0, 0, None))
@@ -102,7 +104,7 @@ class Fork(Point):
             self.spread(entry[1], entry[2], entry[3], entry[4], entry[5])
 
     def throw(self, entry: Entry) -> None:
-        if entry[0] == INPUT or entry[0] == INPUT_COLUMNS:  # the branches that have not had it
+        if entry[0] == INPUT or entry[0] == INPUT_COLUMNS:  # the branches that have not received it
             at: int = entry[1]
             count = 1 if entry[0] == INPUT else len(entry[2])
             for exit_ in self.exits[at:]:
@@ -130,7 +132,7 @@ class Fork(Point):
 
 
 class Lane(Point):
-    """A way of a route whose ways meet nowhere: it rests where its own way is full, so that the others go on."""
+    """A way of a route whose ways never meet: it rests if its own way is full, so that the others continue."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -163,10 +165,10 @@ class Lane(Point):
 
 
 class Cut(Point):
-    """Ends the recursion of a long chain: everything rests here for a moment."""
+    """Ends the recursion of a long chain: its input rests here briefly."""
 
     has_failed: bool = False
-    """True if what rests here is an error, which waits for no room."""
+    """True if an error rests here; errors do not wait for room."""
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         exit_ = self.exits[0]
@@ -197,7 +199,7 @@ class Cut(Point):
 
 
 class KeyEnd(Node):
-    """Stands behind an output that has no keys though what came in had some: items go on without one."""
+    """Follows an unkeyed output of a keyed input: items go on without a key."""
 
     def __init__(self, name: str, out: Node) -> None:
         super().__init__(name)
@@ -208,7 +210,7 @@ class KeyEnd(Node):
 
     def push_columns(self, columns: Any) -> None:
         if columns.key is not None:
-            columns = columns[:]  # a copy, for others may hold these
+            columns = columns[:]  # a copy, since others may hold these columns
             columns.key = None
         self.out.push_columns(columns)
 
@@ -220,7 +222,7 @@ class KeyEnd(Node):
 
 
 class Watcher(Protocol):
-    """Sees what passes a place in the graph."""
+    """Observes the items that pass a place in the graph."""
 
     def on_next(self, chunk: Chunk, /) -> None:
         """Receive items and watermarks."""
@@ -232,7 +234,7 @@ class Watcher(Protocol):
 
 
 class Watch(Node):
-    """Shows a watcher what passes, and hands it on."""
+    """Shows its input to a watcher, and passes it on."""
 
     def __init__(self, name: str, out: Node, watcher: Watcher, run: RunContext) -> None:
         super().__init__(name)

@@ -1,4 +1,4 @@
-"""Nodes that call a kernel: with an item in the form that its `on_item` takes, and guarded where no item is at hand."""
+"""Nodes that call a kernel: with an item in the form that its `on_item` takes, and guarded outside of items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CallingNode(Guarded):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -41,11 +41,11 @@ class CallingNode(Guarded):
         self.marks = InputMarks(inputs)
         self.in_clock_time = clock == "processing"
         self.rests_inputs: bool = kernel.pauses
-        """True if what comes rests here while the node cannot work on it."""
+        """True if inputs rest here while the node cannot process them."""
         self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
         self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants
         self.heard: list[int] = []
-        """Inputs that have brought something since the kernel was last asked what it wants; if it tells what has changed."""
+        """Inputs that have delivered since the demand was last asked; only with `changed_wants`."""
         self.holds_back = kind.low is not Kernel.low
         self.can_finish = kind.is_finished is not Kernel.is_finished
         self.has_timer = kind.on_timer is not Kernel.on_timer
@@ -59,8 +59,10 @@ class CallingNode(Guarded):
         parameters = self.parameters()
         self.on_item: Any = getattr(kernel, "on_item", None)
         self.has_now = "now" in parameters or self.in_clock_time
+        # In processing time, the time of an item is the time of the clock.
         names = tuple("now" if name == "ts" else name for name in parameters) if self.in_clock_time else parameters
         self.names = names
+        # The common forms, which are called without collecting arguments by name.
         forms: dict[tuple[str, ...], int] = {
             ("item", "emit"): 0,
             ("item", "ts", "emit"): 1,
@@ -72,11 +74,11 @@ class CallingNode(Guarded):
         )
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of what `on_item` takes."""
+        """Return the parameter names of `on_item`."""
         return on_item_parameters(type(self.kernel))
 
     def call(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Call `on_item` with what it takes."""
+        """Call `on_item` with the arguments that it takes."""
         form = self.form
         emit = self.emit
         if form == 0:
@@ -89,7 +91,7 @@ class CallingNode(Guarded):
             self.on_item(*[emit if name == "emit" else getattr(emit, name) for name in self.names])
 
     def blamed(self, item: Any, error: BaseException) -> BaseException:
-        """Return what the kernel says of an error of its own."""
+        """Return the error that the kernel makes of one of its own."""
         if not isinstance(error, Exception):
             return error
         try:

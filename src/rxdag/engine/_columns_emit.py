@@ -33,11 +33,11 @@ class ColumnsExits:
         return exit_
 
     def __call__(self, columns: Any, /) -> None:
-        """Send items out, with the times and keys that stand beside them."""
+        """Emit items with their times and keys."""
         self.to("out", columns)
 
     def made(self, columns: Any, /) -> None:
-        """Send out items that are none of those that came in."""
+        """Emit items other than those that came in."""
         self.to("out", columns)
 
     def to(self, port: str, columns: Any, /) -> None:
@@ -64,6 +64,7 @@ class ColumnsExits:
         times, sequences, keys = columns.beside_rows()
         before = columns.marks_before() if main.timed else None
         for i, value in enumerate(values):
+            # Row nodes behind get the watermark as a mark before the item.
             if before is not None and before[i] > node.watermark:
                 node.give_mark(before[i])
             if node.passes:
@@ -90,6 +91,7 @@ class ColumnsExits:
         exit_ = node.ports.get("late")
         if exit_ is None or not n:
             return
+        # Without a reader or a watcher, no rows need to be made.
         if not exit_.is_read and not isinstance(exit_.out, Watch):
             exit_.n += n
             return

@@ -1,4 +1,4 @@
-"""Nodes that hold a kernel of columns: it is called with runs of items, and gives such runs out."""
+"""Nodes with a columns kernel: it receives and emits runs of items."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rxdag.engine._point import INPUT_COLUMNS, Entry
 class ColumnsNode(KernelNode):
     """Runs a kernel of columns.
 
-    The watermark that holds before each item is a column beside the others, so a run is not cut at watermarks; the one
-    that its last items raise comes behind it.
+    The watermark before each item is a column of its own, so a run is not cut at watermarks. The watermark that the
+    last items raise follows the run.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         inputs: How many inputs it has.
     """
@@ -42,13 +42,13 @@ class ColumnsNode(KernelNode):
         self.meeting: Meeting | None = None
         """The meeting of the route whose branch the node is on."""
         self.meetings: dict[int, Meeting] = {}
-        """By input, where ways of a route meet here."""
+        """Meetings of the branches of a route that meet here, by input."""
         self.is_failing = False
-        """True if it has failed on a way of a route, and ends once the run has met."""
+        """True if it has failed on a branch of a route; it ends once the parts of the run have met."""
         self.has_lanes = False
-        """True for a route whose ways meet nowhere: each rests by itself."""
+        """True for a route whose branches meet nowhere: each rests alone."""
         self.is_passing = False
-        """True while such a route hands on what has come: a way that rests keeps nothing from the others."""
+        """True while such a route passes a run on: a resting branch does not hold up the others."""
         self.place = 0
         """Position of the current item in the run that was split."""
         super().__init__(name, run, policy, make, "event", inputs)
@@ -94,6 +94,7 @@ class ColumnsNode(KernelNode):
             for each in sorted(inputs):
                 self.give_out(self.marks.wake(each))
         if self.n_inputs > 1 and columns.before is not None:
+            # `before` is the watermark of this input; the kernel needs the combined one of all inputs.
             columns = columns.bounded(*self.marks.bounds(inputs))
         self.is_passing = self.has_lanes and self.blocked == self.obstacles()
         self.work_columns(input, columns)
@@ -109,9 +110,9 @@ class ColumnsNode(KernelNode):
             super().give_columns(exit_, columns)
 
     def work_columns(self, input: int, columns: Any) -> None:
-        """Call the kernel; an item on which it fails is dealt with, and the run goes on behind it.
+        """Call the kernel; an item that fails is handled, and the run continues after it.
 
-        Behind such an item stretches get longer from one item on, since the next one may fail too.
+        After a failed item it works on one item, then on two, four and so on, since the next one may fail too.
         """
         most = len(columns)
         while len(columns) and not self.put_off(input, columns):
@@ -122,12 +123,13 @@ class ColumnsNode(KernelNode):
                 columns = columns[len(part) :]
                 most *= 2
                 if self.is_ended:
-                    if self.failed == failures:  # else all that came is counted already
+                    if self.failed == failures:  # otherwise all items are counted already
                         self.unread += len(columns)
                     return
                 continue
             most = 1
             index = failed.index
+            # The kernel has processed nothing of the part, so the items before the failed one are passed again.
             if index:
                 self.work_columns(input, columns[:index])
             if self.is_ended:
@@ -147,12 +149,12 @@ class ColumnsNode(KernelNode):
         return False
 
     def note_place(self, columns: Any, index: int) -> None:
-        """Note which item of a run that was split is at hand."""
+        """Note the current item of a split run."""
         if columns.index is not None:
             self.place = int(columns.index[index])
 
     def raise_to(self, input: int, columns: Any, index: int) -> None:
-        """Take the watermark that holds before an item; not on a way of a route, where it would overtake other ways."""
+        """Take the watermark before an item; not on a way of a route, where it would overtake other ways."""
         before = columns.before
         if before is not None and not self.makes_time and self.meeting is None:
             self.take_mark(input, int(before[index]))
@@ -168,7 +170,7 @@ class ColumnsNode(KernelNode):
                 self.kernel.on_columns(columns, exits)
         except RowFailed as failed:
             return failed
-        except BaseException as error:  # the kernel itself is wrong
+        except BaseException as error:  # a fault of the kernel itself
             exits.is_open = False
             self.failed += 1
             self.domain.interrupt_for(error)
@@ -180,7 +182,7 @@ class ColumnsNode(KernelNode):
         return None
 
     def settle_books(self) -> None:
-        """Count as discarded what came in and has left by no exit."""
+        """Count inputs that have left by no exit as discarded."""
         ledger = self.ledger()
         self.discarded += ledger.arrived - ledger.passed - ledger.spent_otherwise
 
@@ -216,7 +218,7 @@ class ColumnsNode(KernelNode):
 
 
 class SplitNode(ColumnsNode):
-    """Runs a route whose ways meet again: it rests with a run that came, never in the middle of one."""
+    """Runs a route whose ways meet again: it rests only between runs that came in, never within one."""
 
     met_at: Meeting
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Events(Protocol):
-    """Logs what happens to a run."""
+    """Logs the events of a run."""
 
     is_looking: bool
     """True if the run is about to look for lost items in the books."""
@@ -33,7 +33,7 @@ class RunContext(Protocol):
     dag_name: str
     clock: Clock
     random: Random
-    """For what varies at random, as waits; seeded in virtual time."""
+    """Source of random numbers, such as jitter in waits; seeded in virtual time."""
 
     @property
     def events(self) -> Events:
@@ -51,9 +51,9 @@ class RunContext(Protocol):
         ...
 
     def spawn(self, node: str, work: Awaitable[Any], then: Callable[[Future[Any]], None] | None = None) -> None:
-        """Run an awaitable as a task on the run's loop; `then` is called at its end, else its failure is the run's.
+        """Run an awaitable as a task on the run's loop; `then` is called at its end, without it a failure is the run's.
 
-        A task that is `cancelled()` was cancelled by the run; one that raised CancelledError itself has failed with it.
+        A task is `cancelled()` only if the run cancelled it; a CancelledError that the task raised itself is a failure.
         """
         ...
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 TURNS_NS: Final = 1_000_000
-"""Time for which pumps have turns before the driver looks at its timers again."""
+"""Time for which pumps take turns before the driver checks its timers again, ns."""
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
 COLUMNS_QUANTUM: Final = 16384
-"""The same of columns: what is done with them costs little more for many items than for few."""
+"""The same for columns, where a call costs little more for many items than for few."""
 
 
 class Timer(Protocol):
@@ -37,7 +37,7 @@ class Timer(Protocol):
 
 
 class Driver(Protocol):
-    """A scheduler that gives a domain its turns: on a thread, on an event loop or in virtual time."""
+    """A scheduler that runs a domain: on a thread, on an event loop or in virtual time."""
 
     def wake(self, pump: Any, /) -> None:
         """Schedule a turn of a pump. Thread-safe."""
@@ -68,24 +68,24 @@ class Domain:
     """Nodes that one thread at a time runs.
 
     Attributes:
-        driver: What gives it its turns.
-        ticks: Counts ns, to measure by.
+        driver: Gives it its turns.
+        ticks: Monotonic count of ns, for measuring durations.
         measured_at: When the last turn of a pump ended, by `ticks`.
         quantum: Maximum number of items that a pump moves in one turn.
-        stop: Read between items: True if what runs must give back at once. Set from any thread.
+        stop: True if the running loop must return at once; read between items, set from any thread.
         is_called: True if the driver has calls to make first; it sets and clears this.
-        is_unsettled: True if `settle` has given back early.
-        ready: Pumps that are to have a turn, where the driver gives them in the order in which they were woken.
-        is_in_order: True where it does so; else it is told of each.
-        turn_of: The pump that has its turn, where it gives them itself; else None.
-        is_looked_for: True if the driver has something new to look at: a timer, or that it is to stop.
-        deadline: When pumps must give back, by `ticks`; looked at between items if `is_timed`.
+        is_unsettled: True if `settle` has returned early.
+        ready: Pumps that are due for a turn, in the order in which they were woken; used if `is_in_order`.
+        is_in_order: True if the domain gives pumps their turns itself, in that order; else the driver chooses each one.
+        turn_of: The pump that has its turn, if `is_in_order`; else None.
+        is_looked_for: True if the driver has something new to check: a timer, or a request to stop.
+        deadline: Time by `ticks` at which pumps must return; checked between items if `is_timed`.
         resting: Nodes that rest.
-        retired: Nodes that have ended and hold something yet.
-        unwritten: Sinks that have gathered items, and nodes that make columns of some.
+        retired: Nodes that have ended and still hold items or resources.
+        unwritten: Nodes that have gathered items: sinks, and nodes that build columns.
         deferred: Nodes whose timer was due while they rested.
-        opened: Nodes that wait for a turn of their own, as there is room behind them.
-        raised: What must end the run bare, as SystemExit raised by user code.
+        opened: Nodes that are due for a turn of their own, since there is room behind them.
+        raised: Exception that the driver must raise unchanged, such as SystemExit from user code.
     """
 
     def __init__(self, quantum: int) -> None:
@@ -139,13 +139,13 @@ class Domain:
             self.turn_of = None
 
     def must_give_back(self) -> bool:
-        """Return True if what runs is to give the thread back."""
+        """Return True if the running node should yield the thread."""
         return self.stop or (self.is_timed and self.ticks() >= self.deadline)
 
     def retire(self, node: Node) -> None:
         """Schedule the release of the resources of a node that has ended."""
         self.retired.append(node)
-        # Ends the loop that runs, so that the driver settles before anything more is fed.
+        # Ends the running loop, so that the driver settles before it feeds anything more.
         self.stop = True
 
     def retire_all(self) -> None:
@@ -156,7 +156,7 @@ class Domain:
     def open_up(self, node: KernelNode) -> None:
         """Schedule a turn of a node before anything new is fed."""
         self.opened.append(node)
-        # As in retire(): what runs gives back, and settle() comes before the next pump.
+        # As in retire(): the running loop returns, and settle() runs before the next pump.
         self.stop = True
 
     def interrupt_for(self, error: BaseException) -> None:
@@ -167,17 +167,17 @@ class Domain:
             self.stop = True
 
     def forget(self, node: Point) -> None:
-        """Note that a node rests no more."""
+        """Note that a node no longer rests."""
         if node in self.resting:
             self.resting.remove(node)
 
     def settle(self) -> None:
         """Do all pending work: retire nodes, resume resting nodes, write sinks, fire timers that were put off.
 
-        It gives back early if the driver has something to do first; then `settle_some` is called before any pump.
+        It returns early if the driver has other work first; `settle_some` is then called before any pump.
         """
         while self.raised is None:
-            self.stop = self.is_called  # what rests goes on item by item then: a call may cancel
+            self.stop = self.is_called  # resting nodes then continue item by item, since a call may cancel
             if self.is_called or (self.is_timed and self.ticks() >= self.deadline):
                 self.is_unsettled = self.waits()
                 return
@@ -195,7 +195,7 @@ class Domain:
         """Return True if there is something to settle."""
         if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
             return True
-        # A timer of a node that still rests is no work yet: its node has to resume first.
+        # The timer of a resting node is not work yet: the node must resume first.
         return any(not node.must_wait() for node in self.deferred)
 
     def settle_one(self) -> bool:
@@ -221,7 +221,7 @@ class Domain:
         return bool(self.deferred) and self.fire_deferred()
 
     def next_to_resume(self) -> Point | None:
-        """Return the resting node that can go on; of several the last one in the order of the graph."""
+        """Return the resting node that can continue; of several the last one in the order of the graph."""
         best: Point | None = None
         for node in self.resting:
             if node.can_resume() and (best is None or node.place > best.place):
@@ -229,7 +229,7 @@ class Domain:
         return best
 
     def fire_deferred(self) -> bool:
-        """Fire a timer whose node rests no more; False if there is none."""
+        """Fire a timer whose node no longer rests; False if there is none."""
         for i, node in enumerate(self.deferred):
             if not node.must_wait():
                 del self.deferred[i]

@@ -23,7 +23,7 @@ class KernelEmit:
     def __init__(self, node: CallingNode) -> None:
         self._node = node
         self.given: i64 = -1
-        """-1 while it is closed; else 1 if the call at hand has given something out, and 0 if not."""
+        """-1 while emit is closed; else 1 if the current call has emitted something, 0 if not."""
         self.item: Any = None
         self.ts: Any = 0
         self.sequence: Any = 0
@@ -45,6 +45,7 @@ class KernelEmit:
             self._node.rest_on()
 
     def _give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        # True for -1 and 1: only the first output of a call skips the checks.
         if self.given:
             self._again()
         self.given = 1
@@ -58,7 +59,7 @@ class KernelEmit:
         main = node.main
         if main is None:
             raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
-        time = self.ts if ts is _KEEP else self._time(ts)  # it may raise, and then nothing has gone out
+        time = self.ts if ts is _KEEP else self._time(ts)  # may raise, so it comes before any output
         if node.passes:
             node.passed += 1
         else:
@@ -72,7 +73,7 @@ class KernelEmit:
         )
 
     def make(self, item: Any, ts: i64, key: Any) -> None:
-        """Send out an item that is none of those that came in; the short way, for kernels that know they have this class."""
+        """Emit an item other than those that came in; the fast path of kernels that know this class."""
         if self.given < 0:
             self._check()
         node = self._node
@@ -82,7 +83,7 @@ class KernelEmit:
             node.give(main, item, ts, 0, key)
 
     def must_pause(self) -> bool:
-        """Return True if the rest is to wait: there is no room, or the run wants the thread back."""
+        """Return True if the rest should wait: there is no room, or the run needs the thread."""
         node = self._node
         return node.blocked > node.free or node.domain.must_give_back()
 
@@ -91,7 +92,7 @@ class KernelEmit:
         return self._node.domain.must_give_back()
 
     def is_over(self) -> bool:
-        """Return True if nobody takes what goes out here any more."""
+        """Return True if no node takes the outputs of this exit any more."""
         node = self._node
         return node.is_ended or (node.domain.stop and not node.run.may_succeed)
 
@@ -112,7 +113,7 @@ class KernelEmit:
             self(item, ts=ts[i], sequence=0, key=None if key is None else key[i])
 
     def to(self, port: str, item: Any, /) -> None:
-        """Send the item at hand to another port."""
+        """Send the current item to another port."""
         self._check()
         node = self._node
         exit_ = self._exit(port)
@@ -129,12 +130,12 @@ class KernelEmit:
         return exit_
 
     def made(self, item: Any, /, *, ts: int, sequence: int, key: Any, port: str = "out") -> None:
-        """Send out an item that is none of those that came in."""
+        """Emit an item other than those that came in."""
         self._check()
         exit_ = self._exit(port)
         time = self._time(ts)
         self._node.made += 1
-        if exit_ is not self._node.main:  # it may report something, such as a gap
+        if exit_ is not self._node.main:  # its outputs may report a loss, such as a gap
             self._node.note_loss()
         self._give(exit_, item, time, sequence, key)
 
@@ -149,7 +150,7 @@ class KernelEmit:
         self._node.absorbed += n
 
     def filtered(self, item: object, /) -> None:
-        """Count the item at hand as left out."""
+        """Count the current item as left out."""
         self._check()
         self._node.filtered += 1
 
@@ -160,21 +161,21 @@ class KernelEmit:
         self._leave("dropped", item)
 
     def late(self, item: object, /) -> None:
-        """Count the item at hand as late; it goes to port "late"."""
+        """Count the current item as late; it goes to port "late"."""
         self._check()
         self._node.late += 1
         self._node.note_loss()
         self._leave("late", item)
 
     def unassigned(self, item: object, /) -> None:
-        """Count the item at hand as belonging to no window."""
+        """Count the current item as belonging to no window."""
         self._check()
         self._node.unassigned += 1
         self._node.note_loss()
         self._leave("unassigned", item)
 
     def unrouted(self, item: object, /) -> None:
-        """Count the item at hand as belonging to no route."""
+        """Count the current item as belonging to no route."""
         self._check()
         self._node.unrouted += 1
         self._node.note_loss()
@@ -190,5 +191,5 @@ class KernelEmit:
         return self.ts, self.sequence, self.key
 
     def restore(self, saved: tuple[int, Any, Any]) -> None:
-        """Take up what `snapshot` gave."""
+        """Restore the result of `snapshot`."""
         self.ts, self.sequence, self.key = saved

@@ -35,7 +35,7 @@ def watcher_error(name: str, error: BaseException) -> NodeError:
 
 
 def wrong_write(sink: Sink[Any, Any], given: Any) -> str:
-    """Return what to say of a writer that has given back something that cannot be awaited, or will not be."""
+    """Return the message for a writer that returned something that cannot be awaited, or will not be."""
     where = f"{label_of(sink)}: write"
     if sink.where == "async":
         return f"{where} must return None or an awaitable, got {shown(given)}"
@@ -43,10 +43,10 @@ def wrong_write(sink: Sink[Any, Any], given: Any) -> str:
 
 
 def checked_resource(made: Any, where: str) -> Any:
-    """Return what a factory has made.
+    """Return the resource that a factory has made, an async context manager.
 
     Raises:
-        BadProgram: If it is no async context manager.
+        BadProgram: If it is not an async context manager.
     """
     if not (hasattr(made, "__aenter__") and hasattr(made, "__aexit__")):
         raise BadProgram(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rxdag.engine._pump import GatePump
 
 _HYSTERESIS_FROM: Final = 64
-"""A gate of at least so many items opens again when it is half empty; a smaller one with each item."""
+"""Size from which a gate reopens only when it is half empty; a smaller one reopens after each item."""
 
 
 class Ended:
@@ -34,14 +34,14 @@ Rested: TypeAlias = "tuple[Any, ...] | int | Ended | Columns"
 class Gate(Node):
     """A bounded buffer with a policy.
 
-    Watermarks take no room. The counts are written by one side each, so no lock is needed: `came`, `lost` and `n_dropped` by the domain that fills
-    it, `taken` by the one that empties it.
+    Watermarks take no room. No lock is needed, since each count has one writer: the domain that fills the gate writes
+    `came`, `lost` and `n_dropped`, the one that empties it writes `taken`.
 
     Args:
         name: Of the edge on which it stands.
         high: Most items that rest in it.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what rests goes out before the error.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the items in it before the error.
         max_bytes: Most bytes that rest in it, or 0 for any number.
         size_of: Size of an item in bytes, if `max_bytes` is given.
         demand: How many items the reader asks for now, None for any number; the gate has room for no more.
@@ -62,7 +62,7 @@ class Gate(Node):
     ) -> None:
         super().__init__(name)
         self.high: i64 = high
-        # Half empty, not one below full: else a slow reader would wake its producer for each item it takes.
+        # Half empty, not one below full: otherwise a slow reader would wake its producer for each item.
         self.low: i64 = high // 2 if high >= _HYSTERESIS_FROM else high - 1
         self.overflow = overflow
         self.blocks = overflow is Overflow.BLOCK
@@ -87,7 +87,7 @@ class Gate(Node):
         self.blocked_since: i64 = 0
         self.waited_ns: i64 = 0
         self.failure: Exception | None = None
-        """The error of the gate itself."""
+        """Error of the gate itself, such as an overflow."""
         self.saw: Saw | None = None
 
     @property
@@ -112,12 +112,12 @@ class Gate(Node):
         return self.high if asked is None or asked > self.high else asked
 
     def room(self) -> int:
-        """Return how many more items fit; a large number if it drops what does not fit, or nobody reads it."""
+        """Return how many more items fit; a large number if it drops the excess, or has no reader."""
         if self.is_ended or not self.blocks:
             return 1 << 30
         free = self.limit() - (self.came - self.taken - self.lost - self.n_dropped)
         if self.max_bytes and free > 1:
-            # The size of the next item is not known before it comes, so only one may be on its way.
+            # The size of the next item is unknown until it arrives, so only one may be in flight.
             return 1
         return max(0, int(free))
 
@@ -126,7 +126,7 @@ class Gate(Node):
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
-        # Counted before anything else, so that the books hold however this call ends.
+        # Counted first, so that the books hold however this call ends.
         if self.is_ended:
             self.lost += 1
             if self.saw is not None:
@@ -136,6 +136,7 @@ class Gate(Node):
             self.push_sized(item, ts, sequence, key)
             return
         n = self.came - self.taken - self.lost - self.n_dropped
+        # `came` already counts this item, so n includes it.
         if not self.blocks and n > self.high and not self.make_room(item, 0):
             return
         self.queue.append((item, ts, sequence, key))
@@ -152,6 +153,8 @@ class Gate(Node):
             self.reopen()  # the reader may have taken some in between
         reader = self.reader
         if not reader.queued and not reader.blocked:
+            # No lock: the item is queued before `queued` is read here, and a pump clears `queued` before it reads the
+            # queue, so one of the two sees the other. A blocked reader looks again when it is unblocked.
             domain = self.domain
             # In a turn of the reader's own domain its driver is awake, and needs neither lock nor bell.
             if domain.turn_of is not None and reader.domain is domain:
@@ -168,7 +171,7 @@ class Gate(Node):
         self.entered()
 
     def is_at_limit(self) -> bool:
-        """Return True if no more fits."""
+        """Return True if it is full."""
         if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped >= self.max_bytes:
             return True
         return self.came - self.taken - self.lost - self.n_dropped >= self.limit()
@@ -183,7 +186,7 @@ class Gate(Node):
     def may_open(self) -> bool:
         """Return True if a full gate has room enough again."""
         n = self.came - self.taken - self.lost - self.n_dropped
-        # What producers still send is counted as lost, so a gate that has ended must not block them.
+        # An ended gate counts further items as lost, so it must not block its producers.
         if self.is_ended:
             return True
         if self.demand is not None:
@@ -207,8 +210,8 @@ class Gate(Node):
         try:
             # IDLE holds no time, so it does not replace the watermark before it.
             while isinstance(queue[-1], int) and (watermark != IDLE or queue[-1] == IDLE):
-                queue.pop()  # the later one says all that it said
-        except IndexError:  # empty, perhaps since this moment
+                queue.pop()  # the later watermark supersedes it
+        except IndexError:  # empty, perhaps only just now
             pass
         queue.append(watermark)
         reader = self.reader
@@ -224,7 +227,7 @@ class Gate(Node):
         self.reader.wake()
 
     def close_from_outside(self, error: Exception | None, watermark: int | None) -> None:
-        """End although the domain that fills it hangs in user code; what that still brings is discarded."""
+        """End although the producing domain hangs in user code, whose further items are discarded."""
         if self.is_ended:
             return
         if watermark is not None:
@@ -235,7 +238,7 @@ class Gate(Node):
         self.reader.wake()
 
     def abandon(self) -> None:
-        """Discard what rests here and what comes; in the domain that fills it, when the reader takes nothing more."""
+        """Discard present and future items; called in the producing domain, once the reader takes nothing more."""
         if self.is_abandoned:
             return
         self.is_abandoned = True
@@ -249,12 +252,12 @@ class Gate(Node):
         pass
 
     def make_room(self, item: Any, size: i64) -> bool:
-        """Drop what the policy gives up; False if that is the item itself, which `came` counts already."""
+        """Drop an item by the policy; False if that is the new item, which `came` already counts."""
         overflow = self.overflow
         if self.high == 0 and self.is_wanted and not self.queue:
             self.is_wanted = False
             return True
-        # With no space at all, the item itself is both the oldest and the newest.
+        # In a gate of size 0, the item itself is both the oldest and the newest.
         if overflow is Overflow.DROP_NEWEST or (self.high == 0 and overflow is not Overflow.ERROR):
             self.count_dropped(item)
             return False
@@ -280,14 +283,16 @@ class Gate(Node):
         if is_tail:
             queue.extend(reversed(marks))
         elif marks and overflow is Overflow.DROP_BUFFER:
+            # No item is left between the marks, so the last one replaces the others.
             queue.append(marks[-1])
         else:
-            queue.extendleft(reversed(marks))  # a mark that comes later than it might is safe
+            queue.extendleft(reversed(marks))  # delivering a mark later than necessary is safe
         return True
 
     def fits(self, size: i64) -> bool:
-        """Return True if the item that `came` counts already fits beside what rests here."""
+        """Return True if the new item, which `came` already counts, fits beside the waiting ones."""
         n = self.came - self.taken - self.lost - self.n_dropped
+        # An empty gate accepts any item, even one larger than max_bytes, which could otherwise never pass.
         if n <= 1:
             return True
         if self.max_bytes and self.bytes_in - self.bytes_out - self.bytes_dropped + size > self.max_bytes:
@@ -312,7 +317,7 @@ class Gate(Node):
             return
         if not self.blocks and not self.fits(size) and not self.make_room(item, size):
             return
-        # Counted in before it is queued: the reader may count it out at once.
+        # Counted before it is queued, since the reader may take it at once.
         self.bytes_in += size
         n_bytes = self.bytes_in - self.bytes_out - self.bytes_dropped
         if n_bytes > self.high_water_bytes:
@@ -343,7 +348,7 @@ class Gate(Node):
         )
 
     def fail(self, error: Exception, cause: BaseException | None) -> None:
-        """End with an error of the gate's own, behind what rests here."""
+        """End with an error of the gate itself, behind the waiting items."""
         error.__cause__ = cause
         self.failure = error
         self.end(error)
@@ -361,7 +366,7 @@ class Gate(Node):
                 self.saw("blocked")
 
     def note_resumed(self) -> None:
-        """Note that nobody waits any more."""
+        """Note that no producer waits any more."""
         if self.blocked_since:
             self.waited_ns += self.domain.ticks() - self.blocked_since
             self.blocked_since = 0

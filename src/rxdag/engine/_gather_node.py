@@ -1,4 +1,4 @@
-"""Nodes that make columns of rows, for nodes that work on nothing else."""
+"""Nodes that gather rows into columns, for nodes that process only columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST: Final = 1024
 
 
 class GatherNode(Point):
-    """Gathers items until the domain has nothing else to do, up to 1,024, and hands them on as columns.
+    """Gathers up to 1,024 items until the domain has nothing else to do, and passes them on as columns.
 
     Args:
         name: Of the node behind it.
@@ -33,11 +33,11 @@ class GatherNode(Point):
         self.told: i64 = MIN
         """The last watermark that came."""
         self.waiting: i64 = MIN
-        """The same, if it has not gone on yet."""
+        """The same, if it has not been passed on yet."""
         self.renew()
 
     def renew(self) -> None:
-        """Begin to gather anew."""
+        """Start a new, empty batch."""
         self.items: list[Any] = []
         self.times: list[int] = []
         self.sequences: list[Any] = []
@@ -110,6 +110,7 @@ class GatherNode(Point):
             self.give_mark(watermark)
 
     def mark(self, watermark: i64) -> None:
+        # IDLE and end marks must not wait for more items; without gathered items no mark needs to wait.
         if watermark == IDLE or watermark >= FLUSHED or not self.items:
             self.hand_on()
             self.give_mark(watermark)

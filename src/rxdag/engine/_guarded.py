@@ -13,12 +13,12 @@ from rxdag.errors import trace_of
 
 
 class Guarded(Point):
-    """A node that runs user code: what fails is charged here, and no error unwinds through the nodes above.
+    """A node that runs user code: failures are charged to it, and no error unwinds through the nodes above.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
     """
 
     def __init__(self, name: str, run: RunContext, policy: OnError) -> None:
@@ -55,16 +55,16 @@ class Guarded(Point):
         return False
 
     def break_down(self, error: BaseException) -> None:
-        """Fail because user code did, where no item is at hand."""
+        """Fail because of user code that was called without an item."""
         self.domain.interrupt_for(error)
         self.fail(node_error(self.name, error))
 
     def fail(self, error: Exception) -> None:
-        """End the node, and the run unless a node behind goes on without it; what it has given out goes on."""
+        """End the node, and the run unless a later node continues without it; its outputs still pass."""
         if self.is_ended:
             return
         if not self.is_caught:
-            self.run.fail(error)  # first, so that nothing that fails on the way of the end hides it
+            self.run.fail(error)  # first, so that a failure while the end is passed on does not hide it
         self.discard()
         self.give_end(error)
         self.seal()

@@ -22,7 +22,7 @@ class Inlet(Node):
         self.owner = owner
         self.input = input
         self.gate: Gate | None = None
-        """The gate before it."""
+        """The gate before this input."""
         self.is_entry_shut = False
 
     def readers(self) -> list[Node]:

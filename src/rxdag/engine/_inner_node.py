@@ -1,4 +1,4 @@
-"""Nodes whose items become streams: they open them, read them while gates have space, and close them."""
+"""Nodes whose items become streams, which they open, read while gates have space, and close."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class InnerNode(KernelNode):
     ) -> None:
         super().__init__(name, run, policy, make, clock, inputs)
         self.came_inside = 0
-        """Items that inner streams brought and that count as lost here."""
+        """Items that inner streams have delivered and that were skipped, dropped or dead-lettered here."""
         self.readings: dict[Inner, Reading] = {}
         self.matched: list[Inner] = []
-        """Streams that the kernel had when it was last looked at."""
+        """The kernel's streams at the last look."""
         self.is_scheduled = False
         self.drains = False
         self.is_draining = False
         self.is_open = False
         self.entering: Any = None
         self.resource: Any = None
-        """The resource of the streams, from when it is entered until it is left."""
+        """Resource of the streams, from entering it to leaving it."""
         self.own_error: Exception | None = None
 
     def received(self) -> int:
@@ -76,11 +76,11 @@ class InnerNode(KernelNode):
 
     @property
     def waits(self) -> bool:
-        """True if a stream may give something that nothing in the run has a timer for."""
+        """True if a stream may deliver an item for which the run has no timer."""
         return not self.is_ended and bool(self.readings)
 
     async def enter(self, make: Any) -> Any:
-        """Enter what the streams work with."""
+        """Enter the resource of the streams."""
         self.entering = resource = checked_resource(make(), "resource")
         return await resource.__aenter__()
 
@@ -91,6 +91,7 @@ class InnerNode(KernelNode):
         error = task.exception()
         if error is not None:
             if self.is_ended:
+                # break_down() does not fail the run if the node has ended, so the run must be told directly.
                 self.run.fail(node_error(self.name, error))
             self.break_down(error)
             return
@@ -103,13 +104,13 @@ class InnerNode(KernelNode):
         self.look()
 
     def leave_resource(self) -> None:
-        """Leave what the streams work with, with what the node or the run has failed with."""
+        """Leave the resource of the streams, with the error of the node or the run."""
         resource, self.resource = self.resource, None
         if resource is not None:
             error: BaseException | None = self.own_error or self.run.error
             if error is None and not self.run.may_succeed:
                 error = self.run.cancelled("the run was cancelled")
-            # On its own, as a task: leaving a resource may await, and this call must not.
+            # As a separate task, since leaving a resource may await, and this call cannot.
             self.run.spawn(self.name, left(resource, error))
 
     def fail(self, error: Exception) -> None:
@@ -118,7 +119,7 @@ class InnerNode(KernelNode):
         super().fail(error)
 
     def source_of(self, inner: Inner) -> Source[Any]:
-        """Return the stream of an item; raises if it is none that can be read here."""
+        """Return the stream of an item; raises if it cannot be read here."""
         source = self.inner_kernel.source_of(inner)
         if source.where == "blocking":
             raise BadProgram(
@@ -147,7 +148,7 @@ class InnerNode(KernelNode):
             raise error
 
     def bind(self) -> None:
-        self.absorbs = True  # from the first: what is behind may be shut before this node is open
+        self.absorbs = True  # set early, since nodes behind may be shut before this one is open
         super().bind()
         self.watches = True
 
@@ -203,6 +204,7 @@ class InnerNode(KernelNode):
             return
         self.matched = list(wanted)
         kept = set(wanted)
+        # Close before opening others, so that no more are open at once than the kernel allows.
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
         for inner in wanted:
@@ -221,7 +223,7 @@ class InnerNode(KernelNode):
         reading = next((each for each in self.readings.values() if each.is_ready), None)
         if reading is None:
             return
-        self.readings[reading.inner] = self.readings.pop(reading.inner)  # it goes to the end of the line
+        self.readings[reading.inner] = self.readings.pop(reading.inner)  # moves it to the end of the queue
         self.read(reading, int(self.room.measure(self.domain.quantum)))
         self.look()
 
@@ -250,7 +252,7 @@ class InnerNode(KernelNode):
         emit.key = inner.key
 
     def take_in(self, reading: Reading, items: list[Any], *, is_last: bool = False) -> None:
-        """Take what a stream has given; what is left when the thread is wanted elsewhere comes with its next turn."""
+        """Take the chunk of a stream; the rest waits for its next turn if the thread is needed elsewhere."""
         inner = reading.inner
         emit = self.emit
         for i, item in enumerate(items):
@@ -301,7 +303,7 @@ class InnerNode(KernelNode):
                 self.bury(held.item, error, reading.attempts)
             return
         is_bad = isinstance(self.blamed(inner.item, error), BadItem)
-        # A stream that has delivered items is not read again: they would come twice.
+        # A stream that has delivered items is not reopened: they would be delivered twice.
         again = not inner.given and not is_bad
         wait = self.policy.wait_ns(error, reading.attempts, self.run.random) if again else None
         if wait is not None:
@@ -316,6 +318,7 @@ class InnerNode(KernelNode):
         kernel.on_inner_failed(inner, error, reading.attempts)
 
     def give_mark(self, watermark: i64) -> None:
+        # Watermarks take no room, and the kernel keeps them below the items it holds.
         if self.is_resting:
             super().give_mark(watermark)
             return
@@ -334,14 +337,14 @@ class InnerNode(KernelNode):
         super().combined(watermark)
 
     def drain(self) -> None:
-        """Stop the streams, and those of items that come yet: a stream may be endless, and keep from its turn what brings the end."""
+        """Stop the streams, also of later items: an endless one could keep the end of the input from its turn."""
         if not self.inner_kernel.ends_alone and not self.is_ended:
             self.is_draining = True
             self.stop_all()
             self.look()
 
     def stop_all(self) -> None:
-        """Read no more; what the streams have taken in goes out."""
+        """Stop reading; items that the streams have taken in go out."""
         for reading in list(self.readings.values()):
             self.have_at_hand(reading.inner)
             left, reading.left = reading.left, []

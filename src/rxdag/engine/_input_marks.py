@@ -11,12 +11,12 @@ class InputMarks:
     """Combines the watermarks of a node's inputs, as Flink does.
 
     The watermark is the minimum over the inputs that are active and aligned. An input that comes back from idle is
-    aligned once it reaches the combined watermark; one that has not spoken counts as MIN. One that has ended counts only
-    while all others are idle: the watermark is then the maximum over all inputs, of an ended one the last before its end,
-    and the output is idle. It never goes back.
+    aligned once it reaches the combined watermark; an input without a watermark so far counts as MIN. While all open
+    inputs are idle, the output is idle, and its watermark is the maximum over all inputs; an input that has ended
+    counts with its last watermark before the end. The watermark never goes back.
 
     Args:
-        n: How many inputs there are.
+        n: Number of inputs.
     """
 
     def __init__(self, n: int) -> None:
@@ -29,9 +29,9 @@ class InputMarks:
         self._aligned = [True] * n
         self._given: i64 = MIN
         self._all_count = True
-        """True if each input that has not ended is active and aligned: the watermark is then the least of all."""
+        """True if each open input is active and aligned: the watermark is then the minimum over all inputs."""
         self._n_least: i64 = 0
-        """Number of inputs at the watermark given last; 0 if they have to be counted."""
+        """Number of inputs at the minimum; 0 if they have to be counted."""
 
     def rises(self, mark: i64) -> bool:
         """Take a watermark of the only input; False if it has to go the long way, by `advance`."""
@@ -42,7 +42,7 @@ class InputMarks:
         return True
 
     def advance(self, input: int, mark: int) -> tuple[int, ...]:
-        """Take a mark of an input; returns the marks to give out: each above the last, then IDLE, as far as they apply."""
+        """Take a mark of an input; returns the marks to emit: watermarks, each above the last, then IDLE, or none."""
         if self._all_count and IDLE < mark < FLUSHED:
             return self._advance_all(input, mark)
         if mark == IDLE:
@@ -59,14 +59,16 @@ class InputMarks:
         return out
 
     def _advance_all(self, input: int, mark: int) -> tuple[int, ...]:
-        """Take a watermark while all inputs count: they are looked through once each of the least has risen."""
+        """Take a watermark while all inputs count: they are scanned once each of the least has risen."""
         was: i64 = self.of[input]
         if mark <= was:
             return ()
         self.of[input] = self._last[input] = mark
+        # This input was above the minimum, so the minimum has not changed.
         if was > self._given:
             return ()
         self._n_least -= 1
+        # After _look() the number is unknown (0), so it becomes negative and all inputs are counted.
         if self._n_least > 0:
             return ()
         least = min(self.of)
@@ -145,6 +147,6 @@ class InputMarks:
         return list(self.of), list(self._last), list(self._idle), list(self._aligned), self._given
 
     def restore(self, saved: tuple[list[int], list[int], list[bool], list[bool], int]) -> None:
-        """Take up what `snapshot` gave."""
+        """Restore the result of `snapshot`."""
         self.of[:], self._last, self._idle, self._aligned, self._given = saved
         self._look()

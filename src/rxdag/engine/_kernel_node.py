@@ -22,7 +22,7 @@ class KernelNode(WatermarkNode):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -37,10 +37,10 @@ class KernelNode(WatermarkNode):
         self.opened: int | None = None
         """Number of inputs, counted from the first, whose entries are open; None for all."""
         self.asks_all = True
-        """True if each input is to be asked what is wanted of it."""
+        """True if the demand must be asked for each input, not only for those that changed."""
         self.input_error: Exception | None = None
         self.is_drained = False
-        """True once one of several inputs has ended for the drain, not by itself."""
+        """True once a drain has ended one of several inputs that had not ended by itself."""
         self.is_forgotten = False
         self.timer: Timer | None = None
 
@@ -75,7 +75,7 @@ class KernelNode(WatermarkNode):
                 self.unread += 1
                 return
             if self.kernel.is_paused:
-                # The kernel is in the middle of a firing, which must be complete before it sees the item.
+                # The kernel has paused while firing, which must complete before it sees the item.
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         self.work(input, item, ts, sequence, key)
@@ -96,7 +96,7 @@ class KernelNode(WatermarkNode):
         emit.key = key
         if self.has_now:
             emit.now = self.run.clock.now()
-        # Opens emit for this call only; -1 closes it, so that a kernel that keeps it gets an error.
+        # Opens emit for this call only; -1 closes it, so that a later call by the kernel raises.
         emit.given = 0
         try:
             self.call(item, ts, sequence, key)
@@ -158,6 +158,7 @@ class KernelNode(WatermarkNode):
 
     def shut_input(self, input: int, now: int) -> None:
         """Shut an input of which it takes nothing now, or open it; one that has ended stays open for its end."""
+        # Its end is still to come, and a shut inlet could keep the end in the gate.
         is_over = self.marks.of[input] >= FLUSHED
         self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
 
@@ -183,7 +184,7 @@ class KernelNode(WatermarkNode):
         due = self.kernel.timer
         timer = self.timer
         if timer is not None:
-            # An earlier timer stays and sets the later one when it fires: one that is put off with each item is one timer.
+            # An earlier timer stays and sets the later one when it fires: one timer suffices if each item postpones.
             if due is not None and timer.when <= due:
                 return
             timer.cancel()
@@ -192,7 +193,7 @@ class KernelNode(WatermarkNode):
             self.timer = self.domain.driver.at(due, self.on_due, rank=int(self.rank))
 
     def on_due(self) -> None:
-        """Fire the timer, or put it off while the node rests."""
+        """Fire the timer, or defer it while the node rests."""
         if self.must_wait():
             self.domain.deferred.append(self)
         else:
@@ -202,17 +203,18 @@ class KernelNode(WatermarkNode):
         return self.is_resting and not self.is_ended
 
     def fire(self) -> None:
+        # The timer has fired; arm() must not mistake it for an earlier timer that is still set.
         self.timer = None
         if self.is_ended:
             return
         due = self.kernel.timer
         now = self.run.clock.now()
         if due is None or due > now:
-            # The kernel has moved its timer to later since this one was set; see arm().
+            # The kernel has postponed its timer since this one was set; see arm().
             self.arm()
             return
         self.guard(self.call_timer, now)
-        self.said_idle = False  # what came out has said that more may come
+        self.said_idle = False  # the outputs have ended the idleness
         self.look()
         self.stop_lingering()
 
@@ -226,7 +228,7 @@ class KernelNode(WatermarkNode):
             super().take_mark(input, watermark)
 
     def input_ended(self, input: int, error: Exception | None) -> None:
-        """Handle the end of an input, after its items that rest here."""
+        """Handle the end of an input, after its waiting items."""
         if self.rests_inputs and self.pending and error is None:
             self.hold((INPUT_END, input, None, 0, 0, None))
         else:
@@ -242,7 +244,7 @@ class KernelNode(WatermarkNode):
             self.give_out((entry[3],))
             self.look()
         elif entry[0] == INPUT:
-            self.came -= 1  # it was counted when it came
+            self.came -= 1  # it was counted on arrival
             self.take(entry[1], entry[2], entry[3], entry[4], entry[5])
         else:
             self.end_input(entry[1], None)
@@ -259,15 +261,16 @@ class KernelNode(WatermarkNode):
         if self.open_inputs == 0:
             self.inputs_ended(self.input_error)
         elif error is not None and (self.is_caught or self.has_want):
-            # The run may go on without this node, and what an input is refused would keep its end.
+            # The run may continue without this node, and a refused input would keep its end in the gate.
             self.inputs_ended(error)
             self.domain.retire(self)
         elif self.inlets and error is None and self.marks.of[input] < FLUSHED:
+            # An end that no FLUSHED or ENDED precedes comes from a drain.
             self.is_drained = True
             self.end_if_refused()
 
     def uncaught(self, input: int, error: Exception) -> Exception | None:
-        """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel goes on."""
+        """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel continues."""
         if self.is_ended or input >= self.kernel.may_catch:
             return error
         is_caught = False
@@ -280,12 +283,14 @@ class KernelNode(WatermarkNode):
             if not self.is_caught:
                 self.run.fail(error)
             return error
+        # The input counts as ended from now on, so that it no longer holds back the watermark.
         self.take_mark(input, ENDED)
         self.look()
         return None
 
     def inputs_ended(self, error: Exception | None) -> None:
         """Handle the end of all inputs."""
+        # stop_lingering() calls this again once the kernel has emitted the rest.
         if error is None and self.lingering != MIN:
             return
         if error is not None:
@@ -293,16 +298,17 @@ class KernelNode(WatermarkNode):
         self.finish(error)
 
     def finish(self, error: Exception | None) -> None:
-        """Send the end out, behind what rests here."""
+        """Send the end out, behind the resting outputs."""
         if self.is_ended:
             return
         if self.timer is not None:
             self.timer.cancel()
+        # Before seal(), since the end may have to rest, and an ended node discards entries.
         self.give_end(error)
         self.seal()
 
     def stop_lingering(self) -> None:
-        """End if the end waited for what has come out now."""
+        """End if the end only waited for the outputs that have now been sent."""
         if self.lingering == MIN or self.kernel.lingers or self.is_ended:
             return
         watermark, self.lingering = self.lingering, MIN
@@ -314,6 +320,7 @@ class KernelNode(WatermarkNode):
         """End before the inputs do."""
         if self.is_ended:
             return
+        # Without this mark, nodes downstream would take the end for a drain and keep their state open.
         self.give_mark(ENDED)
         self.forget_state()
         self.finish(None)
@@ -324,8 +331,9 @@ class KernelNode(WatermarkNode):
         self.leave()
 
     def forget_state(self) -> None:
-        """Count what the kernel holds as discarded."""
+        """Count the items that the kernel holds as discarded."""
         if not self.is_forgotten:
+            # Only once: this is called on several paths, and the kernel still holds the counted items.
             self.is_forgotten = True
             self.discarded += self.held_inside()
         if self.timer is not None:
@@ -339,7 +347,7 @@ class KernelNode(WatermarkNode):
         return (0 if self.is_forgotten else self.held_inside()) + super().held()
 
     def held_inside(self) -> int:
-        """Return how many items rest in the kernel."""
+        """Return the number of items that rest in the kernel."""
         try:
             return self.kernel.held()
         except BaseException as error:

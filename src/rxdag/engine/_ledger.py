@@ -11,9 +11,9 @@ SIDES = {
     "unassigned": "unassigned",
     "unrouted": "unrouted",
 }
-"""Ports whose outputs are items that left otherwise, and what counts them."""
+"""Side ports, each with the count that its outputs must equal."""
 LEAVINGS = ("dropped", "unassigned", "unrouted")
-"""Ports that need not be there."""
+"""Side ports that a node may lack."""
 EXITS = ("passed", "absorbed", "filtered", "late", "dead", "unassigned", "unrouted", "failed", "discarded", "unread")
 
 
@@ -36,7 +36,7 @@ class Ledger:
         made: Outputs that are not inputs.
         dropped: Items that were dropped, by reason.
         out: Outputs, by port.
-        held: Items in the state of the node, at the time when the books are read.
+        held: Items in the state of the node when the books are read.
         retried: Number of retries; they do not count as items.
         restored: Items that the node held already when the run continued from a checkpoint.
 
@@ -89,7 +89,7 @@ class Ledger:
         return {name: n for name, n in named.items() if n}
 
     def problems(self, name: str, ports: dict[str, str]) -> list[str]:
-        """Return the laws of the books that do not hold.
+        """Return the violated laws of the books.
 
         Args:
             name: Name of the node, for the message.
@@ -131,7 +131,7 @@ class EdgeBook:
     restored: int = 0
 
     def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+        """Return the violated laws of the books."""
         spent = self.received + self.dropped + self.discarded + self.held
         if self.sent + self.restored == spent:
             return []

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 class Meeting:
     """The node where branches of a route meet: it gathers their parts of one run and passes it on whole.
 
-    Nothing behind it is touched before the run is complete, so no node in between ever rests.
+    Nothing is passed on before the run is complete, so no node between the route and the meeting ever rests.
 
     Args:
-        node: The node where the ways meet.
-        inputs: Those of its inputs that the ways lead to.
+        node: The node where the branches meet.
+        inputs: Its inputs to which the branches lead.
     """
 
     def __init__(self, node: ColumnsNode, inputs: frozenset[int]) -> None:
@@ -24,10 +24,10 @@ class Meeting:
         self.is_open = False
         self.parts: list[Any] = []
         self.failed: list[tuple[int, ColumnsNode, Exception]] = []
-        """Failures on the branches: place in the run, node and error."""
+        """Failures on the branches: index in the run, node and error."""
 
     def begin(self) -> None:
-        """Take what comes as parts of one run."""
+        """Take the next inputs as parts of one run."""
         self.is_open = True
 
     def finish(self) -> None:
@@ -46,10 +46,10 @@ class Meeting:
             self.node.take_met(min(self.inputs), whole, self.inputs)
         if rest is not None:
             self.node.discarded += len(rest)
-        # Branches ran one after the other, so failures are not in the order of items: the first item decides.
+        # Branches ran one after the other, so failures are not in item order; the first item decides.
         failed.sort(key=_place)
         for i, (_, node, error) in enumerate(failed):
-            if i:  # it would not have got so far
+            if i:  # this node would not have received the item
                 node.failed -= 1
                 node.discarded += 1
                 node.is_failing = False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rxdag.engine._domain import Domain
 
 ANY_NUMBER: Final = 1 << 30
-"""As many items as there are."""
+"""Stands for no limit."""
 
 
 class Exit:
@@ -21,12 +21,12 @@ class Exit:
 
     Attributes:
         port: Its name.
-        out: What takes its items: the reader, or something that watches before it.
+        out: Takes its items: the reader, or a watcher before it.
         reader: The node that reads it.
         timed: True if its items have event times, so that watermarks go out here.
-        keyed: True if its items have keys; if not, they lose those that they had.
+        keyed: True if its items have keys; otherwise the keys of its items are removed.
         n: Items that have left by it.
-        lost: Of these, items that rested in the node and were discarded.
+        lost: Items among these that rested in the node and were discarded.
         is_read: True if a node takes them.
     """
 
@@ -45,11 +45,11 @@ class Node:
     """One node of a run.
 
     Attributes:
-        name: Of the node in the dag.
-        rank: The place of its node in the order of the graph.
-        place: Its own place among all nodes of the run, those before others first.
-        blocked: How much stands in the way of its outputs; 0 if it may give.
-        absorbs: True if what stands in the way behind it is no obstacle to those above.
+        name: Name of the node in the dag.
+        rank: Position of its node in the topological order of the graph.
+        place: Position in the topological order of all nodes of the run.
+        blocked: Number of obstacles to its outputs; 0 if it may emit.
+        absorbs: True if obstacles behind it do not block the points above it.
         takes_rows: True if it takes several items at once, by `push_rows`.
         restored: Items that rested here when it took up the state of another run.
         up: The nearest points above; they are blocked while this node is.
@@ -69,7 +69,7 @@ class Node:
         self.absorbs = False
         self.takes_rows = False
         self.is_restored = False
-        """True if it goes on with the state of another run."""
+        """True if it continues with the state of an earlier run."""
         self.up: list[Node] = []
         self.feeders: list[Node] = []
         self.exits: list[Exit] = []
@@ -133,13 +133,14 @@ class Node:
             unblock_all(self.up)
 
     def seal(self) -> None:
-        """Mark the node as ended: it lifts what it has blocked above, and its outputs stay blocked for good."""
+        """Mark the node as ended: it unblocks the points above, and its outputs stay blocked."""
         if not self.is_ended:
+            # Otherwise the points above would stay blocked for ever.
             self.set_shut(False)
             self.is_ended = True
 
     def leave(self) -> None:
-        """Take nothing more: nodes above that feed nobody else may stop."""
+        """Take nothing more: nodes above without other readers may stop."""
         for node in self.feeders:
             node.release(self)
 
@@ -150,20 +151,21 @@ class Node:
                 exit_.is_read = False
                 self.live -= 1
         if self.live == 0 and not self.is_ended:
+            # This seals only this node; retire() releases the nodes above later, when no node is on the stack.
             self.unused()
 
     def unused(self) -> None:
-        """Stop: nobody reads any output."""
+        """Stop, since no output is read."""
         self.seal()
         self.domain.retire(self)
 
     def retire(self) -> None:
-        """Discard what is held and leave the nodes above; called by the domain, outside of any call of a node."""
+        """Discard held items and leave the nodes above; called by the domain, outside of any call of a node."""
         self.discard()
         self.leave()
 
     def discard(self) -> None:
-        """Count what is held as discarded, and forget it."""
+        """Count held items as discarded, and forget them."""
 
     def cancel(self) -> None:
         """Stop at once."""
@@ -176,11 +178,11 @@ class Node:
         return None
 
     def held(self) -> int:
-        """Return how many items that came in rest here."""
+        """Return the number of inputs that rest here."""
         return 0
 
     def resting_at(self, exit_: Exit) -> int:
-        """Return how many items that left by an exit rest here."""
+        """Return the number of outputs of an exit that rest here."""
         return 0
 
     def received(self) -> int:
@@ -201,7 +203,7 @@ class Node:
         """Bring counts up to date that follow from others."""
 
     def ledger(self) -> Ledger:
-        """Return the books of the node as they stand."""
+        """Return the current books of the node."""
         self.sync()
         return Ledger(
             arrived=int(self.came),
@@ -230,12 +232,13 @@ def block_all(nodes: list[Node]) -> None:
     while todo:
         node = todo.pop()
         node.blocked += 1
+        # Only the first obstacle spreads upstream: the points above count this node once.
         if node.blocked == 1 and not node.absorbs and not node.is_ended:
             todo += node.up
 
 
 def unblock_all(nodes: list[Node]) -> None:
-    """Unblock nodes, and the points above those that nothing blocks any more."""
+    """Unblock nodes, and the points above those that are then unblocked."""
     todo = list(nodes)
     while todo:
         node = todo.pop()
@@ -247,7 +250,7 @@ def unblock_all(nodes: list[Node]) -> None:
 
 
 class Nowhere(Node):
-    """Takes what nobody reads."""
+    """Takes the outputs of ports without readers."""
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         pass

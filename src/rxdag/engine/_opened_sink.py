@@ -23,8 +23,8 @@ class OpenedSink(Guarded):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item that the sink fails on.
-        sink: What it writes to.
+        policy: Error policy for items that the sink fails on.
+        sink: Sink that it writes to.
         shape: Of the stream.
     """
 
@@ -35,12 +35,12 @@ class OpenedSink(Guarded):
         self.dag = run.dag_name
         self.clock: Clock = run.clock
         self.gates: list[Gate] = []
-        """The gates before it that have room for as much as the sink asks for."""
+        """The gates before it that admit no more than the sink asks for."""
         self.saw: Saw | None = None
         self.own_error: Exception | None = None
         self.writer: Writer | None = None
         self.is_prepared = False
-        """True if what it wrote is durable already, and closing it hardly can fail."""
+        """True if its writes are durable already, so that closing it is unlikely to fail."""
         self.is_closed = False
         self.saves = False
         """True in a run that takes checkpoints."""
@@ -55,7 +55,7 @@ class OpenedSink(Guarded):
         self.domain.driver.call(partial(self.call_here, fn))
 
     def call_here(self, fn: Callable[[], None]) -> None:
-        """Call a function of the sink's, then look what it wants."""
+        """Call a function of the sink, then apply its requests."""
         fn()
         self.admit()
 
@@ -131,7 +131,7 @@ class OpenedSink(Guarded):
         if not self.is_ended:
             self.own_error = error
             if not self.is_caught:
-                self.run.fail(error)  # before the sink closes, so that no other one ends well after it
+                self.run.fail(error)  # before the sink closes, so that no other sink is completed after it
             super().fail(error)
             self.close(ok=False)
 
@@ -140,7 +140,7 @@ class OpenedSink(Guarded):
         self.close(ok=False)
 
     def prepare(self) -> None:
-        """Make what was written durable, short of being complete."""
+        """Make the written items durable, without completing the output."""
         writer = self.writer
         if writer is not None and self.run.may_succeed:
             self.is_prepared = type(writer).prepare is not Writer.prepare
@@ -173,7 +173,7 @@ class OpenedSink(Guarded):
             self.run.sink_ended(self.name, result)
 
     def closed_with(self, result: Any) -> Any:
-        """Return what closing the sink gives, or an awaitable of it."""
+        """Return the result of closing the sink, or an awaitable of it."""
         return result
 
     def closed(self, task: Future[Any]) -> None:

@@ -23,10 +23,10 @@ class OpenedSource(Pump):
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
-        source: What it reads.
+        policy: Error policy for malformed input.
+        source: Source that it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class OpenedSource(Pump):
         self.reader: Reader | None = None
         self.n_dropped: i64 = 0
         self.began: i64 = 0
-        """Begin of its turn, by the domain's `ticks`."""
+        """Start of its turn, by the domain's `ticks`."""
         self.is_closed = False
         self.was_open = False
-        """True if another run had opened it before a restart."""
+        """True if it was open before a restart."""
         self.position: Any = None
         """The position at the restart; while it reads with its state in demand, that of what it has passed on."""
         self.keeps_position = False
@@ -128,7 +128,7 @@ class OpenedSource(Pump):
             self.is_reading = False
 
     def as_error(self, error: BaseException) -> Exception:
-        """Return what the run fails with when a source has raised."""
+        """Return the error of the run for an error of the source."""
         if isinstance(error, NodeError | BufferOverflow):
             return error
         self.domain.interrupt_for(error)
@@ -152,6 +152,7 @@ class OpenedSource(Pump):
         except BaseException as error:
             self.run.fail(node_error(self.name, error))
         try:
+            # In a separate try: the reader is closed even if its counts have raised.
             if reader is None:
                 pass
             elif self.source.where == "async":
@@ -179,7 +180,7 @@ class OpenedSource(Pump):
         return None if reader is None else reader.progress()
 
     def count_dropped(self, reader: Reader | None) -> None:
-        """Count what the reader's own queue has dropped since."""
+        """Count items that the reader's own queue has dropped since the last call."""
         fresh = 0 if reader is None else reader.dropped() - int(self.n_dropped)
         if fresh:
             self.n_dropped += fresh

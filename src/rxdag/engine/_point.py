@@ -1,9 +1,9 @@
 """Points: nodes whose outputs rest in them until nothing downstream blocks.
 
-One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*. Before
-each call it reads `blocked`, the count of what stands in its way: full gates, closed nodes and resting points behind it.
-If that is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The domain's
-loop resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
+One rule keeps gates within their bounds. A node that may call downstream more than once in one call is a *point*.
+Before each such call it reads `blocked`, its number of obstacles: full gates, shut nodes and resting points behind it.
+If that is not 0, the output stays in the node as data (the node *rests*), which blocks the points above. The loop of
+the domain resumes resting nodes before it feeds anything new, so the order is that of nested calls with unlimited room.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ MARKS: Final = 8
 FIRING: Final = 9
 
 _GIVEN: Final = frozenset((ITEM, MARK, END, COLUMNS))
-"""The kinds of entries that this node has given; the others have come in."""
+"""Kinds of entries that are outputs of this node; the others are inputs."""
 
 Entry: TypeAlias = tuple[int, Any, Any, int, Any, Any]
 """An entry that rests in a node: kind, exit (or index of the next), item (or error), time (or watermark), sequence, key."""
 
 
 class Point(Node):
-    """A node that may call downstream more than once in one call: its outputs rest in it while something is in the way."""
+    """A node that may call downstream more than once in one call: its outputs rest in it while it is blocked."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.is_point = True
         self.is_resting = False
         self.marked: list[Exit] = []
-        """The exits by which watermarks go out: they have event time, and somebody reads or watches them."""
+        """The exits that carry watermarks: they have event time and a reader or a watcher."""
         self.pending: deque[Entry] = deque()
         self.only_timed: Exit | None = None
-        """The exit by which watermarks go out, if that is one only."""
+        """The only exit that carries watermarks; None if there are none or several."""
         self.free: i64 = 0
-        """While an input that rested is taken up: the part of `blocked` that is this node's own; -1 once the rest is to wait."""
+        """While a resting input is replayed: this node's own part of `blocked`, or -1 once further outputs must rest."""
         self.front: list[Entry] = []
-        """Outputs of a resumed input that were blocked."""
+        """Outputs of a replayed input that were blocked."""
         self.order: list[Node] = []
-        """Forks above, behind which other branches could overtake what rests here though this node does not block them."""
+        """Forks above that must wait while this node rests, though not blocked by it: another branch could overtake."""
 
     def add_exit(self, exit_: Exit) -> None:
         """Add an output port."""
@@ -63,7 +63,7 @@ class Point(Node):
         self.only_timed = self.marked[0] if len(self.marked) == 1 else None
 
     def give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Send an item out by an exit, or keep it until there is room."""
+        """Send an item to an exit, or keep it until there is room."""
         # Counted before the call, so that the books hold if it does not return.
         exit_.n += 1
         if self.blocked > self.free:
@@ -72,7 +72,7 @@ class Point(Node):
             exit_.out.push(item, ts, sequence, key)
 
     def give_columns(self, exit_: Exit, columns: Any) -> None:
-        """Send a run of columns out by an exit, and keep that part of it for which there is no room."""
+        """Send a run of columns to an exit, and keep the part for which there is no room."""
         n = len(columns)
         if n:
             exit_.n += n
@@ -86,6 +86,7 @@ class Point(Node):
         if watermark > self.watermark:
             self.watermark = watermark
         if self.blocked > self.free:
+            # FLUSHED and ENDED belong to the end, which may pass although something is in the way.
             if watermark < FLUSHED or not self.lets_end_pass():
                 self.hold((MARK, 0, None, watermark, 0, None))
                 return
@@ -99,7 +100,7 @@ class Point(Node):
             self.spread_mark(watermark, 0)
 
     def give_end(self, error: Exception | None) -> None:
-        """Send the end out by all exits. An error goes at once: what rests before it is discarded."""
+        """Send the end to all exits. An error goes at once, and outputs that rest before it are discarded."""
         if error is not None:
             self.clear()
             for exit_ in self.exits:
@@ -113,10 +114,10 @@ class Point(Node):
             self.hold((END, 0, None, 0, 0, None))
 
     def lets_end_pass(self) -> bool:
-        """Return True if the end may go out though something is in the way: it takes no room, and nothing rests behind.
+        """Return True if the end may pass though the node is blocked: it takes no room, and nothing rests downstream.
 
-        Where several nodes read, an end on one branch could overtake what rests on another; and a node that has ended
-        holds back nobody, so that what rests behind it could be overtaken by another branch of a node above.
+        With several readers, an end on one branch could overtake items that rest on another. A node that has ended
+        blocks nothing above it, so another branch of a node above could overtake items that rest behind it.
         """
         return self.live <= 1 and not self.rests_behind()
 
@@ -140,6 +141,7 @@ class Point(Node):
         free: i64 = self.obstacles()
         while at < n:
             if self.blocked > free:
+                # Before each exit: a window that fires behind one exit can fill a gate behind the next.
                 self.hold_rest((MARK, at, None, watermark, 0, None))
                 return
             exit_ = exits[at]
@@ -166,29 +168,30 @@ class Point(Node):
         return own if own > self.free else self.free
 
     def hold(self, entry: Entry) -> None:
-        """Keep an entry behind what rests here already."""
+        """Append an entry to those that rest here."""
         if self.is_ended:
             self.throw(entry)
             return
         if self.free:
+            # The outputs of a replayed input belong before the entries that came after it.
             self.front.append(entry)
             return
         pending = self.pending
         if entry[0] == MARK:
             while pending and pending[-1][0] == MARK and (entry[3] != IDLE or pending[-1][3] == IDLE):
-                pending.pop()  # the later mark says all that the one before it said
+                pending.pop()  # the later mark supersedes the earlier one
         pending.append(entry)
         if not self.is_resting:
             self.rest()
 
     def hold_first(self, entry: Entry) -> None:
-        """Keep an entry before what rests here already: it is the rest of one that was taken up."""
+        """Put an entry before those that rest here: it is the rest of one that was taken up."""
         self.pending.appendleft(entry)
         if not self.is_resting:
             self.rest()
 
     def hold_rest(self, entry: Entry) -> None:
-        """Keep the rest of an output: what is given after it comes behind it, also while an input is taken up."""
+        """Keep the rest of an output: later outputs follow it, also while an input is taken up."""
         if self.free:
             self.front.append(entry)
         else:
@@ -203,14 +206,14 @@ class Point(Node):
                 self.rest()
 
     def rests_with_inputs(self) -> bool:
-        """Return True if something rests here that is yet to be worked on, outputs and their ends apart."""
+        """Return True if unprocessed inputs rest here, not only outputs and their ends."""
         return any(entry[0] not in _GIVEN for entry in (*self.front, *self.pending))
 
     def rest(self) -> None:
-        """Begin to rest: points above are blocked until nothing is pending."""
+        """Start to rest: points above are blocked until nothing is pending."""
         self.is_resting = True
         self.blocked += 1
-        # A node that was blocked from below has blocked the points above already, unless it absorbs or has ended.
+        # A node blocked from downstream has already blocked the points above, unless it absorbs or has ended.
         if self.blocked == 1 or self.absorbs or self.is_ended:
             block_all(self.up)
         block_all(self.order)
@@ -219,14 +222,16 @@ class Point(Node):
     def rest_on(self) -> None:
         """Keep the further outputs of the current call here; call it right before the next output is given."""
         if self.free:
+            # Below any `blocked`, so that give() holds further outputs; not 0, so that hold() uses `front`.
             self.free = -1
         elif not self.is_resting:
             self.rest()
 
     def rise(self) -> None:
-        """Rest no more."""
+        """Stop resting."""
         self.is_resting = False
         self.blocked -= 1
+        # The count of an ended node never falls to 0, since seal() adds the node itself for good.
         if self.blocked == 0 or self.absorbs or self.is_ended:
             unblock_all(self.up)
         unblock_all(self.order)
@@ -241,7 +246,7 @@ class Point(Node):
         """Emit the resting items as far as gates have space."""
         pending = self.pending
         n = 0
-        # Bounded, since compiled code sees no signal before it returns; `n and`: each call makes some progress.
+        # Bounded, since compiled code handles no signal before it returns; `n and` lets each call make progress.
         while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):
             n += 1
             self.replay(pending.popleft())
@@ -252,6 +257,7 @@ class Point(Node):
         """Take up an entry that rested."""
         kind = entry[0]
         if kind == ITEM:
+            # Not with give(), which would count it twice.
             exit_: Exit = entry[1]
             exit_.out.push(entry[2], entry[3], entry[4], entry[5])
         elif kind == MARK:
@@ -272,7 +278,7 @@ class Point(Node):
         raise NotImplementedError
 
     def send_columns(self, exit_: Exit, columns: Any) -> None:
-        """Send a run of columns out, as many items at once as there is room for; the rest rests."""
+        """Send as many items of a run of columns as there is room for; the others rest."""
         free = self.obstacles()
         while True:
             n = len(columns)
@@ -280,7 +286,7 @@ class Point(Node):
             if room >= n:
                 exit_.out.push_columns(columns)
                 return
-            # The node is not blocked, so one row may go, as one item would.
+            # The node is not blocked, so one row may pass, as a single item would.
             room = max(room, 1)
             exit_.out.push_columns(columns[:room])
             columns = columns[room:]
@@ -292,14 +298,15 @@ class Point(Node):
         if self.is_ended:
             return
         self.set_shut(False)
+        # A resting node still has to emit its end, so the points above stay blocked until it rises.
         if self.blocked and not self.is_resting and not self.absorbs:
             unblock_all(self.up)
         self.is_ended = True
-        # It blocks itself for good, which obstacles() allows for, and holds back nobody above.
+        # The node blocks itself for good, which obstacles() takes into account, but none of the points above.
         self.blocked += 1
 
     def clear(self) -> None:
-        """Discard what rests here."""
+        """Discard the entries that rest here."""
         for entry in [*self.front, *self.pending]:
             self.throw(entry)
         self.front = []
@@ -309,7 +316,7 @@ class Point(Node):
             self.domain.forget(self)
 
     def throw(self, entry: Entry) -> None:
-        """Count an entry that nobody takes any more."""
+        """Count an entry that can no longer be delivered."""
         kind = entry[0]
         if kind == ITEM:
             exit_: Exit = entry[1]
@@ -337,6 +344,7 @@ class Point(Node):
     def resting_at(self, exit_: Exit) -> int:
         n = 0
         for entry in self.pending:
+            # Only entries of outputs have an exit in entry[1]; others have a number there.
             if entry[1] is exit_:
                 n += 1 if entry[0] == ITEM else len(entry[2])
         return n

@@ -12,16 +12,16 @@ from rxdag.engine._point import Point
 
 
 class Pump(Point):
-    """Feeds a segment. It never waits: while something is in the way it is parked, and is woken when that is gone.
+    """Feeds a segment. It never waits: it is parked while blocked, and woken when unblocked.
 
     Attributes:
-        queued: True if the driver will give it a turn; the driver sets it.
-        index: Its place among the pumps of its domain.
-        is_finished: True if it moves nothing more.
+        queued: True if it is due for a turn; the driver sets it.
+        index: Its index among the pumps of its domain.
+        is_finished: True if it moves no more items.
         is_starved: True if there was nothing to move when it had its last turn.
-        is_parked: True if something was in the way then.
-        busy_ns: How long it has moved items and nodes behind it have worked on them, ns.
-        gates: The gates behind it, up to which its items go.
+        is_parked: True if something was in the way at its last turn.
+        busy_ns: Time spent in its turns, with the work of the nodes behind it, ns.
+        gates: The gates at which its segment ends.
     """
 
     def __init__(self, name: str, node: str) -> None:
@@ -43,7 +43,7 @@ class Pump(Point):
         self.wake()
 
     def step(self) -> None:
-        """Move items until something is in the way, there are no more, or the turn is over."""
+        """Move items until it is blocked, there are no more, or the turn is over."""
         raise NotImplementedError
 
     def park(self) -> None:
@@ -60,7 +60,7 @@ class GatePump(Pump):
     Args:
         name: Of the edge.
         node: Name of the node behind the gate.
-        gate: What it empties.
+        gate: The gate that it empties.
     """
 
     def __init__(self, name: str, node: str, gate: Gate) -> None:
@@ -71,9 +71,9 @@ class GatePump(Pump):
         self.marks_without_room = False
         """True if watermarks are delivered even while something is in the way."""
         self.ends_without_room = True
-        """True if the end is; not to a node whose other inputs have their turn first."""
+        """The same for the end; False before a node that must take its inputs in turn."""
         self.is_caught = False
-        """True if a node behind goes on when the gate fails."""
+        """True if a node behind catches a failure of the gate."""
 
     def readers(self) -> list[Node]:
         return [self.out]
@@ -87,7 +87,7 @@ class GatePump(Pump):
         if not self.blocked:
             began: i64 = domain.ticks()
             self.feed(domain.quantum)
-            # take_turns() compares this with its limit, which saves a reading of the clock for each turn.
+            # take_turns() compares this with its limit, which saves one clock reading per turn.
             domain.measured_at = domain.ticks()
             self.busy_ns += domain.measured_at - began
             if self.is_finished or self.is_starved:
@@ -99,22 +99,24 @@ class GatePump(Pump):
             self.park()
 
     def feed(self, quantum: i64) -> None:
-        """Move up to `quantum` items; what stands in the way and what the domain wants is looked at before each."""
+        """Move up to `quantum` items; blocks and requests of the domain are checked before each."""
         gate = self.gate
         queue = gate.queue
         domain = self.domain
         out = self.out
         n: i64 = 0
         while n < quantum:
+            # Before each item, so that a cancel or a full gate takes effect within one call of user code.
             if self.blocked or domain.stop:
                 return
-            # Not before the first item: with a deadline in the past the pump would never move one.
+            # Not before the first item: with a deadline in the past, the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
             try:
                 entry = queue.popleft()
             except IndexError:
                 self.is_starved = True
+                # Read only by gates of size 0, which then accept one item for the waiting reader.
                 gate.is_wanted = True
                 return
             if isinstance(entry, tuple):
@@ -132,7 +134,7 @@ class GatePump(Pump):
                 self.finish(entry.error)
                 return
             else:
-                if quantum < QUANTUM and len(entry) > quantum - n:  # inputs have their turns, item by item
+                if quantum < QUANTUM and len(entry) > quantum - n:  # inputs take turns, item by item
                     queue.appendleft(entry[quantum - n :])
                     entry = entry[: quantum - n]
                 n += len(entry)
@@ -146,7 +148,7 @@ class GatePump(Pump):
         gate = self.gate
         if gate.domain is self.domain:
             gate.reopen()
-        # A guess from this side, which spares most calls; reopen() decides in the domain of the counts.
+        # A guess from this side, which avoids most calls; reopen() decides in the domain that owns the counts.
         elif gate.may_open():
             gate.domain.driver.call(gate.reopen)
 
@@ -180,7 +182,7 @@ class GatePump(Pump):
             return
         self.is_finished = True
         gate = self.gate
-        # Later, never now: the node that fills the gate may be on the stack.
+        # Not at once, since the node that fills the gate may be on the stack.
         if gate.domain is self.domain:
             gate.domain.retire(self)
         else:

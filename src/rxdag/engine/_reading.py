@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """One inner stream: what its source sees of the run."""
+    """One inner stream, and the context that its source sees."""
 
     def __init__(self, node: InnerNode, inner: Inner) -> None:
         self.node = node
@@ -29,9 +29,9 @@ class Reading:
         self.is_ready = True
         self.attempts = 0
         self.began = 0
-        """Begin of its turn, by the domain's `ticks`."""
+        """Start of its turn, by the domain's `ticks`."""
         self.left: list[Any] = []
-        """Items read and not taken in yet."""
+        """Items read and not processed yet."""
 
     def wake(self) -> None:
         self.node.domain.driver.call(self.come)
@@ -75,7 +75,7 @@ class Reading:
         return self.reader.read(room)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close everything that is open."""
         reader, self.reader = self.reader, None
         if reader is None or self.source is None:
             return

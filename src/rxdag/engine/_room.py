@@ -10,7 +10,7 @@ from rxdag.engine._gate import Gate
 
 
 class Limiter(Protocol):
-    """A node that says how many items it takes now."""
+    """A node that limits how many items it takes now."""
 
     def wants(self) -> int | None:
         """Return the most items it takes; None for any number."""
@@ -22,8 +22,8 @@ class Room:
 
     Args:
         gates: The gates that an item may enter.
-        limiters: Nodes on the way that say how many items they take.
-        expands: True if items become many on the way to a limiter or a gate.
+        limiters: Nodes on the way that limit how many items they take.
+        expands: True if one item may become several on the way to a limiter or a gate.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Room:
             want = limiter.wants()
             if want is not None:
                 if self.expands:
-                    # One item may become any number before it reaches the limit.
+                    # One item may become any number of items before the limit.
                     return 1
                 if want < room:
                     room = want
@@ -48,5 +48,5 @@ class Room:
             free = gate.room()
             if free < room:
                 room = free
-        # At least 1: whether anything may be read at all is decided by blocking, not here.
+        # At least 1, since blocking, not this method, decides whether anything may be read.
         return room if room > 0 else 1

@@ -15,14 +15,14 @@ _TURN: Final = 1024
 
 
 class Rows:
-    """Items of a run of columns, from one on.
+    """The rest of a run of columns, as rows.
 
     Args:
-        items: All of them.
-        times: Of each.
-        sequences: Of each.
-        keys: Of each.
-        before: The watermark that holds before each; None if there are no times.
+        items: All items of the run, those already sent included.
+        times: Event time of each.
+        sequences: Sequence of each.
+        keys: Key of each.
+        before: Watermark before each; None if there are no times.
     """
 
     def __init__(
@@ -39,19 +39,19 @@ class Rows:
         return len(self.items) - self.at
 
     def left(self) -> tuple[Any, ...]:
-        """Return the items that have not gone on, and what is beside them."""
+        """Return the items that have not been passed on, with their times, sequences, keys and watermarks."""
         at, before = self.at, self.before
         rest = (each[at:] for each in (self.items, self.times, self.sequences, self.keys))
         return (*rest, None if before is None else before[at:])
 
 
 class RowsNode(Point):
-    """Hands the items of columns on one by one, each behind the watermark that holds before it."""
+    """Passes the items of columns on one by one, each after the watermark before it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.told: i64 = MIN
-        """The last watermark that went out between items."""
+        """The last watermark sent between items."""
 
     def push_columns(self, columns: Any) -> None:
         exit_ = self.exits[0]
@@ -59,7 +59,7 @@ class RowsNode(Point):
         try:
             times, sequences, keys = columns.beside_rows()
             rows = Rows(columns.rows(), times, sequences, keys, columns.marks_before())
-        except BaseException as error:  # the type of the items cannot be made of their fields
+        except BaseException as error:  # the items cannot be built from their fields
             self.could_not(columns, error)
             return
         if self.blocked:
@@ -77,9 +77,11 @@ class RowsNode(Point):
         i = rows.at
         turn = i + _TURN
         while i < n:
+            # A watermark takes no room, so it is sent even if the next item has to rest.
             if before is not None and before[i] > self.told:
                 self.told = before[i]
                 out.mark(before[i])
+            # At least one item per call, so that it makes progress even if the thread is always needed.
             if self.blocked > free or i >= turn or (i > rows.at and self.domain.must_give_back()):
                 rows.at = i
                 self.hold_first((COLUMNS, exit_, rows, 0, 0, None))

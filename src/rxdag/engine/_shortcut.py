@@ -18,8 +18,8 @@ class Shortcut:
 
     Args:
         nodes: The nodes, in order.
-        stages: For each part of the run a function of a list, and the index of the node whose filter it has, or -1.
-        item_type: Of the items; others than these and plain scalars might have properties that take long.
+        stages: One per part of the run: a function of a list, and the index of the node whose filter it applies, or -1.
+        item_type: Of the items; only these and plain scalars are taken, since other classes may have slow properties.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Shortcut:
                     left.append((filters, len(values) - len(made)))
                 values = made
         except Exception:
+            # Expressions have no side effects, so the items can be processed again singly, which finds the failing one.
             return None
         n = len(items)
         for i, node in enumerate(self.nodes):
@@ -62,7 +63,7 @@ class Shortcut:
         return self.nodes[-1].way
 
     def give(self, values: list[Any]) -> None:
-        """Pass outputs on until a node blocks; the rest stays in the last node."""
+        """Pass outputs on until a node blocks; the others stay in the last node."""
         last = self.nodes[-1]
         out = last.way.out
         if out.takes_rows and not last.blocked:
@@ -80,13 +81,13 @@ def shortcut_behind(main: Exit, item_type: Any) -> Shortcut | None:
     """Return the shortcut through the nodes behind an exit; None if the first of them is no expression.
 
     Args:
-        main: Of a source of items that have neither time nor key.
+        main: Main exit of a source whose items have neither time nor key.
         item_type: Of its items.
     """
     nodes: list[StatelessNode] = []
     steps: list[Any] = []
     exit_ = main
-    while exit_.out is exit_.reader:  # nobody watches there
+    while exit_.out is exit_.reader:  # no watcher between
         node = exit_.reader
         step = node.step() if isinstance(node, StatelessNode) else None
         if step is None or not isinstance(node, StatelessNode):

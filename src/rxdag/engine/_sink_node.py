@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class SinkNode(OpenedSink):
-    """Gathers items and writes them; what an async sink has taken is in flight until its write has ended.
+    """Gathers items and writes them; items given to an async sink are in flight until the write has ended.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item that the sink fails on.
-        sink: What it writes to.
+        policy: Error policy for items that the sink fails on.
+        sink: Sink that it writes to.
         shape: Of the stream.
     """
 
@@ -35,7 +35,7 @@ class SinkNode(OpenedSink):
         self.is_async = sink.where == "async"
         self.paces = sink.paces
         self.most: i64 = 1
-        """A write takes at most so many items."""
+        """Maximum number of items in one write."""
         self.writes = Writes()
         self.began = 0
         self.gathered: list[Any] = []
@@ -43,9 +43,9 @@ class SinkNode(OpenedSink):
         self.sequences: list[Any] | None = None
         self.keys: list[Any] | None = None
         self.full_at: i64 = 0
-        """A write begins when so many items have come."""
+        """Value of `came` at which a write begins."""
         self.is_quick = not self.is_async and not self.paces
-        """True if it takes whatever comes until a write is full."""
+        """True if it gathers without asking the sink, until a write is full."""
         self.is_plain = self.is_quick and not shape.timed and not shape.keyed
         self.renew()
         self.is_gathering = False
@@ -54,7 +54,7 @@ class SinkNode(OpenedSink):
         self.at_hand: Chunk | None = None
         """Items of a write that has not ended."""
         self.again: Chunk | None = None
-        """Items to be written again once the wait is over."""
+        """Items to write again after the wait."""
         self.ending: tuple[Exception | None] | None = None
 
     def open(self) -> None:
@@ -71,7 +71,7 @@ class SinkNode(OpenedSink):
         self.admit()
 
     def renew(self) -> None:
-        """Begin to gather anew."""
+        """Start a new, empty batch."""
         self.gathered = []
         self.full_at = self.came + self.most
         if self.shape.timed:
@@ -90,7 +90,7 @@ class SinkNode(OpenedSink):
             self.keys.append(key)
 
     def take_gathered(self) -> Chunk:
-        """Return what is gathered, and begin anew."""
+        """Return the gathered items, and start a new batch."""
         chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
         self.renew()
         return chunk
@@ -183,7 +183,7 @@ class SinkNode(OpenedSink):
         if not self.sink.takes_columns:
             try:
                 chunk = chunk.rows()
-            except BaseException as error:  # the type of the items cannot be made of their fields
+            except BaseException as error:  # the items cannot be built from their fields
                 self.domain.interrupt_for(error)
                 self.failed += 1
                 self.discarded += len(columns) - 1
@@ -206,12 +206,12 @@ class SinkNode(OpenedSink):
         self.clear()
 
     def write_out(self) -> None:
-        """Write what is gathered."""
+        """Write the gathered items."""
         if self.gathered and not self.is_ended and not self.in_flight:
             self.write(self.take_gathered())
 
     def write(self, chunk: Chunk) -> None:
-        """Write a chunk; what it fails on is dealt with, and the rest is written."""
+        """Write a chunk; items that fail are handled, and the others written."""
         writer = self.writer
         if writer is None:
             self.discarded += len(chunk)
@@ -244,7 +244,7 @@ class SinkNode(OpenedSink):
             break
         else:
             self.discarded += len(chunk)
-        if self.paces:  # it may have asked for more
+        if self.paces:  # its demand may have changed
             self.admit()
 
     def had_enough(self, chunk: Chunk, enough: Enough) -> None:
@@ -254,7 +254,7 @@ class SinkNode(OpenedSink):
         self.enough()
 
     def failed_on(self, chunk: Chunk, error: BaseException) -> Chunk:
-        """Handle the failed item, after those before it were written; return what is still to be written."""
+        """Handle the failed item, after those before it were written; return the remaining ones."""
         self.writes.failed += 1
         index = error.index if isinstance(error, WriteFailed) else 0
         cause: BaseException = error.cause if isinstance(error, WriteFailed) else error
@@ -316,7 +316,7 @@ class SinkNode(OpenedSink):
         self.settle()
 
     def settle(self) -> None:
-        """End if the end has come; have the next items brought."""
+        """End if the end has come; ask for the next items."""
         if not self.in_flight:
             if self.gathered:
                 self.write_out()
@@ -341,7 +341,7 @@ class SinkNode(OpenedSink):
         self.own_error = error
         if error is not None:
             if self.gathered and not self.in_flight:
-                self.write_out()  # what came before the failure is delivered
+                self.write_out()  # items from before the failure are delivered
             if self.is_ended:
                 return
             self.discard()

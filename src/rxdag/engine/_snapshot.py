@@ -1,4 +1,4 @@
-"""Snapshots: the state of nodes as plain data, taken between two items, and taken up by the same nodes of another run.
+"""Snapshots: the state of nodes as plain data, taken between two items and restored into the same nodes of a later run.
 
 What rests in nodes and gates is part of it, and so is how far sources are. Timers are not: kernels know when they are
 due, and they are set anew when the nodes are opened. Counts are not either: the books of the next run open with what
@@ -42,14 +42,14 @@ _FIELDS: Final[tuple[tuple[type[Node], tuple[str, ...]], ...]] = (
     (GatePump, ("is_finished",)),
     (Gate, ("is_abandoned", "is_wanted", "failure")),
 )
-"""The attributes of each kind of node that are saved unchanged."""
+"""Attributes that are saved unchanged, by class of node."""
 
 
 def snapshot(node: Node) -> dict[str, Any]:
-    """Return the state of a node as plain data; between two items, and only if it does not say why not.
+    """Return the state of a node as plain data; call it between two items, and only if `why_no_snapshot` returns None.
 
     Raises:
-        RxDagError: If a source cannot say where it is.
+        RxDagError: If the reader of a source has no position.
     """
     node.sync()
     saved: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def snapshot(node: Node) -> dict[str, Any]:
 
 
 def restore(node: Node, saved: dict[str, Any]) -> None:
-    """Take up what `snapshot` gave, in a node that is linked and not yet open; all nodes first, then `block` for each."""
+    """Restore the result of `snapshot` in a linked, unopened node; all nodes first, then `block` for each."""
     for kind, names in _FIELDS:
         if isinstance(node, kind):
             for name in names:
@@ -95,6 +95,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
     if isinstance(node, Point):
         node.pending.extend(_with_exits(node, entry) for entry in saved["pending"])
         if node.is_ended:
+            # As in seal().
             node.blocked += 1
     if isinstance(node, KernelNode):
         node.kernel.restore(saved["kernel"])
@@ -189,7 +190,7 @@ def _with_exits(node: Point, entry: Any) -> Any:
 
 
 def _position(node: SourceNode) -> dict[str, Any]:
-    """Return how far a source is, and what it has read and not handed on."""
+    """Return the position of a source, and the items that it has read but not passed on."""
     reader = node.reader
     position = None if reader is None else node.position if node.is_reading else reader.position()
     if position is None and reader is not None and not node.is_closed:

@@ -1,4 +1,4 @@
-"""Feeds of sources: they pass on what was read, item by item or as columns, with watermarks between."""
+"""Feeds of sources: they pass on items read, one by one or as columns, with watermarks between."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rxdag.engine._shortcut import Shortcut, shortcut_behind
 
 
 class SourceFeed(OpenedSource):
-    """Hands a chunk on that was read from a source, as far as nothing stands in the way.
+    """Passes on a chunk read from a source until something blocks.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
-        source: What it reads.
+        policy: Error policy for malformed input.
+        source: Source that it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SourceFeed(OpenedSource):
         self.main: Exit
         self.shortcut: Shortcut | None = None
         self.chunk: Chunk | None = None
-        """Items read and not passed on yet, from `at` on; their next mark is number `next_mark`."""
+        """The chunk being passed on; `at` is the index of its next item, `next_mark` that of its next mark."""
         self.at: i64 = 0
         self.next_mark: i64 = 0
 
@@ -92,7 +92,7 @@ class SourceFeed(OpenedSource):
                 self.chunk = None
                 shortcut.give(values)
                 return
-        if times is None and keys is None and not marks and not is_timed:  # by far the most
+        if times is None and keys is None and not marks and not is_timed:  # the common case
             while i < n and not self.blocked and not domain.stop:
                 item = items[i]
                 i += 1
@@ -102,6 +102,7 @@ class SourceFeed(OpenedSource):
                 self.chunk = None
             return
         while True:
+            # Before the test for the end of the chunk: marks may stand behind its last item.
             if self.next_mark < len(marks) and marks[self.next_mark][0] <= i:
                 if self.blocked:
                     break
@@ -114,6 +115,7 @@ class SourceFeed(OpenedSource):
                 break
             if self.blocked or domain.stop:
                 break
+            # At least one item per turn, as in GatePump.feed().
             if is_timed and i > first and domain.ticks() >= domain.deadline:
                 break
             item = items[i]
@@ -122,6 +124,7 @@ class SourceFeed(OpenedSource):
             key: Any = None if keys is None else keys[i]
             i += 1
             self.at = i
+            # All updates precede the call, so that books and position hold if it does not return.
             self.made += 1
             main.n += 1
             out.push(item, ts, sequence, key)
@@ -179,7 +182,7 @@ class SourceFeed(OpenedSource):
         self.chunk = None
 
     def discard_chunk(self) -> None:
-        """Count what was read and not handed on as discarded."""
+        """Count items read but not passed on as discarded."""
         left = self.left_over()
         self.came += left
         self.discarded += left

@@ -1,4 +1,4 @@
-"""Sources in a run: gives a source its turns, and stops it when the run wants."""
+"""Nodes of sources: they run a source, and stop it on request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rxdag.engine._source_feed import SourceFeed
 
 
 class SourceNode(SourceFeed):
-    """Reads a source, and stops it when the run wants.
+    """Reads a source, and stops it when the run asks for that.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of malformed input.
-        source: What it reads.
+        policy: Error policy for malformed input.
+        source: Source that it reads.
         wants_columns: True if the node behind works on columns.
-        boundary: What the user has put right behind a source that has a queue of its own.
+        boundary: Bounds and overflow policy that the user has set right behind a source with a queue of its own.
     """
 
     def __init__(
@@ -51,18 +51,19 @@ class SourceNode(SourceFeed):
         elif self.source.queues or self.was_open:
             try:
                 self.reader = self.open_reader()
-            except BaseException as error:  # the first turn gives it to the run
+            except BaseException as error:  # raised in the first turn
                 self.open_error = error
         self.wake()
 
     def stop(self, how: Literal["drain", "flush", "fail"], error: Exception | None = None) -> None:
-        """Read no more: end as a drain, as a drain that flushes, or with an error. Thread-safe."""
+        """Stop reading: end as a drain, as a drain that flushes, or with an error. Thread-safe."""
         if how != "fail" and self.how is None and self.ends_itself(how):
             return
         if self.how is None or how == "fail":
             self.how = how
             self.stop_error = error
         self.domain.stop = True
+        # The pump checks this between items, so the stop takes effect before the next one.
         self.domain.driver.call(self.stop_before_others)
         self.wake()
 
@@ -72,10 +73,11 @@ class SourceNode(SourceFeed):
             self.step()
 
     def ends_itself(self, how: Literal["drain", "flush"]) -> bool:
-        """Return True if the reader is asked, where it is read, whether it comes to an end by itself."""
+        """Return True if the reader is to be asked, on its thread, whether it ends by itself."""
         reader = self.reader
         if self.end_mark is not None or reader is None or type(reader).drain is Reader.drain:
             return self.end_mark is not None
+        # A tuple, since None is a valid value: a drain sends no mark.
         self.end_mark = (FLUSHED if how == "flush" else None,)
         self.domain.driver.call(partial(self.ask, reader, how))
         return True
@@ -110,6 +112,7 @@ class SourceNode(SourceFeed):
         if self.how == "fail" and self.stop_error is not None:
             self.finish(self.stop_error)
             return
+        # A stored source still has these items. Items of a live source would be lost, so they are still delivered.
         if self.how is not None and self.chunk is not None and self.source.is_stored:
             self.put_back()
         if self.chunk is None and not self.take_next():
@@ -123,8 +126,9 @@ class SourceNode(SourceFeed):
             self.domain.again(self)
 
     def take_next(self) -> bool:
-        """Read a chunk; False if there is nothing to hand on now."""
+        """Read a chunk; False if there is nothing to pass on now."""
         if self.blocked:
+            # Only an open reader can report its end.
             if self.reader is None and self.may_look_ahead():
                 self.reader = self.open_reader()
             reader = self.reader
@@ -143,19 +147,19 @@ class SourceNode(SourceFeed):
         return self.take(int(self.behind.measure(quantum)))
 
     def may_look_ahead(self) -> bool:
-        """Return True if nobody asks for items now, but somebody behind should hear of the end as soon as there is one."""
+        """Return True if no items are requested now, but a later node should learn of the end at once."""
         if self.how is not None or self.open_error is not None:
             return False
         gates = self.gates
         return any(gate.demand is not None for gate in gates) and not any(gate.is_shut for gate in gates)
 
     def looks_ahead(self) -> bool:
-        """Return True if one item is to be read ahead, since the reader cannot tell of its end without reading on."""
+        """Return True if one item is to be read ahead, since only reading on shows the reader's end."""
         reader = self.reader
         return reader is not None and type(reader).without_room is Reader.without_room and self.may_look_ahead()
 
     def take(self, max_items: int) -> bool:
-        """Read a chunk; False if there is nothing to hand on now."""
+        """Read a chunk; False if there is nothing to pass on now."""
         read = self.read(max_items)
         if read is None:
             self.is_starved = True
@@ -168,7 +172,7 @@ class SourceNode(SourceFeed):
         return True
 
     def read(self, max_items: int) -> Read:
-        """Read from the source; once it is to stop, what it has taken in already."""
+        """Read from the source; once stopped, only items that it had already taken in."""
         if self.how is not None:
             rest = self.reader.rest(max_items) if self.reader is not None else None
             return END if rest is None else rest
@@ -196,6 +200,7 @@ class SourceNode(SourceFeed):
     def conclude(self, watermark: int | None) -> None:
         """End well, behind a last watermark. Neither takes room, so both go though gates behind are full."""
         own: i64 = self.free
+        # If items rest here, even the end has to wait behind them.
         if not self.is_resting:
             self.free = self.blocked
         if watermark is not None:
@@ -234,5 +239,5 @@ class SourceNode(SourceFeed):
 
     @property
     def is_idle(self) -> bool:
-        """True if it is open and had nothing when it was read last."""
+        """True if it is open and the last read returned nothing."""
         return self.is_starved and not self.is_ended

@@ -1,4 +1,4 @@
-"""Nodes that look at one item at a time, and hold nothing."""
+"""Nodes that process one item at a time, and hold nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rxdag.engine._node import Exit
 
 
 class StatelessNode(KernelNode):
-    """Hands each item on, or does not; watermarks pass.
+    """Passes each item on or leaves it out; watermarks pass.
 
-    A subclass counts what came and what did not go on; the items that passed are the others.
+    A subclass counts items that came in and items that left otherwise; `sync` derives `passed` from these counts.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class StatelessNode(KernelNode):
             self.way = self.main
 
     def step(self) -> Any:
-        """Return ("map" or "filter", the function) if that is all it does; else None."""
+        """Return ("map" or "filter", the function) if the node does nothing else; else None."""
         return None
 
     def mark(self, watermark: i64) -> None:
@@ -45,6 +45,7 @@ class StatelessNode(KernelNode):
                 self.is_quiet = True
                 self.pass_mark(watermark)
         elif watermark > self.watermark or self.is_quiet:
+            # Repeating the same watermark ends the idleness.
             self.is_quiet = False
             if watermark > self.watermark:
                 self.watermark = watermark
@@ -60,7 +61,7 @@ class StatelessNode(KernelNode):
     def wake_up(self) -> bool:
         """End the idleness downstream after an item, even if the item itself goes no further.
 
-        Returns True if the node has ended, and takes nothing more.
+        Returns True if the node has ended and takes no more items.
         """
         if self.is_ended:
             self.unread += 1
@@ -71,7 +72,7 @@ class StatelessNode(KernelNode):
 
     def seal(self) -> None:
         super().seal()
-        self.is_quiet = True  # so that what comes yet is looked at
+        self.is_quiet = True  # so that later items are checked
 
     def pass_on(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         """Pass an item on, or keep it if this node rests."""
@@ -82,6 +83,7 @@ class StatelessNode(KernelNode):
             self.way.out.push(item, ts, sequence, key)
 
     def sync(self) -> None:
+        # Computed on request, since counting would slow down each item.
         gone = self.filtered + self.dead + self.failed + self.unread + self.discarded
         self.passed = self.came - gone - sum(self.dropped.values())
         self.way.n = self.passed

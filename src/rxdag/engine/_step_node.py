@@ -16,9 +16,9 @@ _TURN: Final = 1024
 
 
 class StepNode(KernelNode):
-    """Works on items one after the other; what comes while one is not done rests in order.
+    """Finishes one item before the next; items that arrive meanwhile rest in order.
 
-    Outputs of an item go out as there is room, at most 1,024 in one go, so that others have their turn too.
+    Outputs of an item go out while there is room, at most 1,024 in one turn, so that other nodes have theirs.
     """
 
     def bind(self) -> None:
@@ -29,7 +29,7 @@ class StepNode(KernelNode):
         self.given: i64 = 0
         self.is_waiting = False
         self.due: i64 = 0
-        """Time of the next try of the current item."""
+        """Time of the next attempt at the current item."""
         super().bind()
         self.rests_inputs = True
 
@@ -55,7 +55,7 @@ class StepNode(KernelNode):
         return not self.is_waiting and super().can_resume()
 
     def take_item(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Work on an item until it is done, or rests because there is no room or it is to be tried later."""
+        """Process an item until it is done, or rests for lack of room or for a later attempt."""
         if self.is_ended:
             self.unread += 1
             return
@@ -69,7 +69,7 @@ class StepNode(KernelNode):
             if self.is_ended:
                 self.unread += 1
                 return
-            if self.blocked > free or self.kernel.is_paused:  # behind what rests for want of room now
+            if self.blocked > free or self.kernel.is_paused:  # behind outputs that now rest for lack of room
                 self.hold((INPUT, input, item, ts, sequence, key))
                 return
         n = 0
@@ -117,14 +117,14 @@ class StepNode(KernelNode):
             self.look()
 
     def advance(self, item: Any, ts: i64, sequence: Any, key: Any) -> bool:
-        """Call the kernel, or give the next output of the item; True if the item is done."""
+        """Call the kernel, or send the next output of the item; True if the item is done."""
         if not self.expands:
             self.call(item, ts, sequence, key)
             return True
         if self.outputs is None:
             made = self.expand(item)
             self.outputs = iter(() if made is None else made)
-            for _ in range(int(self.given)):  # after a restart: it has given these before
+            for _ in range(int(self.given)):  # after a restart: skips outputs emitted before it
                 next(self.outputs, None)
         try:
             output = next(self.outputs)
@@ -142,9 +142,10 @@ class StepNode(KernelNode):
             self.discarded += 1
 
     def wait_ns(self, item: Any, error: BaseException) -> int:
-        """Return how long to wait before the item is tried again, ns; -1 if it is not."""
+        """Return the time until the next attempt at the item, ns; -1 if there is none."""
         self.attempts += 1
         self.outputs = None
+        # Emitted outputs cannot be taken back, so an item with outputs is not retried.
         if not isinstance(error, Exception) or self.given or isinstance(self.blamed(item, error), BadItem):
             return -1
         wait = self.policy.wait_ns(error, int(self.attempts), self.run.random)
@@ -180,19 +181,19 @@ class StepNode(KernelNode):
             try:
                 close()
             except BaseException as error:
-                if not getattr(outputs, "gi_running", False):  # on the stack it ends with its frame
+                if not getattr(outputs, "gi_running", False):  # a running generator ends with its frame
                     self.domain.interrupt_for(error)
                     self.run.fail(node_error(self.name, error))
 
 
 class ReleaseNode(KernelNode):
-    """Runs a kernel that takes everything, and gives out what it holds as there is room.
+    """Runs a kernel that takes any number of items, and releases held ones while there is room.
 
-    An item goes out as it comes while there is room, so it does not matter how items were put into chunks.
+    If there is room, an item is released in the call that brings it, so the result does not depend on chunk sizes.
     """
 
     def bind(self) -> None:
-        self.absorbs = True  # from the first: what is behind may be shut before this node is open
+        self.absorbs = True  # set early, since nodes behind may be shut before this one is open
         super().bind()
 
     def work(self, input: int, item: Any, ts: i64, sequence: Any, key: Any) -> None:
@@ -227,7 +228,7 @@ class ReleaseNode(KernelNode):
         return True
 
     def give_mark(self, watermark: i64) -> None:
-        # Watermarks take no room, and the kernel keeps them below what it holds.
+        # Watermarks take no room, and the kernel keeps them below the items it holds.
         if self.is_resting:
             super().give_mark(watermark)
             return

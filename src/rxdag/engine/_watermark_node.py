@@ -1,4 +1,4 @@
-"""Nodes that bring a kernel the watermarks of their inputs, and give out their own."""
+"""Nodes that bring a kernel the watermarks of their inputs, and emit their own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rxdag.engine._point import FIRING, MARKS
 
 
 class WatermarkNode(CallingNode):
-    """Combines the watermarks of the inputs, and has the kernel do what is due before one goes downstream.
+    """Combines the watermarks of the inputs, and makes the kernel emit what is due before one goes downstream.
 
     Args:
         name: Of the node.
         run: The run.
-        policy: What becomes of an item on which user code fails.
+        policy: Error policy for items on which user code fails.
         make: Makes the kernel.
         clock: "processing" to stamp items with the time of the run's clock.
         inputs: How many inputs it has.
@@ -31,15 +31,15 @@ class WatermarkNode(CallingNode):
         self.makes_time: bool = self.kernel.makes_time
         self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
         self.fires_before = self.in_clock_time
-        """True if the time of an item says that everything before it has come."""
+        """True if no item can have a time before that of the last one."""
         self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back
-        """True if a watermark goes through as it is, behind what it sets free."""
+        """True if a watermark passes unchanged, after the outputs that are due at it."""
         self.ended_inputs: set[int] = set()
         self.held_mark: i64 = MIN
         self.is_quiet = False
         """True if all inputs are idle."""
         self.said_idle = False
-        """True if those behind know that nothing comes for a while."""
+        """True if IDLE was the last mark sent."""
         self.lingering: i64 = MIN
         self.is_end_called = False
 
@@ -48,13 +48,14 @@ class WatermarkNode(CallingNode):
         raise NotImplementedError
 
     def fire_before(self, ts: i64) -> None:
-        """Make the kernel do what is due before an item at a time; nothing of this goes downstream as a watermark."""
+        """Make the kernel emit what is due before an item at a time; no watermark goes downstream for it."""
         if self.in_clock_time:
             ts = self.run.clock.now()
         kernel = self.kernel
         if kernel.is_paused:
             self.guard(self.call_watermark, int(kernel.watermark))
         elif ts - 1 > kernel.watermark:
+            # Not ts: this item, and others of the same instant, are still to come.
             kernel.watermark = ts - 1
             if self.has_watermark and int(ts - 1) >= kernel.wake:
                 self.guard(self.call_watermark, ts - 1)
@@ -65,6 +66,7 @@ class WatermarkNode(CallingNode):
             or watermark >= FLUSHED
             or self.is_ended
             or (self.rests_inputs and self.is_resting)
+            # Last, since rises() has a side effect: it accepts the watermark.
             or not self.marks.rises(watermark)
         ):
             self.take_mark(0, watermark)
@@ -103,7 +105,7 @@ class WatermarkNode(CallingNode):
         for mark in marks:
             if self.is_ended:
                 return
-            if self.kernel.is_paused:  # behind what is due yet
+            if self.kernel.is_paused:  # behind outputs that are still due
                 self.hold((MARKS, 0, None, mark, 0, None))
             else:
                 self.combined(mark)
@@ -125,8 +127,8 @@ class WatermarkNode(CallingNode):
         self.fired(watermark)
 
     def go_on_firing(self, watermark: i64) -> None:
-        """Call the kernel for what is due at a watermark; if it pauses, keep the watermark here and go on later."""
-        if not self.is_end_called:  # else it has paused at the end
+        """Call the kernel at a watermark; if it pauses, keep the watermark here and continue later."""
+        if not self.is_end_called:  # otherwise it has paused in on_end
             self.guard(self.call_watermark, MAX if watermark == ENDED else watermark)
             if self.is_ended or self.has_paused(watermark):
                 return
@@ -150,8 +152,9 @@ class WatermarkNode(CallingNode):
             return
         if self.is_ended:
             return
+        # on_end may have failed, which ends the node.
         if watermark >= FLUSHED and kernel.lingers:
-            self.lingering = watermark  # the end goes on behind what comes out yet
+            self.lingering = watermark  # the end is passed on after the remaining outputs
             return
         self.is_quiet = watermark == IDLE
         if self.holds_back and watermark < FLUSHED:
@@ -164,13 +167,14 @@ class WatermarkNode(CallingNode):
 
     def mark_below(self) -> None:
         """Emit the watermark and idleness as far as the items held by the kernel allow."""
-        if self.kernel.is_paused:  # they come behind what is due yet
+        if self.kernel.is_paused:  # they follow the outputs that are still due
             return
         try:
-            low: i64 = max(MIN, min(self.kernel.low(), MAX))  # of whatever kernel
+            low: i64 = max(MIN, min(self.kernel.low(), MAX))  # the kernel may return any value
         except BaseException as error:
             self.break_down(error)
             return
+        # The item at `low` is still to be emitted, so the watermark must stay below its time.
         mark = self.held_mark if self.held_mark < low - 1 else low - 1
         if mark > self.watermark:
             self.said_idle = False
@@ -180,11 +184,12 @@ class WatermarkNode(CallingNode):
                 self.said_idle = False
                 self.give_mark(self.watermark)
         elif not self.said_idle and (low == MAX or not self.gives_alone()):
+            # Not while held items may still be emitted: readers would no longer wait for them.
             self.said_idle = True
             self.give_mark(IDLE)
 
     def gives_alone(self) -> bool:
-        """Return True if what rests in the kernel comes out though nothing comes in."""
+        """Return True if the kernel's items come out without further input."""
         return self.kernel.timer is not None
 
     def end_kernel(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 BOUNDS_NS: Final = tuple(round(base * 10**power) for power in range(5, 10) for base in (1, 2.5, 5))  # 100 us to 5 s
-"""Upper ends of the classes of the histogram, ns; one more is above the last."""
+"""Upper bounds of the histogram's buckets, ns; one more bucket is above the last."""
 
 
 @dataclass(slots=True)
@@ -15,9 +15,9 @@ class Writes:
     """The writes of a sink, by how long they took.
 
     Attributes:
-        counts: Writes that ended well, by class: those up to each of `BOUNDS_NS`, and those above.
-        total_ns: What they took together.
-        failed: Writes that raised, those that were tried again included.
+        counts: Successful writes by bucket: up to each of `BOUNDS_NS`, and above the last.
+        total_ns: Their total duration, ns.
+        failed: Writes that raised, including those that were tried again.
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_NS) + 1))

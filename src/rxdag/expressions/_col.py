@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from rxdag.expressions._expr import Bind, Expr, Field, Write, as_expr, union
+from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write, as_expr, union
 from rxdag.expressions._names import is_written_plainly
 
 
@@ -31,7 +31,7 @@ class Several(Expr):
 
 def as_tuple(fields: tuple[Any, ...]) -> Expr:
     """Return fields and expressions as one tuple expression."""
-    return Several(tuple(Field(field) if isinstance(field, str) else as_expr(field) for field in fields))
+    return Several(tuple(FieldExpr(field) if isinstance(field, str) else as_expr(field) for field in fields))
 
 
 def positional(of: Any) -> tuple[str, ...] | None:
@@ -60,8 +60,8 @@ class Record(Expr):
 
     Args:
         values: Expressions, or functions of the item, by field.
-        of: What makes it of its fields, by name; None for a dict.
-        keep: True to have the fields of the item beside them, which must be a mapping then.
+        of: Makes the record from its fields by name; None for a dict.
+        keep: True to add the fields of the item, which must then be a mapping.
     """
 
     __slots__ = ("keep", "of", "values")
@@ -81,7 +81,7 @@ class Record(Expr):
             name: value.text(read, bind) if isinstance(value, Expr) else f"{bind(value)}({item})"
             for name, value in self.values.items()
         }
-        if tuple(texts) == plain_fields(self.of):  # without the call of Python that its constructor is
+        if tuple(texts) == plain_fields(self.of):  # avoids the Python call of its constructor
             return f"{bind(_new_tuple)}({bind(self.of)}, ({', '.join(texts.values())},))"
         if self.of is not None and tuple(texts) == positional(self.of):
             return f"{bind(self.of)}({', '.join(texts.values())})"
@@ -101,16 +101,16 @@ class Col:
     def __getattr__(self, name: str, /) -> Expr:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Field(name)
+        return FieldExpr(name)
 
     def __getitem__(self, name: str, /) -> Expr:
-        return Field(name)
+        return FieldExpr(name)
 
 
 col: Final = Col()
 
 
-class Element(Field):
+class Element(FieldExpr):
     """The item itself."""
 
     __slots__ = ()
@@ -123,9 +123,15 @@ class Element(Field):
 
 
 element: Final[Expr] = Element()
-"""The item itself, of a stream whose items are no records: `element * 2`."""
+"""The item itself, for streams whose items are not records: `element * 2`."""
 
 
 def lit(value: object, /) -> Expr:
-    """Return a constant as an expression: `lit(1) / col.price`."""
+    """Return a constant as an expression: `lit(1) / col.price`.
+
+    Example:
+        >>> trade = Trade(0, 0, 0, "X", "BTC", 1, 50_000.0, 0.2, False)
+        >>> rxdag.wrap([trade]).pipe(ops.map(rxdag.lit(1) / col.price)).collect()
+        [2e-05]
+    """
     return as_expr(value)

@@ -16,7 +16,7 @@ _ROWS: Final = "rows"
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a run with at most one filter, so that the length of its list tells how many items that left out.
+    """A part of a run with at most one filter, so that the length of its result gives the number of items left out.
 
     Attributes:
         fn: List of items to list of items.
@@ -28,13 +28,13 @@ class Stage:
 
 
 def comprehend(steps: Sequence[Step]) -> tuple[int, list[Stage]]:
-    """Write the first steps that are expressions, or functions that can be read as such, as comprehensions.
+    """Compile the leading steps that are expressions, or functions equivalent to one, to comprehensions.
 
-    The text is made of the expressions' trees. A function of the user's is read from its bytecode, and only if what was
-    read compiles to the same bytecode. A stage that raises has changed nothing: its items can be worked on one by one.
+    The text is made from the trees of the expressions. A user function is read from its bytecode, and used only if the
+    result compiles to the same bytecode. A stage that raises has changed nothing, so its items can be processed singly.
 
     Returns:
-        How many steps were written, and the stages.
+        Number of compiled steps, and the stages.
     """
     stages: list[Stage] = []
     done = 0
@@ -58,7 +58,7 @@ def _stage(steps: Sequence[Step], first: int) -> tuple[int, Stage | None]:
         kind, fn = steps[index]
         if kind == "filter" and filters is not None:
             break
-        if not isinstance(value, ast.Name):  # Python makes a plain assignment of a loop over one value
+        if not isinstance(value, ast.Name):  # Python compiles a loop over one value to an assignment
             name = f"x{len(generators)}"
             generators.append(ast.comprehension(_local(name, store=True), ast.List([value], ast.Load()), [], 0))
             value = _local(name)
@@ -87,6 +87,7 @@ def _tree(fn: Any, local: str, constants: dict[str, Any]) -> ast.expr | None:
     """Return the tree of a function of the item in a local; None if it has to be called."""
 
     def constant(name: str, value: Any) -> str:
+        # By identity, since equal values may differ, as 1 and True do.
         for known, other in constants.items():
             if other is value:
                 return known

@@ -9,9 +9,9 @@ from rxdag.errors import shown
 from rxdag.expressions._names import is_written_plainly
 
 Write = Callable[[str], str]
-"""Gives the text that reads a field of the item at hand."""
+"""Returns the text that reads a field of the current item."""
 Bind = Callable[[Any], str]
-"""Gives the name under which a value is at hand."""
+"""Returns the local name of a value."""
 
 _PLAIN: Final = (bool, int, str)
 _WORDS: Final = {"&": "and", "|": "or"}
@@ -182,7 +182,7 @@ def union(*exprs: Expr) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for expr in exprs for name in expr.fields))
 
 
-class Field(Expr):
+class FieldExpr(Expr):
     """A field of the item."""
 
     __slots__ = ("name",)
@@ -246,10 +246,10 @@ class Binary(Expr):
     """An operator of two values.
 
     Args:
-        op: As Python writes it; "&" and "|" for `and` and `or`.
+        op: Operator in Python notation; "&" and "|" for `and` and `or`.
         left: An expression or a value.
         right: An expression or a value.
-        fn: What to call instead of Python's operator: the same, with fewer kinds of values.
+        fn: Function to call instead of Python's operator: equivalent, but for fewer types.
     """
 
     __slots__ = ("fn", "left", "op", "right")

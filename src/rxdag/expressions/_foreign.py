@@ -10,11 +10,11 @@ import msgspec
 
 
 def is_foreign(item: Any, plain: Any) -> bool:
-    """Return whether an object has fields, but none of those of what was made of it.
+    """Return True if an object has fields, but none of those of the type decoded from it.
 
     Args:
-        item: What was made, with all that is in it.
-        plain: What it was made of: dicts and lists.
+        item: The decoded item.
+        plain: The plain data it was decoded from: dicts and lists.
     """
     if isinstance(plain, dict):
         if isinstance(item, dict):
@@ -39,11 +39,11 @@ def is_foreign(item: Any, plain: Any) -> bool:
 def _is_foreign_dict(item: dict[Any, Any], plain: dict[Any, Any]) -> bool:
     if plain and not item:
         return True
-    if len(item) == len(plain):  # keys that are no texts in it are texts in what it was made of
+    if len(item) == len(plain):  # non-text keys are texts in the plain data
         return any(map(is_foreign, item.values(), plain.values()))
     return any(
         is_foreign(item[k], v) for k, v in plain.items() if k in item
-    )  # a TypedDict has the fields that it knows only
+    )  # a TypedDict keeps only the fields it declares
 
 
 @lru_cache(maxsize=256)

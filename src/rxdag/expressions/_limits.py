@@ -7,20 +7,20 @@ from numbers import Rational
 from typing import Any, Final
 
 from rxdag.errors import shown
-from rxdag.expressions._expr import Binary, Call, Expr, Field, FillNull, Literal
+from rxdag.expressions._expr import Binary, Call, Expr, FieldExpr, FillNull, Literal
 
 _NUMBERS: Final = frozenset((int, float, bool))
 _DEEPEST: Final = 190
-"""Python reads 200 parentheses within each other; each level has one."""
+"""Maximum depth: Python parses up to 200 nested parentheses, and each level has one."""
 _LARGEST: Final = 10_000
 _MOST_BITS: Final = 10_000
 
 
 def product(left: Any, right: Any) -> Any:
-    """Return the product of two numbers, or of what else is no text and no list.
+    """Return the product of two values that are neither texts nor lists.
 
     Raises:
-        TypeError: If one is a text or a list: a short one times a large number fills the memory.
+        TypeError: If one is a text or a list, since a short one times a large number fills the memory.
     """
     if left.__class__ not in _NUMBERS or right.__class__ not in _NUMBERS:
         for each in (left, right):
@@ -33,7 +33,7 @@ def remainder(left: Any, right: Any) -> Any:
     """Return the remainder of two numbers.
 
     Raises:
-        TypeError: If the left one is a text: it would be a format, which can ask for a text of any width.
+        TypeError: If the left one is a text: as a format it could produce a text of any width.
     """
     if isinstance(left, str | bytes | bytearray) or _may_hold_texts(left):
         raise TypeError(f"expression: % must be of numbers, got {shown(left, most=80)}")
@@ -45,7 +45,7 @@ def power(left: Any, right: Any) -> Any:
 
     Raises:
         TypeError: If one is an array of objects.
-        OverflowError: If the result is a whole number or a fraction of more than 10,000 bits.
+        OverflowError: If the result is an int or a Fraction of more than 10,000 bits.
     """
     for each in (left, right):
         if _may_hold_texts(each):
@@ -92,15 +92,15 @@ def _of_numbers(op: str, left: Expr, right: Expr, checked: tuple[Expr, ...], fn:
 
 
 def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
-    """Return whether an expression may give a text or a list, with `some=any`; with `some=all`, whether it surely does."""
+    """Return whether an expression may (`some=any`) or must (`some=all`) result in a text or a list."""
     may = some is any
-    if isinstance(expr, Field):
+    if isinstance(expr, FieldExpr):
         return may
     if isinstance(expr, Literal):
         return isinstance(expr.value, str)
-    if isinstance(expr, Binary) and expr.op == "+":  # a text is added to a text only
+    if isinstance(expr, Binary) and expr.op == "+":  # only a text can be added to a text
         return (all if may else any)([_is_text(expr.left, some), _is_text(expr.right, some)])
-    if isinstance(expr, Binary) and expr.op in "&|":  # they give one of the two
+    if isinstance(expr, Binary) and expr.op in "&|":  # they return one of the two
         return some([_is_text(expr.left, some), _is_text(expr.right, some)])
     if isinstance(expr, FillNull):
         return some([_is_text(expr.of, some), _is_text(expr.instead, some)])
@@ -110,11 +110,11 @@ def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
 
 
 def check_size(expr: Expr) -> None:
-    """Raise ValueError if an expression is nested too deep, or too large once it is written out."""
+    """Raise ValueError if an expression is nested too deep, or too large once expanded."""
     known: dict[int, tuple[int, int]] = {}
 
     def measured(part: Expr) -> tuple[int, int]:
-        """Return depth and size; a part that stands in several places counts in each."""
+        """Return depth and size; a part that occurs several times counts each time."""
         if id(part) not in known:
             parts = [each for each in part.parts() if isinstance(each, Expr)]
             if isinstance(part, FillNull):

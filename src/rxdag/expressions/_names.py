@@ -28,5 +28,5 @@ def attribute_names(item_type: Any) -> tuple[str, ...]:
 
 
 def is_written_plainly(name: str) -> bool:
-    """Return True if Python reads the name as it is where code has it: no keyword, and nothing that it would normalize."""
+    """Return True if code can use the name unchanged: not a keyword, and nothing that Python would normalize."""
     return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name

@@ -11,11 +11,11 @@ from rxdag.expressions._foreign import names_in_text
 
 
 def pairs(item: Any, plain: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each value inside of an item that holds no others, with what it was made of.
+    """Yield each leaf value of an item, with the plain value it was decoded from.
 
     Args:
-        item: What was made, with all that is in it.
-        plain: What it was made of: dicts, lists and values.
+        item: The decoded item.
+        plain: The plain data it was decoded from: dicts, lists and values.
     """
     if isinstance(plain, dict):
         yield from _in_dict(item, plain)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
@@ -34,7 +34,7 @@ def _in_dict(item: Any, plain: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
         for (key, value), (plain_key, plain_value) in zip(item.items(), plain.items(), strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # of whatever
             yield from pairs(key, plain_key)
             yield from pairs(value, plain_value)
-    else:  # a TypedDict has the fields that it knows only
+    else:  # a TypedDict keeps only its known fields
         for key, value in item.items():  # pyright: ignore[reportUnknownVariableType]  # of whatever
             if key in plain:
                 yield from pairs(value, plain[key])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rxdag.errors import SpecError
-from rxdag.expressions._expr import Expr, Field, as_expr
+from rxdag.expressions._expr import Expr, FieldExpr, as_expr
 from rxdag.expressions._limits import check_size, divided, multiplied, raised
 
 
@@ -44,13 +44,19 @@ def parse(text: str) -> Expr:
     Names are fields. Allowed are numbers, texts, True, False and None, arithmetic, comparisons, `and or not`, `in` and
     `not in` a list, `is None`, the functions abs, min, max, between, fill_null, int, float, str and bool, and `col["odd name"]`.
 
-    It is safe to parse and to run the text of a stranger: `*` takes no text or list, `%` no text on its left, and `**` gives
-    no whole number of more than 10,000 bits, for they could fill the memory. A field of an item that holds one all the same
-    fails the node with a TypeError, an OverflowError for `**`.
+    Untrusted text is safe to parse and run. Since they could fill the memory, `*` refuses texts and lists, `%` a text
+    on its left, and `**` a result of more than 10,000 bits; if the field of an item leads to one, the node fails with a
+    TypeError, or an OverflowError for `**`.
 
     Raises:
-        SpecError: If there is anything else; says where. Also if a text is longer than 10,000 characters, nested deeper
-            than 190, or has more than 10,000 parts once it is written out.
+        SpecError: If the text contains anything else, with its position; or if it is longer than 10,000 characters,
+            nested deeper than 190 levels, or has more than 10,000 parts once expanded.
+
+    Example:
+        >>> large = rxdag.expressions.parse("qty > 0.1 and symbol in ['BTC', 'ETH']")
+        >>> trades = [Trade(0, 0, 0, "X", "BTC", i, 50_000.0, qty, False) for i, qty in ((1, 0.2), (2, 0.01))]
+        >>> [trade.trade_id for trade in rxdag.wrap(trades).pipe(ops.filter(large)).collect()]
+        [1]
     """
     if len(text) > _LONGEST:
         raise SpecError(f"expression: must be at most {_LONGEST:,} characters, got {len(text):,}")
@@ -81,7 +87,7 @@ def _refuse(node: ast.AST, text: str, what: str) -> SpecError:
 def _build(node: ast.expr, text: str) -> Any:
     """Return an expression, or the plain value of a constant."""
     if isinstance(node, ast.Name):
-        return Field(node.id)
+        return FieldExpr(node.id)
     if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | int | float | str)):
         return node.value
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
@@ -104,7 +110,7 @@ def _build(node: ast.expr, text: str) -> Any:
         and (isinstance(node.value, ast.Name) and node.value.id == "col")
         and (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
     ):
-        return Field(node.slice.value)
+        return FieldExpr(node.slice.value)
     raise _refuse(node, text, f"must be fields, values and operators, got {type(node).__name__.lower()}")
 
 
@@ -129,7 +135,7 @@ def _compare(node: ast.Compare, text: str) -> Expr:
                 raise _refuse(right, text, "must be None after is")
             parts.append(left.is_null() if isinstance(op, ast.Is) else ~left.is_null())
         if type(op) in _COMPARE or i < len(node.ops):
-            # Built once: in a chain it is compared with both of its neighbours.
+            # Built once, since a chain compares it with both neighbours.
             value = as_expr(_build(right, text))
             if type(op) in _COMPARE:
                 parts.append(_COMPARE[type(op)](left, value))

@@ -1,7 +1,7 @@
-"""Plain functions: functions of users that are one expression of their parameters, read as a tree.
+"""Plain functions: user functions that are one expression of their parameters, read as a tree.
 
-They are read from their bytecode, so that it does not matter where they were written, and what was read is compiled again:
-only a text that gives the same instructions is used. So it does what the function does, under any version of Python.
+They are read from bytecode, so it does not matter where they were written. The result is compiled again, and used only
+if it gives the same instructions; it is therefore equivalent to the function under any version of Python.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final
 
 _MOST: Final = 48
-"""Longest function that is read, in instructions."""
+"""Longest function that is read, in bytecode instructions."""
 _OTHER: Final = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS
@@ -68,15 +68,15 @@ class _NotPlain(Exception):  # a signal, not a failure
 
 
 def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any], str]) -> ast.expr | None:
-    """Read a function of one expression: the tree of it, of what stands in those locals; None if it is to be called.
+    """Return a function of one expression as a tree over the given locals; None if it must be called.
 
-    It may read its parameters, constants, globals and what it closes over, and attributes and items of them, compute, compare
-    and choose; not call. While a debugger or a coverage tool is on, all functions are called.
+    The function may read parameters, constants, globals and closure variables, with their attributes and items,
+    compute, compare and choose, but not call. While a debugger or coverage tool is active, all functions are called.
 
     Args:
-        fn: What a user has given.
-        arguments: Names of the locals that it is called with.
-        constant: Gives the name of the local that holds a value.
+        fn: The user's function.
+        arguments: Names of the locals that are its arguments.
+        constant: Returns the name of the local that holds a value.
     """
     if type(fn) is not FunctionType or fn.__defaults__ or fn.__kwdefaults__ or is_traced():
         return None
@@ -91,12 +91,13 @@ def plain(fn: object, arguments: tuple[str, ...], constant: Callable[[str, Any],
             return None
         tree = _value(instructions, 0)
         again = _code(f"lambda {', '.join(outer)}: lambda {', '.join(parameters)}: {ast.unparse(tree)}")
-    except (_NotPlain, SyntaxError, ValueError):  # the last of ints that are too long to be shown
+    except (_NotPlain, SyntaxError, ValueError):  # ValueError for ints with too many digits to print
         return None
     if _told(again) != _told(code):
         return None
     names: dict[str, ast.expr] = {p: ast.Name(a, _LOAD) for p, a in zip(parameters, arguments, strict=True)}
     for name, cell in zip(outer, fn.__closure__ or (), strict=True):
+        # Read at each call, since closure variables and globals may change.
         names[name] = ast.Attribute(ast.Name(constant("cell", cell), _LOAD), "cell_contents", _LOAD)
     for name in {i.argval for i in instructions if i.opname == "LOAD_GLOBAL"}:
         if name not in fn.__globals__:
@@ -154,6 +155,7 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
     joins: list[tuple[int, ast.boolop, ast.expr]] = []
     while at < len(code):
         i = code[at]
+        # Here an `and` or `or` ends: its right operand is on the stack.
         while joins and joins[-1][0] == i.offset:
             if not stack:
                 raise _NotPlain
@@ -171,6 +173,7 @@ def _value(code: list[dis.Instruction], at: int) -> ast.expr:
             return ast.IfExp(stack.pop(), _value(code, at + 1), _value(code, _ahead(code, at)))
         joining = next((names for names in _JOINING if _are(code, at, names)), None)
         if joining is not None and stack:
+            # The jump is the only instruction, or the middle one of three.
             target = code[at + len(joining) // 2].argval
             joins.append((target, _JOINING[joining](), stack.pop()))
             at += len(joining)
@@ -229,7 +232,7 @@ def _push(stack: list[ast.expr], i: dis.Instruction) -> None:
     elif name in ("IS_OP", "CONTAINS_OP"):
         left, right = pop(2)
         if name == "IS_OP" and (_is_literal(left) or _is_literal(right)):
-            raise _NotPlain  # Python warns of it when it is compiled again
+            raise _NotPlain  # compiling it again would warn
         yes, no = (ast.Is, ast.IsNot) if name == "IS_OP" else (ast.In, ast.NotIn)
         stack.append(ast.Compare(left, [no() if i.arg else yes()], [right]))
     elif name == "BUILD_TUPLE":
@@ -248,7 +251,7 @@ def _is_literal(tree: ast.expr) -> bool:
 
 
 def _may_warn(of: ast.expr, at: ast.expr) -> bool:
-    """Return True if Python may warn of a subscript when it is compiled: to catch warnings is a setting of the whole process."""
+    """Return True if compiling a subscript may warn: warnings can be caught only for the whole process."""
     if isinstance(of, ast.Constant) and not isinstance(of.value, str | bytes | tuple):
         return True
     return isinstance(of, ast.Set) or (_is_literal(of) and (isinstance(at, ast.Constant) or _is_literal(at)))

@@ -7,8 +7,7 @@ import inspect
 from typing import Any, Final
 
 from rxdag.expressions._col import as_tuple
-from rxdag.expressions._expr import Binary, Expr, IsIn, IsNull, Literal, Unary
-from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._expr import Binary, Expr, FieldExpr, IsIn, IsNull, Literal, Unary
 from rxdag.expressions._names import attribute_names
 from rxdag.expressions._plain import plain
 
@@ -37,14 +36,14 @@ class _Other(Exception):  # a signal, not a failure
 
 
 def expression_of(fn: object, item_type: Any) -> Expr | None:
-    """Return the expression that a function of one expression stands for; None if it has none.
+    """Return the expression that is equivalent to a function; None if there is none.
 
-    It may read fields of its one parameter and constants, compute, compare, and join with `and`, `or` and `not`; what it reads
-    besides might change. Its items must be just what their fields say.
+    The function may read fields of its one parameter and constants, compute, compare, and combine with `and`, `or` and
+    `not`; it must read nothing else, since that could change. Items must consist of nothing but their fields.
 
     Args:
-        fn: What a user has given.
-        item_type: Of its items.
+        fn: The user's function.
+        item_type: Type of its items.
     """
     names = attribute_names(item_type)
     if not names or not _is_transparent(item_type, names):

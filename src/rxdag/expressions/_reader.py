@@ -10,8 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag.contract import check_function
 from rxdag.errors import GraphError, did_you_mean, shown
-from rxdag.expressions._expr import Bind, Expr, Write
-from rxdag.expressions._expr import Field as FieldExpr
+from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write
 from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types, kind_of
@@ -35,7 +34,7 @@ def field_name(field: object) -> str | None:
 
 
 def check_field(field: object, item_type: Any, where: str, *, generators: bool = False) -> None:
-    """Raise GraphError if the field is not one of the type, does not fit it, or is no field at all."""
+    """Raise GraphError if the field is not one of the type, does not fit it, or is not a field at all."""
     expr = FieldExpr(field) if isinstance(field, str) else field
     if not isinstance(expr, Expr):
         if not callable(field):
@@ -57,7 +56,7 @@ def check_field(field: object, item_type: Any, where: str, *, generators: bool =
 
 
 def check_number(field: object, item_type: Any, where: str) -> None:
-    """Raise GraphError if `check_field` does, or if all that the field gives are texts."""
+    """Raise GraphError if `check_field` does, or if all values of the field are texts."""
     check_field(field, item_type, where)
     if kind_of(field, item_type) == "text":
         raise GraphError(f"{where} must be a number, got {shown(field)}, which is a text")
@@ -95,6 +94,7 @@ class FieldReader:
 
     def _bind(self, value: Any) -> str:
         for name, known in self._constants.items():
+            # By identity, since equal constants may differ in type: 1, 1.0 and True.
             if known is value:
                 return name
         name = f"__v{len(self._constants)}__"
@@ -105,11 +105,11 @@ class FieldReader:
         return self.function()(item)
 
     def function(self) -> Callable[[Any], Any]:
-        """Return the function that it is, with nothing around it."""
+        """Return the compiled function, without a wrapper."""
         try:
             return self._fn
-        except AttributeError:  # made when it is first called: columns have the expression in another form
-            # The text is made of the tree, whose names are quoted or checked to be fields: nothing of a user's runs here.
+        except AttributeError:  # compiled on the first call, since columns do not need it
+            # Made from the tree, whose names are quoted or checked to be fields, so no user text is executed.
             self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
             return self._fn
 
@@ -117,20 +117,20 @@ class FieldReader:
         return repr(self.expr)
 
     def tree(self, item: str, constant: Callable[[str, Any], str]) -> ast.expr:
-        """Return the expression of the item in that local, its constants under the names that `constant` gives them."""
+        """Return the expression of the item in that local, with its constants named by `constant`."""
         names = {name: constant(f"v{i}", value) for i, (name, value) in enumerate(self._constants.items())}
         return _Rename({_ITEM: item, **names}).visit(ast.parse(self._text, mode="eval").body)  # type: ignore[no-any-return]
 
 
 class PlainReader(FieldReader):
-    """A function of a user's that stands for an expression.
+    """A user's function that is equivalent to an expression.
 
     Rows call the function; columns evaluate the expression.
 
     Args:
         fn: The function.
-        expr: What it stands for.
-        item_type: Of its items.
+        expr: The equivalent expression.
+        item_type: Type of its items.
     """
 
     __slots__ = ("fn",)
@@ -174,7 +174,7 @@ def _is_mapping(item_type: Any) -> bool:
 
 
 def look_up(item: Any, name: str) -> Any:
-    """Return a field of an item of whatever type: an attribute, or the entry of a mapping."""
+    """Return a field of an item of any type: an attribute, or the entry of a mapping."""
     if isinstance(item, dict):
         return item[name]  # pyright: ignore[reportUnknownVariableType]
     try:

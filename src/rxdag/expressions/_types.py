@@ -7,7 +7,7 @@ import typing
 from typing import Any, Final
 
 from rxdag.errors import GraphError, shown
-from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
+from rxdag.expressions._expr import Between, Binary, Call, Expr, FieldExpr, FillNull, IsIn, IsNull, Literal, Unary
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "//", "%", "**")
 _ORDER: Final = ("<", "<=", ">", ">=")
@@ -32,7 +32,7 @@ def field_types(item_type: Any) -> dict[str, Any]:
 
 def kind_of(field: object, item_type: Any) -> str:
     """Return the known kind of a field's values: "text", "number" or "any"."""
-    expr = Field(field) if isinstance(field, str) else field
+    expr = FieldExpr(field) if isinstance(field, str) else field
     if not isinstance(expr, Expr) or item_type is None:
         return "any"
     try:
@@ -48,7 +48,7 @@ def _hints(item_type: Any) -> dict[str, Any]:
 
 def _kind(expr: Expr, hints: dict[str, Any], where: str) -> str:
     """Return the kind of an expression's value: number, text or any."""
-    if isinstance(expr, Field):
+    if isinstance(expr, FieldExpr):
         return _kind_of(hints.get(expr.name, Any))
     if isinstance(expr, Literal):
         return _kind_of(type(expr.value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rxdag.errors import GraphError, shown
-from rxdag.expressions._expr import Between, Binary, Call, Expr, Field, FillNull, IsIn, IsNull, Literal, Unary
+from rxdag.expressions._expr import Between, Binary, Call, Expr, FieldExpr, FillNull, IsIn, IsNull, Literal, Unary
 from rxdag.expressions._names import is_written_plainly
 
 _WORDS: Final = {"&": "and", "|": "or"}
@@ -15,10 +15,14 @@ def unparse(expr: Expr) -> str:
     """Write an expression as text: `parse(unparse(expr))` is the same tree.
 
     Raises:
-        GraphError: If it holds a value that text cannot, as a date.
+        GraphError: If it holds a value that text cannot express, such as a date.
+
+    Example:
+        >>> rxdag.expressions.unparse((col.price * col.qty > 1_000) & col.symbol.is_in(["BTC"]))
+        "((price * qty) > 1000) and (symbol in ['BTC'])"
     """
     match expr:
-        case Field():
+        case FieldExpr():
             return expr.name if is_written_plainly(expr.name) else f"col[{expr.name!r}]"
         case Literal():
             return _value(expr.value)
@@ -41,7 +45,7 @@ def unparse(expr: Expr) -> str:
 
 
 def _inside(expr: Expr) -> str:
-    simple = isinstance(expr, Field | Call | FillNull | Between) or (
+    simple = isinstance(expr, FieldExpr | Call | FillNull | Between) or (
         isinstance(expr, Literal) and not (isinstance(expr.value, int | float) and expr.value < 0)
     )
     return unparse(expr) if simple else f"({unparse(expr)})"

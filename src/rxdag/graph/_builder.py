@@ -1,4 +1,4 @@
-"""Nodes and edges by name, for YAML and for those who think so."""
+"""Nodes and edges by name, for YAML and for users who prefer this form."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ class DagBuilder:
 
     Args:
         name: Name of the dag.
+
+    Example:
+        >>> builder = rxdag.DagBuilder("squares")
+        >>> _ = builder.node("numbers", sources.range(4)).node("square", ops.map(lambda x: x * x))
+        >>> _ = builder.node("out", sinks.collect()).edge("numbers", "square").edge("square", "out")
+        >>> rxdag.run(builder.build())["out"]
+        [0, 1, 4, 9]
     """
 
     def __init__(self, name: str, /) -> None:

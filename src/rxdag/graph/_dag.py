@@ -53,6 +53,13 @@ class Dag:
 
     Raises:
         GraphError: If there are no sinks, or two nodes have the same name. All problems are reported at once.
+
+    Example:
+        >>> trades = rxdag.from_source(sources.simulated_trades(trades=100), name="trades")
+        >>> large = trades.pipe(ops.filter(col.qty > 1), name="large").to(sinks.collect(), name="out")
+        >>> dag = rxdag.Dag(large, trades.to(sinks.null(), name="all"), name="sizes")
+        >>> list(dag.nodes), dag.sinks
+        (['trades', 'large', 'out', 'all'], ('out', 'all'))
     """
 
     def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:
@@ -163,7 +170,7 @@ class Dag:
         return self._with(parts)
 
     def _with(self, things: Mapping[str, Thing]) -> Dag:
-        """Return the same dag with other things in some nodes."""
+        """Return the same dag with other contents of some nodes."""
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
@@ -222,10 +229,10 @@ def ancestors(ends: Iterable[Node]) -> list[Node]:
 
 
 def named(nodes: list[Node], dag: str) -> dict[Node, str]:
-    """Return the names of all nodes: the user's, else their label, numbered if it is taken.
+    """Return the names of all nodes: the user's, or else the label, numbered to be unique.
 
     Raises:
-        GraphError: If the user gave one name to two nodes.
+        GraphError: If the user gave two nodes the same name.
     """
     given: dict[str, Node] = {}
     doubled: dict[str, None] = {}

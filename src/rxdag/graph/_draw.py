@@ -25,7 +25,7 @@ def describe(name: str, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> s
 
 
 def parameters(node: Node) -> str:
-    """Return a thing as its user wrote it; for a user's class, its name and fields."""
+    """Return an object as its user wrote it; for a user's class, its name and fields."""
     call = written(node.thing)
     if call is not None:
         return call

@@ -14,7 +14,7 @@ def checked_stream(stream: Any, where: str) -> Stream[Any]:
     """Return a stream.
 
     Raises:
-        GraphError: If it is none.
+        GraphError: If it is not a stream.
     """
     if not isinstance(stream, Stream):
         raise GraphError(f"{where}: takes a stream, got {shown(stream)}")
@@ -26,7 +26,7 @@ def fan_in(op: FanIn, streams: tuple[Stream[Any], ...]) -> Stream[Any]:
     given: tuple[object, ...] = streams
     for each in given:
         if not isinstance(each, Stream):
-            inner = cast("tuple[object, ...]", each) if isinstance(each, list | tuple) else ()  # of any items
+            inner = cast("tuple[object, ...]", each) if isinstance(each, list | tuple) else ()  # items of any type
             is_group = any(isinstance(item, Stream) for item in inner)
             hint = f"; pass each stream as an argument, as {op.label}(*streams)" if is_group else ""
             raise GraphError(f"{op.label}: takes streams, got {shown(each)}{hint}")

@@ -19,6 +19,12 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
         source: A source from `rxdag.sources`, or your own.
         name: Name of the node; by default that of the source.
         on_error: What to do with malformed input: end the run (default), skip it, or send it to port "dead".
+
+    Example:
+        >>> trades = rxdag.from_source(sources.jsonl("trades.jsonl", Trade), name="trades", on_error="dead")
+        >>> readings = rxdag.from_source(sources.iterable([21.5, 21.7]))
+        >>> readings.collect()
+        [21.5, 21.7]
     """
     if not isinstance(source, Source):
         raise GraphError(f"from_source: takes a source, got {_with_advice(source)}")
@@ -26,7 +32,7 @@ def from_source(source: Source[T], /, *, name: str | None = None, on_error: OnEr
 
 
 def _with_advice(thing: object) -> str:
-    """Show what is no source, and say how to make one of it."""
+    """Return an object that is not a source as text, with advice on how to make one of it."""
     if is_frame(thing):
         return f"a {type(thing).__name__}; sources.arrow(...) makes one of a frame or table"
     if isinstance(thing, str):

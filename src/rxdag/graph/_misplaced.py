@@ -1,4 +1,4 @@
-"""Messages for arguments of `pipe` that are no operators."""
+"""Messages for arguments of `pipe` that are not operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rxdag.errors import GraphError, shown
 
 
 def not_an_operator(op: Any) -> str:
-    """Return the message for what was given to `pipe` in place of an operator."""
+    """Return the message for an argument of `pipe` that is not an operator."""
     if isinstance(op, Source):
         return "pipe: takes an operator, got a source; start a stream with rxdag.from_source(...)"
     if isinstance(op, Sink):
@@ -24,7 +24,7 @@ def not_an_operator(op: Any) -> str:
 
 
 def check_foreign(op: object) -> None:
-    """Raise GraphError for what is no operator of reactivex: a function of an observable."""
+    """Raise GraphError unless the argument is a reactivex operator, a function of an observable."""
     if isinstance(op, AnyOperator) or not callable(op):
         raise GraphError(f"rx: takes an operator of reactivex, got {shown(op)}; operators of rxdag go into pipe(...)")
     check_function(op, "rx: op", "the observable", instead="")

@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"\w[\w.\-]*")
 
 
 def checked_name(name: str, where: str) -> str:
-    """Return the name if nodes can be called so, else raise GraphError."""
+    """Return the name if it is valid for a node, else raise GraphError."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise GraphError(
             f"{where}: a name must be letters, digits, _, - or ., and not start with - or ., got {shown(name)}"
@@ -38,7 +38,7 @@ def checked_name(name: str, where: str) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a node: what feeds it, and the gate that the user wants there."""
+    """One input of a node: its producer, and the gate requested there."""
 
     producer: Node
     port: str
@@ -54,14 +54,14 @@ class Node:
     """A source, an operator or a sink on the graph; compared by identity.
 
     Attributes:
-        thing: What it is: its frozen parameters.
-        inputs: What feeds it, in order.
-        name: As the user called it; None until a dag gives it one.
-        policy: The same as `on_error`, perhaps by its name.
-        origin: The node that this one replaces in a dag; itself if none.
-        sinks: Sinks that were put behind it.
-        is_spoken_for: True once the node was in a dag, or a warning was given that it was in none.
-        on_error: What becomes of an item on which user code fails.
+        thing: Its source, operator or sink, with frozen parameters.
+        inputs: Its inputs, in order.
+        name: Name given by the user; None if a dag is to choose one.
+        policy: The same as `on_error`, possibly by name.
+        origin: The node that this one replaces in a dag; itself if there is none.
+        sinks: Sinks attached to it.
+        is_spoken_for: True once the node is in a dag, or a warning has said that it is in none.
+        on_error: Error policy for items on which user code fails.
     """
 
     thing: Thing

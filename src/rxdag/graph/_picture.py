@@ -8,7 +8,7 @@ from rxdag.errors import MissingExtra, text_of
 
 
 def bundle(thing: object, text: str) -> dict[str, str]:
-    """Return a thing by MIME type, as IPython asks for it; the front door knows who draws."""
+    """Return a picture by MIME type, as IPython asks for it."""
     try:
         return {"image/svg+xml": sys.modules["rxdag"].picture_of(thing), "text/plain": text}
     except MissingExtra as error:

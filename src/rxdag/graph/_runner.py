@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Runner(Protocol):
-    """Runs just enough of a graph to give a stream's items."""
+    """Runs just enough of a graph to deliver a stream's items."""
 
     def head(self, stream: Stream[Any], max_items: int) -> list[Any]: ...
     def collect(self, stream: Stream[Any], max_items: int | None) -> list[Any]: ...

@@ -376,7 +376,7 @@ class SinkNode(Generic[T_co, R_co]):
         """Return the items that the sink could not write, with `on_error="dead"`."""
         return Stream(self.node, "dead")
 
-    def _result_type(self) -> R_co:  # gives the type parameter its place
+    def _result_type(self) -> R_co:  # binds the type parameter
         raise TypeError("the result of a sink is in the RunResult")
 
 

@@ -4,8 +4,13 @@ Public.
 """
 
 from rxdag.logs._codes import CODES, FIELDS, Code
-from rxdag.logs._event_log import EventLog
-from rxdag.logs._fields import text_of_fields
+from rxdag.logs._event_log import EventLog as EventLog
 from rxdag.logs._json import JsonFormatter
+from rxdag.logs._json import json_text as json_text
 
-__all__ = ["CODES", "FIELDS", "Code", "EventLog", "JsonFormatter", "text_of_fields"]
+__all__ = [
+    "CODES",
+    "Code",
+    "FIELDS",
+    "JsonFormatter",
+]

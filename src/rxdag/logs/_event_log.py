@@ -15,7 +15,7 @@ from rxdag.logs._fields import Value, plain_fields, text_of_fields
 
 SECOND_NS: Final = 1_000_000_000
 _MOST_PLACES: Final = 4096
-"""Maximum number of codes and places whose repeats are counted at one time; the others are always logged at once."""
+"""Maximum number of pairs of code and place whose repeats are counted at one time; others are always logged at once."""
 _PLACES: Final = ("dag", "job", "node", "gate", "provider", "router", "breaker", "path", "signal", "action", "where")
 """Fields of the place of an event."""
 _URGENT: Final = frozenset(["signal.received", "drain.overdue", "run.silent", "run.stuck"])
@@ -100,6 +100,7 @@ class EventLog:
         if not is_held:
             _write(code, fields)
         elif recent is not None and recent.n == 1 and self._later is not None:
+            # Only the first held event sets a timer; later ones are written with it.
             self._later(recent.until, partial(self._release, key))
 
     def close(self) -> None:

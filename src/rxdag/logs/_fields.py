@@ -66,7 +66,7 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _number_of(error: BaseException) -> str | None:
-    """Return the name of the number that the system gave, if there is one."""
+    """Return the name of the system's error number, if there is one."""
     number = vars(OSError)["errno"].__get__(error) if isinstance(error, OSError) else None
     return errorcode.get(number) if isinstance(number, int) else None
 

@@ -20,7 +20,7 @@ A = TypeVar("A")
 _IS_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 
 Level = tuple[float, float]
-"""Price and size; of size 0 the level is gone."""
+"""Price and size; size 0 removes the level."""
 
 
 class BookTop(NamedTuple):
@@ -53,6 +53,7 @@ class _Side:
     def set(self, price: float, size: float) -> None:
         """Put a level, or take it away."""
         if not size:
+            # Exchanges also remove levels that the book never had.
             if self.sizes.pop(price, None) is not None:
                 del self.prices[bisect_left(self.prices, price)]
             return
@@ -62,7 +63,7 @@ class _Side:
 
 
 class _Book:
-    """The book of one key; without a snapshot it has no number, and what has changed waits for one."""
+    """The book of one key; without a snapshot it has no number, and changes wait for one."""
 
     __slots__ = ("asks", "bids", "number", "waiting")
 
@@ -70,7 +71,7 @@ class _Book:
         self.number: int | None = None
         self.bids, self.asks = _Side(), _Side()
         self.waiting: deque[list[Any]] = deque()
-        """[message, item, ts, sequence, key]"""
+        """Waiting changes: [message, item, ts, sequence, key]."""
 
     def top(self, number: int) -> BookTop:
         """Return the best price and size of both sides."""
@@ -115,6 +116,7 @@ class _BookKernel(Kernel):
                 return emit.dropped(item, "repeated")
             if message.previous <= book.number:
                 return emit(self._changed(book, message))
+            # Without the missing changes the book would be wrong, so it waits for a snapshot.
             gap = Gap(key, book.number + 1, message.previous)
             book.number, book.bids, book.asks = None, _Side(), _Side()
             emit.made(gap, ts=ts, sequence=sequence, key=key, port="gaps")
@@ -135,7 +137,7 @@ class _BookKernel(Kernel):
         return book.top(message.number)
 
     def _begin(self, book: _Book, message: _Message, emit: Emit[Any]) -> None:
-        """Begin anew with a snapshot, and catch up with what has changed since."""
+        """Restart from a snapshot, and apply the changes since."""
         book.bids, book.asks = _Side(), _Side()
         emit(self._changed(book, message))
         waiting, book.waiting = book.waiting, deque()
@@ -148,6 +150,7 @@ class _BookKernel(Kernel):
                 emit(self._changed(book, change), ts=ts, sequence=sequence, key=key)
             else:
                 if number is not None:
+                    # Messages are missing again; this change and all later ones wait for another snapshot.
                     book.number, book.bids, book.asks = None, _Side(), _Side()
                     emit.made(Gap(key, number + 1, change.previous), ts=ts, sequence=sequence, key=key, port="gaps")
                 book.waiting.append([change, held, ts, sequence, key])
@@ -202,7 +205,7 @@ class _Reader:
 
     def __call__(self, item: Any) -> _Message:
         said = self.is_snapshot(item)
-        if isinstance(said, str):  # any text would be true
+        if isinstance(said, str):  # every non-empty text is true
             raise BadItem(
                 f"book_top: is_snapshot must be true or false, got {shown(said)}; compare the text with the one for "
                 "a snapshot"
@@ -221,7 +224,7 @@ def _whole(number: Any, name: str) -> int:
 
 
 def _is(value: Any, kinds: Any) -> bool:
-    """Ask for a kind; what is of it stays Any."""
+    """Return whether an item is of a kind; unlike `isinstance`, it leaves the type Any."""
     return isinstance(value, kinds)
 
 

@@ -1,4 +1,4 @@
-"""Aggregates of trades: prices by the time that they stood, volume by who began the trade."""
+"""Aggregates of trades: prices weighted by their duration, volume by aggressor."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class _Imbalance(Accumulator[Any, "float | None"]):
             raise BadItem(f"imbalance: qty must be 0 or more, got {shown(qty)}")
         try:
             is_sign = sign in (1, 0, -1)
-        except ArithmeticError:  # a NaN among decimals that signals
+        except ArithmeticError:  # a signaling Decimal NaN
             is_sign = False
         if not is_sign:
             raise BadItem(f"imbalance: sign must be 1, 0 or -1, got {shown(sign)}")

@@ -1,4 +1,4 @@
-"""Prices of quotes, as expressions, and who began a trade."""
+"""Prices of quotes, and the aggressor of trades, as expressions."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class _FillKernel(Kernel):
         self.last[key] = (start, close)
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
-        if watermark == MAX:  # the end of the data is no time of the market
+        if watermark == MAX:  # the end of the data does not advance market time
             return
         for key in list(self.last):
             self._fill(key, watermark + 1, emit)

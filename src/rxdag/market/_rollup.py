@@ -17,7 +17,7 @@ from rxdag.graph import Stream, checked_stream
 K = TypeVar("K")
 
 _DAYS: Final = range(1_704_067_200 * 10**9, 1_735_689_600 * 10**9, 86_400 * 10**9)
-"""Times of 2024: a year with a leap day and changes of daylight saving time."""
+"""Days of 2024, ns, a year with a leap day and daylight saving changes."""
 
 
 class _Rolled(Accumulator[Any, Ohlcv]):

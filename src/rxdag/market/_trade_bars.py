@@ -52,7 +52,17 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:
-    """Convert the pane of a window to a flat bar."""
+    """Convert the pane of a window to a flat bar.
+
+    Example:
+        >>> trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
+        >>> timed = trades.pipe(ops.event_time("trade_ms", unit="ms", out_of_order="1s"))
+        >>> panes = timed.pipe(ops.key_by("venue", "symbol")).pipe(
+        ...     ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty"))
+        ... )
+        >>> panes.pipe(ops.map(market.as_bar)).head(1)[0].start
+        '2024-08-08T23:54:14Z'
+    """
     bar, (venue, symbol) = pane.value, pane.key
     return Bar(
         venue, symbol, iso_utc(pane.start), iso_utc(pane.end),
@@ -81,6 +91,12 @@ def trade_bars(
 
     Returns:
         The bars, by start, venue and symbol; `.late` has the trades that arrived too late.
+
+    Example:
+        >>> trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
+        >>> bars = market.trade_bars(trades, size="10s").collect()
+        >>> sum(bar.count for bar in bars) > 900
+        True
     """
     return (
         trades
@@ -93,7 +109,14 @@ def trade_bars(
 
 
 def by_venue(bars: Stream[Bar], venues: Iterable[str]) -> dict[str, Stream[Bar]]:
-    """Split bars by venue; those of unlisted venues are under "other"."""
+    """Split bars by venue; those of unlisted venues are under "other".
+
+    Example:
+        >>> trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
+        >>> bars = market.by_venue(market.trade_bars(trades), ["binance"])
+        >>> list(bars)
+        ['binance', 'other']
+    """
     checked_stream(bars, "by_venue")
     names = tuple(venues)
     routes = bars.pipe(ops.route({name: _is_of(name) for name in names}, default="other"), name="by_venue")

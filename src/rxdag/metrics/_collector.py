@@ -50,7 +50,7 @@ class RunCollector(Collector):
         self._lock = threading.Lock()
         self._watched: list[_Watched] = []
         self._forgotten: dict[str, dict[str, Any]] = {}
-        """Counts of forgotten runs by the name of their dag, as long as another run of it is watched."""
+        """Counts of dropped runs by the name of their dag, kept while another run of that name is watched."""
 
     def watch(self, thing: Run | AsyncRun | PipelineRuntime, /) -> None:
         """Export the metrics of a run, or of everything in a runtime.
@@ -116,7 +116,7 @@ class RunCollector(Collector):
 
 @dataclass(frozen=True, eq=False)
 class _Watched:
-    """A run or a runtime, held weakly, and what reads the books of a run that nobody holds any more."""
+    """A run or a runtime, held weakly, and the reader of the books of a run that is no longer referenced."""
 
     ref: weakref.ref[Any]
     books: Callable[[], Subject] | None
@@ -222,14 +222,14 @@ def collector_of(registry: CollectorRegistry | None) -> RunCollector:
 def watch(thing: Run | AsyncRun | PipelineRuntime, /, *, registry: CollectorRegistry | None = None) -> RunCollector:
     """Add a run, or all runs of a runtime, to the metrics of the process.
 
-    The metrics are read when they are scraped. What nobody holds any more is forgotten by itself.
+    The metrics are read when they are scraped. Runs that no one else references are dropped.
 
     Args:
         thing: `rxdag.start(...)`, `rxdag.start_async(...)` or a PipelineRuntime.
-        registry: Of prometheus-client; by default that of the process.
+        registry: Registry of prometheus-client; by default that of the process.
 
     Raises:
-        TypeError: If it is neither.
+        TypeError: If `thing` is neither.
 
     Example:
         >>> from prometheus_client import CollectorRegistry
@@ -246,5 +246,12 @@ def watch(thing: Run | AsyncRun | PipelineRuntime, /, *, registry: CollectorRegi
 
 
 def unwatch(thing: object, /, *, registry: CollectorRegistry | None = None) -> None:
-    """Leave it out of the metrics from now on."""
+    """Leave it out of the metrics from now on.
+
+    Example:
+        >>> run = rxdag.start(rxdag.wrap([1, 2]).to(sinks.null()))
+        >>> _ = rxdag.metrics.watch(run)
+        >>> _ = run.wait()
+        >>> rxdag.metrics.unwatch(run)
+    """
     collector_of(registry).unwatch(thing)

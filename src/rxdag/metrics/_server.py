@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -12,20 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import RxDagError, named_text
-from rxdag.logs import EventLog
+from rxdag.logs import EventLog, json_text
 from rxdag.metrics._collector import RunCollector, collector_of
 from rxdag.metrics._status import as_data
-from rxdag.schedulers import MonotonicClock
 
 if TYPE_CHECKING:
     from typing import Self
 
 _HEAD_BYTES: Final = 16_384
 _HEAD_S: Final = 5.0
-"""Time that a client has to send its request, and to read the answer."""
+"""Time that a client has to send its request, and to read the response, s."""
 _MOST: Final = 64
-"""Connections at one time; others are turned away at once."""
+"""Maximum number of concurrent connections; further ones are refused at once."""
 _PATHS: Final = {
     "/metrics": "all metrics, for Prometheus",
     "/healthz": "whether the process is alive",
@@ -41,7 +40,7 @@ _REASONS: Final = {
 }  # fmt: skip
 
 
-class _Answer(Exception):  # no error: what is answered
+class _Answer(Exception):  # a response, not an error
     def __init__(self, code: int, body: bytes | str, kind: str = "text/plain; charset=utf-8") -> None:
         super().__init__(code, body, kind)
         self.code = code
@@ -125,7 +124,7 @@ class Server:
                 writer.write(head.encode() + (b"" if is_head else answer.body))
                 await writer.drain()
         except (TimeoutError, ConnectionError, OSError):
-            pass  # it has left, or does not say what it wants
+            pass  # the client has left, or sends no request
         finally:
             self._open -= 1
             writer.close()
@@ -150,7 +149,7 @@ class Server:
         accept = next((line[7:].strip() for line in lines[1:] if line.lower().startswith("accept:")), "")
         try:
             answer = self._of_path(path, accept)
-        except Exception as error:  # one answer that fails must not end the server
+        except Exception as error:  # a failing response must not end the server
             self._log.tell("metrics.failed", path=path, error=error)
             answer = _Answer(500, f"{named_text(error)}\n")
         return answer, method == "HEAD"
@@ -161,7 +160,7 @@ class Server:
             "/metrics": lambda: self._metrics(accept),
             "/healthz": lambda: _Answer(200, "alive\n"),
             "/readyz": self._ready,
-            "/status": lambda: _Answer(200, json.dumps(self.status(), default=str), "application/json"),
+            "/status": lambda: _Answer(200, json_text(self.status()), "application/json"),
             "/graph": self._graph,
         }
         page = pages.get(path)

@@ -66,7 +66,7 @@ def names_of(thing: Any) -> list[str]:
 
 
 def books_of(run: Run | AsyncRun) -> Callable[[], Subject]:
-    """Return what reads the books of a run, and does not hold the run."""
+    """Return the reader of the books of a run, which does not keep the run alive."""
     execution = run._execution  # pyright: ignore[reportPrivateUsage]  # its handle, once dropped, cancels it
 
     def read() -> Subject:

@@ -9,20 +9,20 @@ from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, check_field
 
 TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
-"""Ports that nodes have of their own."""
+"""Port names that nodes use themselves."""
 
 
 def function(fn: Any, where: str, *takes: str, instead: str = MAP_ASYNC) -> Any:
     """Return a plain function; expressions are refused.
 
     Args:
-        fn: What was given.
+        fn: The argument.
         where: Operator and argument, for the message.
-        takes: What each argument of a call is, in order.
-        instead: What to do with a coroutine function.
+        takes: Description of each argument of a call, in order.
+        instead: Advice for the message if it is a coroutine function.
 
     Raises:
-        GraphError: If it is none, a coroutine function, or cannot take what it will be given.
+        GraphError: If it is not a function, is a coroutine function, or cannot take these arguments.
     """
     check_function(_callable(fn, where), where, *takes, instead=instead)
     return fn
@@ -37,7 +37,7 @@ def awaited_function(fn: Any, where: str, *takes: str) -> Any:
     """Return a function that may return an awaitable.
 
     Raises:
-        GraphError: If it is none, certainly returns none, or cannot take what it will be given.
+        GraphError: If it is not a function, certainly returns no awaitable, or cannot take these arguments.
     """
     check_awaited(_callable(fn, where), where, *takes, instead="ops.map")
     return fn
@@ -47,7 +47,7 @@ def stream_function(fn: Any, where: str) -> Any:
     """Return a function of the item that makes a stream; generator functions of both kinds do.
 
     Raises:
-        GraphError: If it is none, a coroutine function, or cannot take an item.
+        GraphError: If it is not a function, is a coroutine function, or cannot take an item.
     """
     if async_kind(_callable(fn, where)) == "async generator function":
         check_arguments(fn, where, "the item")
@@ -60,7 +60,7 @@ def resource_or_none(fn: Any, where: str) -> Any:
     """Return a function that makes an async context manager, or None.
 
     Raises:
-        GraphError: If it is none, or a coroutine function.
+        GraphError: If it is not a function, or is a coroutine function.
     """
     return None if fn is None else function(fn, where, instead=CONTEXT)
 
@@ -75,9 +75,9 @@ def field_of(value: Any, where: str, *, generators: bool = False) -> Any:
     """Return a function of the item, a field's name, or an expression.
 
     Args:
-        value: What was given.
+        value: The argument.
         where: Operator and argument, for the message.
-        generators: True if a function may be one with `yield`, since an iterable is meant.
+        generators: True to allow generator functions, where an iterable is expected.
 
     Raises:
         GraphError: If it is none of these.
@@ -95,7 +95,7 @@ def checked_default(default: Any, where: str) -> None:
     """Check the name of a default port, or None.
 
     Raises:
-        GraphError: If it is neither, or the name of a port that nodes have of their own.
+        GraphError: If it is neither a name nor None, or is a name that nodes use themselves.
     """
     if default is not None and (not isinstance(default, str) or not default or default in TAKEN):
         raise GraphError(f"{where}: default must have a name other than {', '.join(TAKEN)}, got {shown(default)}")

@@ -11,7 +11,7 @@ _LEAST: Final = 1000
 def compact(values: dict[Any, Any], removed: int) -> None:
     """Shrink a dict in place if most of its items were removed.
 
-    A dict keeps the room of what was taken out of it until it grows again.
+    A dict keeps the memory of removed items until it grows again.
     """
     if removed > _LEAST and removed > 3 * len(values):
         kept = dict(values)
@@ -20,9 +20,9 @@ def compact(values: dict[Any, Any], removed: int) -> None:
 
 
 def pop_first(values: dict[Any, Any]) -> tuple[Any, Any]:
-    """Take out what came in first, of an OrderedDict.
+    """Remove and return the first entry of an OrderedDict.
 
-    The first of a plain dict is found by looking at all those that were taken out before it.
+    A plain dict finds its first item by scanning the slots of all items removed before it.
     """
     if not isinstance(values, OrderedDict):
         raise TypeError(f"pop_first: takes an OrderedDict, got {type(values).__name__}")

@@ -12,23 +12,23 @@ from rxdag.errors import GraphError
 from rxdag.expressions import FieldExpr, check_field, field_types
 
 ROUND: Final = '; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'
-"""The fix for times that are floats."""
+"""Advice for float times, at the end of a message."""
 
 
 def check_sequence(field: object, item_type: Any, where: str) -> None:
-    """Check a field that is to give whole numbers, as far as its type is known.
+    """Check that a field has whole numbers, as far as its type is known.
 
     Raises:
-        GraphError: If it is not one of the item type, or of a type that has no whole numbers.
+        GraphError: If the item type lacks the field, or the field's type has no whole numbers.
     """
     _check_declared(field, item_type, where, "a whole number", _may_be_whole)
 
 
 def check_time(field: object, item_type: Any, where: str) -> None:
-    """Check a field that is to give event times, as far as its type is known.
+    """Check that a field has event times, as far as its type is known.
 
     Raises:
-        GraphError: If it is not one of the item type, or of a type that has no times.
+        GraphError: If the item type lacks the field, or the field's type has no times.
     """
     _check_declared(field, item_type, where, "an int, a datetime or a numpy datetime64", _may_be_time)
 
@@ -46,7 +46,7 @@ def _check_declared(field: object, item_type: Any, where: str, what: str, may_be
 
 
 def _may(hint: Any, may_be: Callable[[Any], bool]) -> bool:
-    """Return False only if no value of the type is what it must be."""
+    """Return False only if no value of the type is valid."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return any(_may(part, may_be) for part in typing.get_args(hint))
     if hint is Any or not isinstance(hint, type):

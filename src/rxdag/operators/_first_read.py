@@ -9,5 +9,5 @@ from rxdag.expressions import FieldReader
 
 
 def first_read(read: Any, where: str, holder: Any, attribute: str) -> Any:
-    """Return what looks at a function's first result; what reads a field, and None, stay as they are."""
+    """Return the function with a check of its first result; field readers, and None, are returned unchanged."""
     return read if isinstance(read, FieldReader) else first_call(read, where, holder, attribute)

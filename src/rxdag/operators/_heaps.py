@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T", bound=tuple[Any, ...])
 
 LEAST: Final = 1024
-"""Entries that need no sweep."""
+"""Number of entries up to which no sweep is needed."""
 
 
 def swept(heap: list[T], is_live: Callable[[T], bool]) -> int:
-    """Take out the entries that are out of date; returns how many there may be before it is worth doing again."""
+    """Remove outdated entries; returns the size at which the next sweep is worthwhile."""
     heap[:] = [entry for entry in heap if is_live(entry)]
     heapq.heapify(heap)
     return max(LEAST, 2 * len(heap))

@@ -8,9 +8,9 @@ from rxdag.contract import MAX
 
 
 class LeastTime:
-    """Times that come and go; the least is found at once, however many there are.
+    """A multiset of times whose minimum is found in constant time.
 
-    A time that has gone stays in the heap until it comes up.
+    A removed time stays in the heap until it reaches the top.
     """
 
     __slots__ = ("_gone", "_heap", "_n")
@@ -46,5 +46,5 @@ class LeastTime:
 
     @property
     def least(self) -> int:
-        """The least time; MAX if there is none."""
+        """The least time; MAX if empty."""
         return self._heap[0] if self._heap else MAX

@@ -10,7 +10,7 @@ from rxdag.errors import shown
 
 
 def in_order(keys: Iterable[Any]) -> list[Any]:
-    """Return keys in their order; in that of arrival where they have none."""
+    """Return keys in their order; in order of arrival if they have none."""
     try:
         return sorted(keys)
     except TypeError:
@@ -20,14 +20,14 @@ def in_order(keys: Iterable[Any]) -> list[Any]:
 def ranked(value: Any, where: str) -> Any:
     """Return a value that has an order.
 
-    NaN is neither less nor greater than anything, so a result would depend on where it stands; None has no order either.
+    NaN is neither less nor greater than any value, so a result would depend on its position; None has no order either.
 
     Raises:
-        BadItem: If it has none.
+        BadItem: If the value has no order.
     """
     try:
         is_nan = value != value
-    except ArithmeticError:  # a NaN among decimals that signals
+    except ArithmeticError:  # a signaling Decimal NaN
         is_nan = True
     if value is None or is_nan:
         raise BadItem(f"{where} must have an order, got {shown(value)}")

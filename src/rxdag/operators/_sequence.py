@@ -13,7 +13,7 @@ def sequence_number(value: Any, where: str) -> int:
     """Return the value as an int.
 
     Raises:
-        BadItem: If it is no whole number.
+        BadItem: If it is not a whole number.
     """
     try:
         return operator.index(value)

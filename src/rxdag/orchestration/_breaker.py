@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from rxdag.contract import Clock, Duration, positive_ns, whole
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import RxDagError
 from rxdag.logs import EventLog
-from rxdag.schedulers import MonotonicClock
 
 BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -31,6 +31,14 @@ class CircuitBreaker:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> breaker = rxdag.orchestration.CircuitBreaker(threshold=2, timeout="60s", name="quotes")
+        >>> for _ in range(2):
+        ...     breaker.enter()
+        ...     breaker.failed()
+        >>> breaker.state
+        'open'
     """
 
     def __init__(
@@ -101,7 +109,7 @@ class CircuitBreaker:
             self._log.tell("breaker.opened", breaker=self._name, timeout_s=self._timeout_ns / 1e9)
 
     def reset(self) -> None:
-        """Close it, whatever its state."""
+        """Close it, from any state."""
         was_closed = self._open_until is None
         self._open_until = None
         self._failures = self._under_trial = self._passed = 0

@@ -1,4 +1,4 @@
-"""A token bucket: how long to wait for so many tokens, as arithmetic on times that are given."""
+"""A token bucket: the wait for a number of tokens, computed from given times."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ class TokenBucket:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> bucket = rxdag.orchestration.TokenBucket(capacity=2, rate=1, now=0)
+        >>> [bucket.take(1, now=0) for _ in range(3)]
+        [0, 0, 1000000000]
     """
 
     def __init__(self, capacity: float, rate: float, now: int) -> None:
@@ -51,7 +56,7 @@ class TokenBucket:
         self._gain(now)
         if self.scale <= 0:
             return None
-        # Times are whole ns: a sum of gains may miss the last fraction of a token.
+        # Times are whole ns, so the sum of gains may lack the last fraction of a token.
         if self._tokens + 1e-9 * n >= n:
             self._tokens = max(0.0, self._tokens - n)
             return 0

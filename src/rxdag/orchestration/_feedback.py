@@ -1,4 +1,4 @@
-"""Feedback: from how full things are downstream to how fast a provider may go, without flapping."""
+"""Feedback: from the fill level downstream to the rate of a provider, without flapping."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class FeedbackPolicy:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> policy = rxdag.orchestration.FeedbackPolicy(soft=0.6, hard=0.9, soft_scale=0.25)
+        >>> policy.scale_of("soft"), policy.scale_of("hard")
+        (0.25, 0.0)
     """
 
     soft: float = 0.5
@@ -127,7 +132,7 @@ class Feedback:
         if target <= self.scale:
             self.scale = target
         else:
-            # The level may have been left as late as `hold` after the pressure had ended.
+            # The level may have ended up to `hold` after the pressure.
             self.scale = min(target, self.scale + passed / (self.policy.ramp_ns - self.policy.hold_ns))
         self._at = now
         return FeedbackDecision(now, pressure, self.level, self.scale)

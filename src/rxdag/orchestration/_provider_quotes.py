@@ -51,6 +51,11 @@ class SimulatedProvider:
 
     Raises:
         GraphError: If there are no symbols, or the rate is not above 0.
+
+    Example:
+        >>> provider = rxdag.orchestration.SimulatedProvider(["BTC"], ticks_per_sec=1_000, seed=1)
+        >>> [quote.symbol for quote in rxdag.from_source(sources.async_iterable(provider.stream)).head(2)]
+        ['BTC', 'BTC']
     """
 
     def __init__(self, symbols: Sequence[str], ticks_per_sec: float = 10, seed: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Rates: one budget for each provider, shared by all that ask it for something."""
+"""Rates: one budget for each provider, shared by all its callers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rxdag.contract import Clock, Duration, duration_ns, share
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.orchestration._breaker import BreakerState, CircuitBreaker
 from rxdag.orchestration._bucket import TokenBucket
-from rxdag.schedulers import MonotonicClock
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class RateCoordinator:
         self._clock = clock or MonotonicClock()
         self._providers: dict[str, _Provider] = {}
         self.on_scale: Callable[[str, float], object] | None = None
-        """Told of each provider whose scale has changed."""
+        """Called with each provider whose scale has changed, and its scale."""
 
     def register_provider(
         self,
@@ -125,6 +125,7 @@ class RateCoordinator:
             )
         found.waiting += 1
         try:
+            # The lock is fair, which keeps the order of arrival.
             async with found.turn:
                 if found.breaker.state != "closed":
                     found.breaker.enter(f'provider "{provider}"')

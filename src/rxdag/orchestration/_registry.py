@@ -9,7 +9,7 @@ from rxdag.errors import GraphError, RxDagError, did_you_mean, shown
 from rxdag.orchestration._provider_quotes import SimulatedProvider
 
 GROUPS: Final = ("market_data.providers", "rxdag.sources")
-"""Entry point groups in which packages announce theirs."""
+"""Entry point groups in which packages announce sources."""
 
 
 class SourceRegistry:
@@ -17,6 +17,16 @@ class SourceRegistry:
 
     A factory returns an async iterable, or an object with `stream()`. A new registry contains "synthetic", simulated
     quotes.
+
+    Example:
+        >>> async def ticks():
+        ...     yield 50_000.0
+        >>> registry = rxdag.orchestration.SourceRegistry()
+        >>> registry.register("mine", ticks)
+        >>> registry.names
+        ('synthetic', 'mine')
+        >>> rxdag.from_source(sources.async_iterable(registry.load("mine"))).collect()
+        [50000.0]
     """
 
     def __init__(self) -> None:
@@ -69,7 +79,7 @@ class SourceRegistry:
             for entry in entry_points(group=group):
                 try:
                     maker = entry.load()
-                except Exception as error:  # others' code; whoever asks for it gets the error
+                except Exception as error:  # foreign code; the error is raised when the name is loaded
                     self.failures[entry.name] = error
                     continue
                 if entry.name not in self._makers:

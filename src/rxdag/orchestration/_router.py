@@ -19,10 +19,10 @@ from rxdag.contract import (
     positive_ns,
     whole_or_none,
 )
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.orchestration._breaker import CircuitBreaker
-from rxdag.schedulers import MonotonicClock
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ class SourceRouter:
 
     Raises:
         GraphError: If there are no sources, or an argument is invalid.
+
+    Example:
+        >>> async def primary():
+        ...     raise ConnectionError("down")
+        ...     yield
+        >>> async def backup():
+        ...     yield 50_000.0
+        >>> router = rxdag.orchestration.SourceRouter({"primary": primary, "backup": backup})
+        >>> rxdag.from_source(sources.async_iterable(router.stream)).collect()
+        [50000.0]
     """
 
     def __init__(
@@ -97,7 +107,7 @@ class SourceRouter:
             name: CircuitBreaker(breaker_threshold, breaker_timeout, clock=self._clock, name=name) for name in sources
         }
         self.active: str | None = None
-        """Name of the source that is read now."""
+        """Name of the source that is being read."""
 
     async def stream(self) -> AsyncIterator[Any]:
         """Yield the items of the source in use.
@@ -122,9 +132,10 @@ class SourceRouter:
                         row = 0
                         breaker.succeeded()
                     yield item
+            # Another attempt would not repair a wrong program.
             except BadProgram:
                 raise
-            except Exception as error:  # whatever a source fails with, the next one is tried
+            except Exception as error:  # whatever the error, the next source is tried
                 breaker.failed()
                 failures[name] = error
                 row += 1
@@ -134,6 +145,7 @@ class SourceRouter:
                     told = "; ".join(f"{each}: {text_of(failure)}" for each, failure in failures.items())
                     raise SourceError(f"all sources failed, {row} times in a row: {told}") from error
             else:
+                # A source that ends without an item has not failed.
                 if not is_settled:
                     breaker.succeeded()
                 return
@@ -176,6 +188,7 @@ class _Opened:
             async with limit:
                 return await anext(self._items)
         except TimeoutError as error:
+            # A TimeoutError of the source itself is not silence.
             if self._silent_s is None or not limit.expired():
                 raise
             raise SourceError(f"was silent for {format_ns(round(self._silent_s * 1e9))}") from error

@@ -9,14 +9,15 @@ from rxdag.errors import CompileError
 from rxdag.plan._topology import Topology
 
 MAIN: Final = "main"
-"""The caller's thread, or the loop of the run."""
+"""Domain of the caller's thread, or of the run's event loop."""
 
 
 def assign_domains(topology: Topology) -> dict[str, str]:
-    """Name of the domain of each node.
+    """Return the name of the domain of each node.
 
-    A blocking source or sink has a thread of its own; inner streams are on the main domain, whose loop they may need. What `.on(name)` stands before is on that thread, and what
-    follows too; `.on("main")` leads back. Everything else is on the main domain.
+    A blocking source or sink has its own thread. Inner streams are on the main domain, since they may need its loop.
+    `.on(name)` moves all following nodes to that thread; `.on("main")` leads back. All other nodes are on the main
+    domain.
     """
     domains: dict[str, str] = {}
     for name, node in topology.nodes.items():
@@ -47,6 +48,7 @@ def assign_domains(topology: Topology) -> dict[str, str]:
 
 def _inherited(topology: Topology, domains: dict[str, str], producer: str) -> str:
     thing = topology.nodes[producer].thing
+    # A blocking source or sink shares its thread with no other node; later nodes are on the main domain.
     own_thread = isinstance(thing, Source | Sink) and thing.where == "blocking"
     return MAIN if own_thread else domains[producer]
 

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class NodeFacts(TypedDict):
-    """A node.
+    """Facts about a node.
 
     Attributes:
         role: Source, operator or sink.
-        call: The call that made it, as it was written.
+        call: The call that made it, as written.
         segment: Number of its segment.
-        runs_on: Its scheduler.
-        lane: What it works on.
-        why_rows: Why it works on rows though it is offered columns; None if it is not, or works on them.
+        runs_on: Name of its scheduler.
+        lane: "rows" or "columns".
+        why_rows: Reason why it works on rows although it gets columns; None if it works on columns or gets none.
         notes: Conversions between rows and columns at this node.
     """
 
@@ -49,7 +49,7 @@ class GateFacts(TypedDict):
 
 
 class EdgeFacts(TypedDict):
-    """A link from an output port to an input, with its gate; None if nothing rests there."""
+    """A link from an output port to an input, with its gate; None if no item can rest there."""
 
     edge: str
     producer: str
@@ -76,12 +76,12 @@ class StallFacts(TypedDict):
 
 
 class AgeFacts(TypedDict):
-    """Maximum age of an item when a sink has taken it.
+    """Maximum age of an item when a sink has written it.
 
     Attributes:
         ahead: Maximum number of items before it.
         each_ns: Time for each of them, ns.
-        waits_for_others: True if that is the time of a slower sink, which this one waits for.
+        waits_for_others: True if this is the time of a slower sink for which this one waits.
     """
 
     sink: str
@@ -127,7 +127,7 @@ def facts_of(plan: Plan, service: Mapping[str, Duration]) -> PlanFacts:
     """Return the facts of a plan.
 
     Raises:
-        GraphError: If a service is of no sink of the plan.
+        GraphError: If `service` names a sink that the plan does not have.
     """
     topology = plan.topology
     return {
@@ -208,7 +208,7 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
     for name in plan.topology.nodes:
         kernel = plan.topology.kernels.get(name)
         if kernel is not None and kernel.releases:
-            before[name] = 0  # newer items replace those that wait before it
+            before[name] = 0  # newer items replace the ones waiting before it
             continue
         ways = [before[e.producer] + _resting(plan, e) for e in plan.topology.into[name]]
         if not ways:

@@ -39,7 +39,7 @@ class GatePlan:
 
 
 def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GatePlan]:
-    """Put a gate wherever data can rest: hops between domains, before nodes that can say "not now", by wish."""
+    """Put a gate wherever data can rest: between domains, before nodes that can refuse items, and on request."""
     gates: dict[Edge, GatePlan] = {}
     for edge in topology.edges:
         reasons: list[str] = []
@@ -59,7 +59,7 @@ def place_gates(topology: Topology, domains: dict[str, str]) -> dict[Edge, GateP
             reasons.append("its consumer can refuse for a while")
         wish = edge.boundary or Boundary()
         if queue_of(topology, edge.producer) is wish:
-            # It is the bound of the queue of the source already: a gate would hold as much again.
+            # The boundary already configures the source's queue; a gate would hold as many items again.
             wish = Boundary(scheduler=wish.scheduler)
         if wish.max_items is not None:
             reasons.append("buffered")
@@ -85,10 +85,10 @@ def queue_of(topology: Topology, source: str) -> Boundary | None:
 
 
 def check_queues(topology: Topology) -> None:
-    """Check that what cannot wait is not asked to.
+    """Check that no source that cannot be paused has to wait.
 
     Raises:
-        CompileError: If the queue of a source that cannot be paused would block; all of them at once.
+        CompileError: If the queue of a source that cannot be paused would block; names all of them.
     """
     problems: list[str] = []
     for name, node in topology.nodes.items():

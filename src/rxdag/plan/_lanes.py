@@ -21,13 +21,13 @@ class Lanes:
     """The nodes that run on columns, and why others do not.
 
     Attributes:
-        columns: Nodes that take columns, or make them.
-        why_rows: Of each node that gets columns and works on rows, the reason.
+        columns: Nodes that take or make columns.
+        why_rows: Reason of each node that works on rows although it gets columns.
         kernels: Kernels that work on columns.
-        given: Edges along which columns come.
-        made: Edges along which rows come that are made columns.
-        met: Routes whose ways meet again on columns, and the node where they do.
-        parted: Nodes that work on columns and give rows, since their branches meet again.
+        given: Edges that carry columns.
+        made: Edges on which rows are converted to columns.
+        met: Routes whose branches meet again on columns, with the node where they meet.
+        parted: Nodes that work on columns but emit rows, since their branches meet again.
     """
 
     columns: frozenset[str] = frozenset()
@@ -46,8 +46,8 @@ class Lanes:
 def find_lanes(topology: Topology, gates: Mapping[Edge, GatePlan]) -> Lanes:
     """Choose the lane of each node.
 
-    Where branches meet again without a gate, the order between them is that of single items. A route whose ways meet
-    again on columns puts them in order there; any other node whose branches meet gives rows, or works on rows if the
+    Branches that meet again without a gate must be ordered item by item. If the branches of a route meet again on
+    columns, the meeting restores the order. Any other node whose branches meet emits rows, or works on rows if the
     branches begin at several of its ports. Either changes the lanes behind it.
     """
     meetings = Meetings(topology, gates)
@@ -69,7 +69,7 @@ class _Finder:
     """Finds the lanes, given the nodes whose branches meet again.
 
     Args:
-        parted: Those nodes, and whether the branches begin at several ports.
+        parted: Those nodes; True if the branches begin at several ports.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class _Finder:
         self.given: set[Edge] = set()
 
     def offers(self, edge: Edge) -> bool:
-        """Return True if columns can come along the edge: its producer gives some, and a gate on it keeps them whole."""
+        """Return True if the edge can carry columns: its producer emits some, and a gate on it keeps them whole."""
         producer = edge.producer
         if producer not in self.columns or producer in self.parted or edge.port in (*SIDE_PORTS, *LEAVINGS):
             return False
@@ -174,7 +174,7 @@ class _Finder:
         return ends.pop()
 
     def end_of_way(self, edge: Edge) -> str | None:
-        """Return the node with several inputs to which a way leads, over nothing but nodes that give at once what they give."""
+        """Return the node with several inputs to which a way leads over nodes that emit at once only."""
         while edge in self.given and edge not in self.gates:
             name = edge.consumer
             kernel = self.kernels.get(name)
@@ -189,7 +189,7 @@ class _Finder:
         return None
 
     def found(self) -> Lanes:
-        """Return what was found; a source that nobody takes columns of reads rows."""
+        """Return the lanes found; a source whose columns no node takes reads rows."""
         taken = {edge.producer for edge in self.given if edge.consumer in self.columns}
         given = {
             edge
@@ -209,7 +209,7 @@ class _Finder:
 
 
 def _is_immediate(kernel: Kernel) -> bool:
-    """Return True if nothing comes out but what an item gives."""
+    """Return True if the kernel emits nothing, watermarks included, outside of `on_item`."""
     kind = type(kernel)
     methods = ("on_start", "on_watermark", "on_timer", "on_input_end", "on_end")
     return not kernel.makes_time and all(getattr(kind, name) is getattr(Kernel, name) for name in methods)

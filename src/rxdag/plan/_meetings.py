@@ -1,4 +1,4 @@
-"""Meetings: where branches of a node meet again without a gate, so that the order between them is that of items."""
+"""Meetings: where branches of a node meet again without a gate, so that their outputs follow item order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Meetings:
 
     Args:
         topology: The dag.
-        gates: Its gates; what is behind one has an order of its own.
+        gates: Its gates; the order restarts behind each.
     """
 
     def __init__(self, topology: Topology, gates: Mapping[Edge, GatePlan]) -> None:
@@ -22,7 +22,7 @@ class Meetings:
         self._gates = gates
 
     def parted(self, columns: Collection[str], given: Collection[Edge]) -> dict[str, bool]:
-        """Return the nodes that give columns to branches that meet again, and whether they begin at several ports."""
+        """Return the nodes that send columns to branches that meet again, and whether those begin at several ports."""
         found: dict[str, bool] = {}
         for name in columns:
             edges = self._topology.out_of[name]

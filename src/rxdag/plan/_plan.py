@@ -174,6 +174,12 @@ def compile(dag: Dag, /, *, columns: bool = True) -> Plan:
     Raises:
         CompileError: If `dag` is not a dag, or a node cannot be run.
         GraphError: If `columns` is neither True nor False.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> plan = rxdag.compile(rxdag.Dag(out))
+        >>> rxdag.run(plan)["out"], rxdag.run(plan)["out"]
+        ([0, 1, 2], [0, 1, 2])
     """
     if not isinstance(dag, Dag):
         raise CompileError(f"compile: takes a Dag, got {shown(dag)}; rxdag.Dag(sink, ...) makes one")

@@ -13,7 +13,7 @@ def check_replaced(topology: Topology) -> None:
     """Check that no two sinks replace one file.
 
     Raises:
-        CompileError: If two do.
+        CompileError: If two sinks replace the same file.
     """
     sink_of: dict[str, str] = {}
     for name, node in topology.nodes.items():

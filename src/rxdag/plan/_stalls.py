@@ -14,12 +14,12 @@ from rxdag.plan._topology import Topology
 
 @dataclass(frozen=True)
 class Stall:
-    """A fork whose ways wait for each other.
+    """A fork whose branches wait for each other.
 
     Attributes:
-        fork: The node from which they go.
-        slow: Nodes that may take their time, or take nothing for a while.
-        others: Sinks behind other ways, which wait then.
+        fork: The node where they begin.
+        slow: Nodes that may be slow, or accept nothing for a while.
+        others: Sinks on the other branches, which wait meanwhile.
     """
 
     fork: str
@@ -38,7 +38,7 @@ def stalls(topology: Topology, gates: Mapping[Edge, GatePlan]) -> list[Stall]:
         slow_ways = [sinks[way.consumer] for way, names in zip(ways, waits, strict=True) if names]
         if len(ways) < 2 or not slow_ways:
             continue
-        # A sink waits for others if there is a slow way that does not lead to it.
+        # A sink waits for others if a slow branch does not lead to it.
         led_to = Counter(sink for way in slow_ways for sink in way)
         others = {sink: None for way in ways for sink in sinks[way.consumer] if led_to[sink] < len(slow_ways)}
         fresh = tuple(name for name in others if name not in told)

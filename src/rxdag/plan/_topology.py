@@ -40,8 +40,8 @@ class Topology:
         nodes: Nodes by name, producers before consumers.
         into: Edges into each node, by input.
         out_of: Edges out of each node.
-        operators: Operators that have kernels, bound to what comes in: what a plan has seen in them holds for all its runs.
-        kernels: A kernel of each of them, to look at; runs make their own.
+        operators: Operators with kernels, bound to their input shapes; shared by all runs of the plan.
+        kernels: A kernel of each of them, for inspection; runs make their own.
     """
 
     nodes: dict[str, Node]
@@ -102,10 +102,10 @@ def _check_class(kind: type[Kernel]) -> None:
 
 
 def make_kernel(name: str, operator: Any) -> Kernel:
-    """Make the kernel of an operator that is bound.
+    """Make the kernel of a bound operator.
 
     Raises:
-        CompileError: If what the operator makes is none.
+        CompileError: If the operator does not make a kernel.
     """
     kernel = operator.kernel()
     if not isinstance(kernel, Kernel):
@@ -114,10 +114,10 @@ def make_kernel(name: str, operator: Any) -> Kernel:
 
 
 def make_columns_kernel(name: str, operator: Any) -> Kernel:
-    """Make the kernel of columns of an operator that is bound.
+    """Make the columns kernel of a bound operator.
 
     Raises:
-        CompileError: If there is none.
+        CompileError: If the operator has no such kernel.
     """
     kernel = make_kernel(name, operator).in_columns()
     if isinstance(kernel, str):

@@ -12,7 +12,7 @@ Point: TypeAlias = tuple[float, float]
 Ends: TypeAlias = tuple[str, str]
 
 _CHAR: Final = 6.1
-"""Width of a letter, px."""
+"""Width of a character, px."""
 _LINE: Final = 12
 _OFF: Final = 6
 """Distance between a line and its text, px."""
@@ -88,7 +88,7 @@ def _points_of(route: Sequence[Point]) -> Iterator[Point]:
     for (x, y), (x2, y2) in pairwise(route):
         for step in range(_STEPS + 1):
             t = step / _STEPS
-            bend = 1.5 * t * (1 - t) + t**3  # of a cubic curve with both its control points in the middle
+            bend = 1.5 * t * (1 - t) + t**3  # of a cubic curve with both control points in the middle
             yield x + (x2 - x) * bend, y + (y2 - y) * (3 - 2 * t) * t * t
 
 

@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, text_of
 _FIELDS: Final = ("open", "high", "low", "close", "volume")
 _MOST_SERIES: Final = 24
 _IN_FULL: Final = {"exponentformat": "none", "separatethousands": True}
-"""Numbers of an axis as they are, not as 61.84k."""
+"""Axis settings that show full numbers, not 61.84k."""
 
 
 def _value(bar: Any, name: str) -> Any:
@@ -23,7 +23,7 @@ def _value(bar: Any, name: str) -> Any:
 
 
 def _utc(given: Any) -> tuple[Any, bool]:
-    """Return a time as the chart takes it, and whether it is known to be in UTC; the chart itself ignores zones."""
+    """Return a time for the chart, which ignores zones, and whether it is known to be in UTC."""
     if isinstance(given, int | float):
         return given, True  # since the epoch
     try:

@@ -12,6 +12,17 @@ def dot(dag: Dag, /) -> str:
     """Return a dag in the DOT language.
 
     Sources are ovals, sinks cylinders, operators boxes.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> print(render.dot(rxdag.Dag(out, name="count")), end="")
+        digraph "count" {
+          rankdir=LR;
+          node [fontname="sans-serif", shape=box];
+          "numbers" [shape=oval, tooltip="iterable"];
+          "out" [shape=cylinder, tooltip="collect"];
+          "numbers" -> "out";
+        }
     """
     lines = [f"digraph {json.dumps(dag.name)} {{", "  rankdir=LR;", '  node [fontname="sans-serif", shape=box];']
     for name, node in dag.nodes.items():

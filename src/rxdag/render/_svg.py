@@ -15,15 +15,15 @@ from rxdag.render._beside import Point, Rect, curve, notes_beside, room_for
 from rxdag.runtime import RunResult, RunStats
 
 _CHAR: Final = 7.2
-"""Width of a letter, px."""
+"""Width of a character, px."""
 _SMALL_CHAR: Final = 6.1
 _HEIGHT: Final = 34
 _LINE: Final = 13
-"""Between lines of text in a box, px."""
+"""Distance between lines of text in a box, px."""
 _GAP: Final = 46
-"""Between layers, px."""
+"""Distance between layers, px."""
 _MARGIN: Final = 16
-# A ground of its own, for the scheme of a page need not be that of the system. Scoped, for a notebook has other pictures.
+# Own background: page and system may differ in colour scheme. Scoped: a notebook has other pictures.
 _STYLE: Final = """\
 .rxdag text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2933}
 .rxdag .ground{fill:#fff}
@@ -79,6 +79,11 @@ def svg(what: Dag | RunResult, /) -> str:
 
     Raises:
         MissingExtra: If igraph is not installed: extra `graph`.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> with open("run.svg", "w") as file:
+        ...     _ = file.write(render.svg(rxdag.run(out)))
     """
     dag, result = (what.dag, what) if isinstance(what, RunResult) else (what, None)
     texts = {name: _texts(name, node, result) for name, node in dag.nodes.items()}
@@ -122,7 +127,7 @@ def _links(dag: Dag, result: RunResult | None) -> dict[tuple[str, str], list[str
 
 
 def _texts(name: str, node: Node, result: RunResult | None) -> list[tuple[str, str]]:
-    """Return the lines in a box, each with its class: name, label, and what became of the items."""
+    """Return the lines in a box, each with its class: name, label, and counts of the items."""
     lines = [("", name)] + ([("label", node.label)] if node.label != name else [])
     if result is None:
         return lines

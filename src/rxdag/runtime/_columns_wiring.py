@@ -27,13 +27,13 @@ def columns_node(plan: Plan, run: RunContext, name: str) -> ColumnsNode:
 
 
 def gather_node(plan: Plan, edge: Edge) -> GatherNode:
-    """Make what makes columns of the rows that come along an edge."""
+    """Make the node that gathers the rows of an edge into columns."""
     shape = plan.topology.nodes[edge.consumer].in_shape
     return GatherNode(edge.consumer, shape.item_type, timed=shape.timed, keyed=shape.keyed)
 
 
 def gives_columns(node: Node, port: str) -> bool:
-    """Return True if a node gives columns out on a port."""
+    """Return True if a node emits columns on a port."""
     if port in SIDE_PORTS or port in LEAVINGS:
         return False
     if isinstance(node, SourceNode):

@@ -10,15 +10,15 @@ from rxdag.engine import SinkNode
 
 
 class Commit:
-    """Closes the sinks once all of them have taken everything.
+    """Closes the sinks once all of them have received everything.
 
-    First each is prepared: a file is flushed and synced under its temporary name. If all went well, those that have no step
-    of their own for that are closed, as a database's transaction, for they may fail yet; then the others, which only give
-    files their names. From the decision to close on it is too late to cancel.
+    First, every sink is prepared: a file is flushed and synced under its temporary name. If that succeeds, sinks
+    without such a step are closed, such as database transactions, since their close may still fail. Then the others are
+    closed, which only renames files. A cancel has no effect once the decision to close is taken.
 
     Args:
         sinks: The sinks of the run.
-        may_succeed: Tells if no node has failed and nobody has cancelled the run.
+        may_succeed: Returns False once a node has failed or the run was cancelled.
     """
 
     def __init__(self, sinks: list[SinkNode], may_succeed: Callable[[], bool]) -> None:
@@ -28,13 +28,14 @@ class Commit:
         self._writing = {sink.name for sink in sinks}
         self._preparing = set(self._writing)
         self._outside: set[str] = set()
-        """Sinks that are being closed, or were, before those that only give files their names."""
+        """Sinks closed, or being closed, before those that only rename files."""
         self.is_decided = False
-        """True once what the sinks wrote becomes complete: a cancel comes too late."""
+        """True once the sinks are being made complete, after which a cancel has no effect."""
 
     def ready(self, name: str) -> None:
         """Note that a sink has taken everything, or is closed. Thread-safe."""
         with self._lock:
+            # Also called when a sink closes early, as is prepared(), so that the others do not wait for it.
             if name not in self._writing:
                 return
             self._writing.discard(name)

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 _SECOND_NS: Final = 1_000_000_000
 SILENT_NS: Final = 5_000_000_000
-"""Time with items in and none out after which this is logged."""
+"""Time with inputs but without outputs after which a node is logged as silent, ns."""
 _LOST: Final = ("late", "dead", "unrouted", "unassigned")
-"""Counts of items that are lost unless the port of that name is read."""
+"""Counts of items that are lost unless the port of the same name is read."""
 
 
 class RunEvents:
     """Logs the events of a run, under the name of its dag.
 
-    Lost items are counted in the books, so the log reads them there: on the first loss, and then at most once a second.
+    Losses are read from the books: at the first loss, and then at most once a second.
 
     Args:
         execution: The run.
-        log: A log that this run shares with others, such as its own restarts; by default a log of its own.
+        log: Log shared with other runs, such as restarts of this one; by default a log of its own.
     """
 
     def __init__(self, execution: Execution, log: EventLog | None = None) -> None:

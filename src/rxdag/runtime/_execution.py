@@ -29,24 +29,23 @@ from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
 
 _GRACE_NS: Final = 500_000_000
-"""Time that a reading thread has to notice a drain before its gates are closed for it."""
+"""Time that a reading thread has to notice a drain before its gates are closed from outside, ns."""
 JOIN_S: Final = 5.0
-"""Time that blocking user code has to return before its thread is left behind."""
+"""Time that blocking user code has to return before its thread is abandoned, s."""
 
 
 class Execution:
     """One run of a plan. Drivers call its schedulers; handles ask it to drain or cancel.
 
     Args:
-        plan: What to run.
-        clock: What time it is; the world's by default.
-        quantum: Most items that a pump moves in one turn.
-        seed: Of what varies at random in virtual time.
-        log: Where its events are logged; by default a log of its own.
+        plan: The plan to run.
+        clock: Clock of the run; by default the system's.
+        quantum: Maximum number of items that a pump moves in one turn.
+        seed: Seed of random choices in virtual time.
+        log: Log of its events; by default a log of its own.
     """
 
-    called: frozenset[str] = frozenset()  # nodes whose kernels are called even if they have a class of their own
-    makes_all_exits = False  # those of ports that nobody reads too; both are for tests
+    called: frozenset[str] = frozenset()  # for tests: nodes whose kernels are called although they have a node class
 
     def __init__(
         self,
@@ -76,18 +75,18 @@ class Execution:
         self._open_sinks: set[str] = set(plan.dag.sinks)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._cut: set[asyncio.Future[Any]] = set()
-        """Tasks that the run has cancelled."""
-        self.flush = False  # whether a drain closes open panes, unless it says so itself
+        """Tasks cancelled by the run itself."""
+        self.flush = False  # default of whether a drain closes open panes
         self.is_cancelled = self._has_cancelled_tasks = False
         self._on_done: list[Callable[[], None]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         many = is_merged and len(plan.dag.sources) + len(plan.gates) > 1
-        # In virtual time several inputs give one item a turn each, so that their order is defined.
+        # In virtual time, each of several inputs delivers one item per turn, so that their order is defined.
         self.quantum = 1 if self.is_virtual and many else quantum
         self.schedulers = self._make_schedulers()
         self.events = RunEvents(self, log)
-        self.program = wire(plan, self, self.schedulers, self.called, all_exits=self.makes_all_exits)
+        self.program = wire(plan, self, self.schedulers, self.called)
         self.commit = Commit(self.program.sinks, self._may_become_visible)
         self.checkpointing: Checkpointing | None = None
         self.was_suspended = False
@@ -138,12 +137,12 @@ class Execution:
             ended = ended_by(task, is_cut=task in self._cut)
             if then is not None:
                 then(ended)
-                self.main.domain.is_unsettled = True  # it may have opened up a node, and no step is under way
+                self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
                 self.safepoint.look()
             elif not ended.cancelled() and (error := ended.exception()) is not None:
                 self.fail(error if isinstance(error, NodeError) else node_error(node, error))
             self._cut.discard(task)
-            self._tasks.discard(task)  # only now: a scan for a stall must see the task or what it has woken
+            self._tasks.discard(task)  # only now: a stall check must see the task or the work it scheduled
             self._kick()
 
         task.add_done_callback(done)
@@ -151,6 +150,7 @@ class Execution:
     def fail(self, error: Exception) -> None:
         with self._lock:
             if error is self.error:
+                # Each source that is stopped with this error reports it again.
                 return
             if self.error is not None:
                 self.error.add_note(f"then: {text_of(error)}")
@@ -202,7 +202,7 @@ class Execution:
             scheduler.thread = scheduler.thread or threading.get_ident()
         for sink in program.sinks:
             sink.open()
-        for node in reversed(program.nodes.values()):  # what gives something out at the start finds the rest open
+        for node in reversed(program.nodes.values()):  # a node that emits at the start then finds its readers open
             if isinstance(node, KernelNode | ForeignNode):
                 node.open()
         for source in program.sources:
@@ -237,7 +237,7 @@ class Execution:
         """Return True if all open sources were told to stop and hang in a read on their own thread."""
         if self.state == "running":
             return False
-        open_sources = tuple(self._open_sources)  # other threads take from it
+        open_sources = tuple(self._open_sources)  # other threads remove from it
         return all(self.plan.domains[name] != MAIN for name in open_sources)
 
     def check_stall(self) -> None:
@@ -246,9 +246,9 @@ class Execution:
             stop_if_stalled(self)
 
     def drain(self, *, flush: bool | None = None) -> None:
-        """Read no more; let what is under way go through. From any thread.
+        """Stop reading; let items under way pass through. From any thread.
 
-        A run with checkpoints is suspended instead, unless it is to flush: what is under way is saved.
+        A run with checkpoints is suspended instead, unless it is to flush: items under way are saved.
         """
         flush = self.flush if flush is None else flush
         if self.checkpointing is not None and not flush:
@@ -278,7 +278,7 @@ class Execution:
         self.safepoint.abandon()
 
     def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
-        """End the gates behind sources that hang in a read; what their threads still bring is discarded."""
+        """End the gates behind sources that hang in a read; further items of their threads are discarded."""
         for source in self.program.sources:
             if source.is_closed or self.plan.domains[source.name] == MAIN:
                 continue
@@ -287,14 +287,14 @@ class Execution:
                     gate.close_from_outside(error, FLUSHED if flush else None)
 
     def cancel(self) -> None:
-        """Stop now: sources and sinks are closed, what is under way is discarded. From any thread."""
+        """Stop now: sources and sinks are closed, items under way are discarded. From any thread."""
         if is_forked(self.pid):
             return  # a copy of the run, without its threads
         with self._lock:
             if self.result is not None or (self.state in ("completed", "failed", "cancelled") and not self._open_sinks):
                 return
             if self.error is None and (self.commit.is_decided or not self._open_sinks):
-                self.state = "draining"  # all is written, and being closed: only sources are left
+                self.state = "draining"  # everything is written and being closed; only sources are left
             else:
                 self.is_cancelled = True
                 if self.error is None:
@@ -311,7 +311,7 @@ class Execution:
     def _cancel_domain(self, scheduler: FlowScheduler) -> None:
         if scheduler is self.main and not self._has_cancelled_tasks:
             self._has_cancelled_tasks = True
-            self._cancel_tasks()  # before the nodes spawn what closes things: that must not be cancelled
+            self._cancel_tasks()  # before the nodes spawn closing tasks, which must not be cancelled
         for node in self.program.nodes.values():
             if node.domain is scheduler.domain and not (self.commit.is_decided and isinstance(node, SinkNode)):
                 node.cancel()
@@ -338,6 +338,7 @@ class Execution:
     def finish(self) -> RunResult:
         """Join the threads, settle the books. Called once, when the main driver has left."""
         stuck = self._join()
+        # Nodes of a stuck domain are still in use by its thread.
         for node in self.program.nodes.values():
             if all(node.domain is not scheduler.domain for scheduler in stuck):
                 node.cancel()

@@ -1,4 +1,4 @@
-"""Frames of polars: what a sink has collected, and the books."""
+"""Polars frames of the items that a sink has collected, and of the books."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rxdag.contract import MAX, MIN, Chunk, Clock, Saw, Shape, import_extra
 from rxdag.engine import Ledger
+from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.schedulers import VirtualClock
 from rxdag.sinks import arrow
 
 COUNTS: Final = (
@@ -28,7 +28,7 @@ COUNTS: Final = (
     "made",
     "retried",
 )
-"""Counts of a ledger, as columns."""
+"""Counts of a ledger that become columns."""
 
 
 class _Context:
@@ -49,7 +49,7 @@ class _Context:
 
 
 def frame_of(value: Any, shape: Shape, where: str) -> Any:
-    """Return what a sink has collected as a frame, with the columns of `sinks.arrow`.
+    """Return the items that a sink has collected as a frame, with the columns of `sinks.arrow`.
 
     Raises:
         GraphError: If it is neither a list nor a table.

@@ -39,7 +39,7 @@ def stop_after(execution: Execution, until: Duration | None, *, is_background: b
 
 
 def report_progress(execution: Execution, tell: Callable[[RunStats], object], every_ns: int) -> None:
-    """Call `tell` with the books every so often, between two items."""
+    """Call `tell` with the books at intervals, between two items."""
 
     def tick() -> None:
         tell(execution.stats())
@@ -60,10 +60,8 @@ def run(
     """Run a graph to its end, on this thread.
 
     In the main thread, Ctrl-C and SIGTERM drain the run for at most 10 s, and a second signal cancels it. Then the
-    program
-    ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute `result`. A
-        run that
-    fails while it drains raises its error. In other threads, signals are not handled.
+    program ends: SIGTERM raises `Terminated`, Ctrl-C raises KeyboardInterrupt, both with the result as attribute
+    `result`. A run that fails while it drains raises its error. In other threads, signals are not handled.
 
     Inside a running event loop, as in Jupyter, the graph runs on its own thread while this call blocks.
 
@@ -85,6 +83,13 @@ def run(
         NodeError: If a node failed; its cause is the original exception.
         Terminated: After SIGTERM; a SystemExit with code 143.
         KeyboardInterrupt: After Ctrl-C.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(1, 6), name="numbers")
+        >>> total = numbers.pipe(ops.reduce(0, lambda total, x: total + x)).to(sinks.collect(), name="total")
+        >>> result = rxdag.run(total)
+        >>> result[total]
+        [15]
     """
     plan = planned(what, "run")
     flush = flag(flush, "run: flush")
@@ -124,6 +129,13 @@ async def run_async(
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
         NodeError: If a node failed.
+
+    Example:
+        >>> async def main():
+        ...     result = await rxdag.run_async(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        ...     return result["out"]
+        >>> asyncio.run(main())
+        [1, 2, 3]
     """
     execution = begun(Execution(planned(what, "run_async")), Recovery.of(checkpoints, recovery, "run_async"))
     execution.flush = flag(flush, "run_async: flush")
@@ -153,6 +165,11 @@ def start(
     Raises:
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
+
+    Example:
+        >>> run = rxdag.start(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        >>> run.wait()["out"]
+        [1, 2, 3]
     """
     execution = begun(Execution(planned(what, "start")), Recovery.of(checkpoints, recovery, "start"))
     execution.flush = flag(flush, "start: flush")
@@ -178,6 +195,13 @@ def start_async(
     Raises:
         GraphError: If there is nothing to run.
         CheckpointError: If the store cannot be used, or is of another graph.
+
+    Example:
+        >>> async def main():
+        ...     run = rxdag.start_async(rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out"))
+        ...     return (await run.wait())["out"]
+        >>> asyncio.run(main())
+        [1, 2, 3]
     """
     execution = begun(Execution(planned(what, "start_async")), Recovery.of(checkpoints, recovery, "start_async"))
     execution.flush = flag(flush, "start_async: flush")

@@ -12,6 +12,7 @@ from queue import Empty, Queue
 from typing import Any, Final
 
 from rxdag.contract import Publisher, Timeout, refuse_fork, timeout_s
+from rxdag.engine.drivers import LoopDriver, drive
 from rxdag.errors import RxDagError
 from rxdag.graph import Dag
 from rxdag.runtime._checkpointing import RunCheckpoint
@@ -19,7 +20,6 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._publish import publisher_of
 from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._stacks import stack_of
-from rxdag.schedulers import LoopDriver, drive
 
 _CANCEL_S: Final = 2.0
 
@@ -62,11 +62,12 @@ async def run_on_loop(execution: Execution, *, is_loops_owner: bool = False) -> 
         execution.finish()
         raise
     await _settle(execution)
+    # finish() joins threads, which would block the event loop.
     return await asyncio.to_thread(execution.finish) if execution.threads else execution.finish()
 
 
 def _raise_what_waits(execution: Execution) -> None:
-    """Raise what is to end the process, if the last act of the run has raised it, as when a sink was closed."""
+    """Raise an exception that ends the process if the last act of the run, such as closing a sink, raised one."""
     raised = execution.main.domain.raised
     if raised is not None:
         raise raised
@@ -84,7 +85,7 @@ class _Handle:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        # A handle that is dropped takes its run along, so that no thread stays.
+        # Dropping the handle cancels the run, so that no thread is left.
         self._finalizer = weakref.finalize(self, execution.cancel)
         self._finalizer.atexit = False
 
@@ -278,6 +279,7 @@ class AsyncRun(_Handle):
         limit_s = timeout_s(timeout, "run.drain: timeout")
         self._execution.drain(flush=flush)
         try:
+            # Shielded, since wait_for() cancels what it awaits on a timeout, and that would abort the run.
             await asyncio.wait_for(asyncio.shield(self._task), limit_s)
         except TimeoutError:
             self._execution.events.overdue(limit_s)
@@ -287,10 +289,10 @@ class AsyncRun(_Handle):
 
 
 def _run_quietly(execution: Execution) -> None:
-    """Run on this thread; the handle tells of failures."""
+    """Run on this thread; the handle reports failures."""
     try:
         run_here(execution)
-    except BaseException as reason:  # nobody is above this frame; wait() raises it
+    except BaseException as reason:  # no caller could catch it; wait() raises it
         if not execution.done.is_set():
             execution.abort(reason)
             execution.finish()
@@ -317,6 +319,7 @@ def execute(execution: Execution) -> RunResult:
         try:
             thread.join()
         except BaseException:
+            # Ctrl-C interrupts only this thread.
             execution.cancel()
             thread.join(_CANCEL_S)
             raise

@@ -16,6 +16,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, whole
+from rxdag.engine.drivers import LoopDriver
 from rxdag.errors import BufferOverflow, GraphWarning, RxDagError
 from rxdag.graph import Dag, Node, SinkNode, Stream, checked_stream
 from rxdag.plan import Plan, compile
@@ -23,14 +24,13 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import run
 from rxdag.runtime._handles import in_loop, run_here, run_on_loop
 from rxdag.runtime._losses import warn_of_losses
-from rxdag.schedulers import LoopDriver
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Buffer(Sink[Any, None], Writer):
-    """A sink that keeps what has come until somebody takes it."""
+    """A sink that keeps items until they are taken."""
 
     items: list[Any] = field(default_factory=lambda: list[Any](), repr=False)
     label = "iterate"
@@ -57,6 +57,7 @@ class _Queue(Sink[Any, None], Writer):
 
     async def write(self, chunk: Chunk) -> None:
         await self.queue.put(chunk.items)
+        # Until the loop has consumed the chunk, so that at most one is in flight.
         await self.queue.join()
 
     def close(self, *, ok: bool) -> None: ...
@@ -68,13 +69,13 @@ def _plan_into(stream: Stream[Any], sink: Sink[Any, Any]) -> Plan:
 
 
 def _first(stream: Stream[Any], max_items: int) -> Stream[Any]:
-    """Return the first items of a stream, whatever their keys."""
+    """Return the first items of a stream, regardless of key."""
     is_keyed = stream.node.port_shape(stream.port).keyed
     return (stream.pipe(ops.unkey()) if is_keyed else stream).pipe(ops.take(max_items))
 
 
 class StreamRunner:
-    """Gives streams their `head`, `collect` and loops."""
+    """Implements `head`, `collect` and iteration of streams."""
 
     def head(self, stream: Stream[Any], max_items: Any) -> list[Any]:
         return self.collect(_first(stream, whole(max_items, "head: max_items")), None)
@@ -140,7 +141,7 @@ class StreamRunner:
 
 
 def _steps_here(execution: Execution) -> Any:
-    """Run on this thread, and give way after each step."""
+    """Run on this thread, and yield after each step."""
     try:
         execution.open()
         main = execution.main
@@ -161,7 +162,7 @@ def _steps_here(execution: Execution) -> Any:
 
 
 def _steps_on_loop(execution: Execution) -> Any:
-    """Run on an event loop of our own, and give way after each turn of it."""
+    """Run on a private event loop, and yield after each iteration of it."""
     if in_loop():
         raise RxDagError("for: this graph needs an event loop, and one runs here already; use `async for`")
     runner = asyncio.Runner()
@@ -175,6 +176,7 @@ def _steps_on_loop(execution: Execution) -> Any:
         return driver
 
     async def turn(driver: LoopDriver) -> None:
+        # Short, since the caller gets its items only between turns.
         await asyncio.wait((driver.done,), timeout=0.002)
 
     try:
@@ -221,7 +223,7 @@ def observable_of(plan: Plan, name: str) -> Observable[Any]:
         if scheduler is None and in_loop():
             threading.Thread(target=act, daemon=True, name="rxdag-observable").start()
         else:
-            # The trampoline starts the run once the subscription is there to be disposed.
+            # The trampoline starts the run after the subscription has been returned, so that it can be disposed.
             (scheduler or CurrentThreadScheduler.singleton()).schedule(act)
         return Disposable(execution.cancel)
 
@@ -234,7 +236,7 @@ def _observe(execution: Execution, name: str, observer: abc.ObserverBase[Any]) -
 
 
 class _ItemsTo:
-    """An inlet that gives an observer the items one by one."""
+    """An inlet that passes the items to an observer one by one."""
 
     def __init__(self, observer: abc.ObserverBase[Any]) -> None:
         self._observer = observer
@@ -255,6 +257,12 @@ def to_observable(stream: Stream[T], /) -> Observable[T]:
 
     Raises:
         GraphError: If `stream` is not a stream.
+
+    Example:
+        >>> import reactivex.operators as rx
+        >>> numbers = rxdag.from_source(sources.range(1, 4))
+        >>> rxdag.to_observable(numbers).pipe(rx.sum()).run()
+        6
     """
     checked_stream(stream, "to_observable")
 

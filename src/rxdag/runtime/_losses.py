@@ -12,11 +12,11 @@ from rxdag.errors import GraphWarning
 from rxdag.runtime._result import LOSS_PORTS, RunResult, losses_of
 
 _PAIRING: Final = ("zip", "combine_latest", "with_latest_from")
-"""Operators that are not meant to leave items out for want of a partner, as a join is."""
+"""Operators that, unlike joins, are not expected to drop items without a partner."""
 
 
 def warn_of_losses(result: RunResult) -> None:
-    """Warn of items that left by another way, of which nobody hears who has only the items that came out."""
+    """Warn of items that left by another way, since the caller sees only the outputs."""
     lost = [
         line
         for name, what, line in losses_of(result)
@@ -32,7 +32,7 @@ def warn_of_losses(result: RunResult) -> None:
 
 
 def _outside() -> int:
-    """Return how many frames up the code stands that called rxdag."""
+    """Return the number of frames up to the code that called rxdag."""
     n = 1
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # documented, and the only way
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("rxdag."):

@@ -23,10 +23,10 @@ class PlanPublisher:
         self._plan, self._sink = with_publisher(plan, name)
 
     def subscribe(self, subscriber: Subscriber[Any], /) -> None:
-        """Start a run on a thread of its own, which goes on as the subscriber asks; cancelling cancels the run.
+        """Start a run on its own thread, at the pace of the subscriber; cancelling the subscription cancels the run.
 
         Raises:
-            GraphError: If it is none.
+            GraphError: If it is not a subscriber.
         """
         execution = Execution(self._plan)
         subscription = _OfRun(checked_subscriber(subscriber), execution)
@@ -56,7 +56,7 @@ def _run_for(execution: Execution, subscribed: Subscribed) -> None:
     """Run; the subscriber hears of failures."""
     try:
         result = run_here(execution)
-    except BaseException as reason:  # nobody is above this frame
+    except BaseException as reason:  # no caller could catch it
         error = execution.error or RxDagError(f"run: ended by {shown(reason)}")
         subscribed.end(error)
     else:

@@ -11,8 +11,8 @@ class Pressure:
     """Measures a run: the fill of its fullest gate, or the latency of its slowest sink, whichever is more.
 
     Args:
-        read: Gives the books of the run; None while there is none.
-        limit_ns: A write that takes so long is a pressure of 1; None to leave writes out.
+        read: Returns the books of the run; None while none is running.
+        limit_ns: Write time that counts as a pressure of 1, ns; None to ignore writes.
     """
 
     def __init__(self, read: Callable[[], RunStats | None], limit_ns: int | None) -> None:

@@ -29,13 +29,13 @@ from rxdag.plan import Plan
 
 @dataclass
 class Link:
-    """The way of an edge from its producer to its consumer.
+    """The nodes and exits along an edge, from its producer to its consumer.
 
     Attributes:
-        exits: Those that an item leaves by: of the producer, then of a fork and a lane if they stand between.
-        owners: The nodes that they belong to.
-        entry: Where the edge ends: the consumer, its inlet, or what makes columns for it.
-        behind: What stands between the gate and the consumer, and where items leave it.
+        exits: Exits that an item leaves by: that of the producer, then of a fork and a lane if there are any between.
+        owners: The nodes of these exits.
+        entry: End of the edge: the consumer, its inlet, or the node that builds columns for it.
+        behind: Nodes between the gate and the consumer, each with its exit.
         gate: The gate on the edge, if there is one.
         restored: Items that rested on the edge when it took up the state of another run.
     """
@@ -58,13 +58,13 @@ class Program:
     """The parts of one run.
 
     Attributes:
-        plan: What it was made from.
+        plan: The plan it was made from.
         schedulers: The serial domains, by name.
         nodes: The nodes of the dag, by name.
-        helpers: Forks, lanes, cuts and others that the wiring has added, by the place where they stand.
-        links: The way of each edge.
-        gates: By edge.
-        pumps: What feeds the segments.
+        helpers: Forks, lanes, cuts and others that the wiring has added, by their place.
+        links: The link of each edge.
+        gates: The gates, by edge.
+        pumps: The pumps, which feed the segments.
     """
 
     plan: Plan
@@ -86,11 +86,11 @@ class Program:
         return [node for node in self.nodes.values() if isinstance(node, SinkNode)]
 
     def ledgers(self) -> dict[str, Ledger]:
-        """Return the books of each node as they stand."""
+        """Return the current books of each node."""
         return {name: node.ledger() for name, node in self.nodes.items()}
 
     def problems(self, *, is_whole: bool) -> list[str]:
-        """Return the laws of the books that do not hold.
+        """Return the violated laws of the books.
 
         Args:
             is_whole: True if all inputs have ended by themselves: operators hold nothing then.
@@ -106,7 +106,7 @@ class Program:
         return out + [problem for edge in self.edges() for problem in edge.problems()]
 
     def edges(self) -> list[EdgeBook]:
-        """Return the book of each edge as it stands."""
+        """Return the current book of each edge."""
         for node in self.nodes.values():
             node.sync()
         books: list[EdgeBook] = []
@@ -153,14 +153,23 @@ class Program:
             return
         port = port or node.ports[0]
         made = self.nodes[name]
-        for exit_ in made.exits:
-            if exit_.port == port:
-                exit_.out = Watch(name, exit_.out, watcher, run)
+        # A port for items that leave otherwise has an exit only if somebody takes them.
+        exit_ = next((each for each in made.exits if each.port == port), None) or self.add_exit(name, port)
+        exit_.out = Watch(name, exit_.out, watcher, run)
         if isinstance(made, Point):
             made.note_readers()
 
+    def add_exit(self, name: str, port: str) -> Exit:
+        """Give a node the exit of a port."""
+        shape = self.plan.topology.nodes[name].port_shape(port)
+        exit_ = Exit(port, shape.timed, shape.keyed)
+        made = self.nodes[name]
+        assert isinstance(made, Point)
+        made.add_exit(exit_)
+        return exit_
+
     def give_up_unread(self) -> None:
-        """Count what nobody reads any more as discarded: the run may have ended before its nodes could."""
+        """Count items without a reader as discarded: the run may have ended before its nodes could."""
         domains = {node.domain: None for node in self.nodes.values()}
         for gate in self.gates.values():
             if gate.reader.is_finished:
@@ -170,7 +179,7 @@ class Program:
                 domain.retire_all()
 
     def discard_waiting(self) -> None:
-        """Count what rests in nodes and gates as discarded: nobody will take it."""
+        """Count items that rest in nodes and gates as discarded, since they will not be taken."""
         for node in [*self.nodes.values(), *self.helpers.values()]:
             if isinstance(node, Point):
                 node.clear()

@@ -27,7 +27,7 @@ class RunPublisher:
         """Send a subscriber the items from now on, as it requests them. Thread-safe.
 
         Raises:
-            GraphError: If it is none.
+            GraphError: If it is not a subscriber.
         """
         subscribed = Subscribed(checked_subscriber(subscriber))
         subscriber.on_subscribe(subscribed)
@@ -39,6 +39,7 @@ class RunPublisher:
             self._entering.append(subscribed)
         if not self._execution.done.is_set():
             self._host.call(partial(self._enter, subscribed))
+        # Checked again, since _enter() is not called if the run has ended meanwhile.
         if self._execution.done.is_set():
             self._end_entering()
 
@@ -70,7 +71,7 @@ def publisher_of(execution: Execution, name: str) -> RunPublisher:
     """Return the publisher of a run's sink.
 
     Raises:
-        GraphError: If there is no such sink; the message names those there are.
+        GraphError: If there is no such sink; the message lists the publishers of the run.
     """
     found = {host.name: host for host in execution.program.sinks if isinstance(host.sink, PublisherSink)}
     if name not in found:

@@ -37,7 +37,7 @@ LOSS_PORTS: Final = {
     "dropped (unmatched)": "dropped",
     "dropped (overflow)": "dropped",
 }
-"""The port on which a kind of loss can be read."""
+"""Port that delivers the lost items of each kind."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,12 @@ class RunStats:
             and work started later by a timer or by new room in a gate.
         sources: State of each source.
         writes: Write times of each sink, as a histogram from 100 us to 5 s.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(1_000), name="numbers")
+        >>> stats = rxdag.run(numbers.buffered(max_items=8).to(sinks.null(), name="out")).stats
+        >>> stats.state, stats.nodes["out"].arrived, list(stats.gates)
+        ('completed', 1000, ['numbers -> out'])
     """
 
     state: State
@@ -145,6 +151,12 @@ class RunResult:
         signal: Name of the signal that stopped the run, such as "SIGINT"; None without one.
         checkpoint: Last checkpoint of the run; None without one.
         was_done: True if an earlier run had done the job, so that nothing was run.
+
+    Example:
+        >>> out = rxdag.from_source(sources.range(3), name="numbers").to(sinks.collect(), name="out")
+        >>> result = rxdag.run(out)
+        >>> result.state, result[out], result["out"]
+        ('completed', [0, 1, 2], [0, 1, 2])
     """
 
     dag: Dag
@@ -163,7 +175,7 @@ class RunResult:
     @overload
     def __getitem__(self, sink: str, /) -> Any: ...
     def __getitem__(self, sink: SinkNode[Any, Any] | str, /) -> Any:
-        """Return what a sink gave at its end.
+        """Return the result of a sink.
 
         Raises:
             GraphError: If the sink was not in the run.
@@ -188,7 +200,7 @@ class RunResult:
         return name
 
     def to_frame(self, sink: SinkNode[Any, Any] | str, /) -> Any:
-        """Return what a sink has collected as a polars DataFrame. Needs the extra "polars".
+        """Return the items of a collecting sink as a polars DataFrame. Needs the extra "polars".
 
         The columns are those of `sinks.arrow`: the fields of a record; the key, start, end, value, revision and
         closed_by of a pane, each part of the key and each field of the value in its own column; else one column
@@ -228,7 +240,7 @@ class RunResult:
 
 
 def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
-    """Return what was lost and read by nobody: node, how, and a line with the number and the likely fix."""
+    """Return the losses on unread ports: node, how, and a line with the number and the likely fix."""
     read = {(edge.producer, edge.port) for edge in result.dag.edges}
     return [
         (name, what, f"{n:,} {what} at {name}: {_FIXES[what]}")
@@ -239,7 +251,7 @@ def losses_of(result: RunResult) -> list[tuple[str, str, str]]:
 
 
 def doubt_of(dag: Dag, stats: RunStats) -> str:
-    """Ask for the unit of event times, if items came in, none went out and the watermark has moved; else say nothing."""
+    """Return a question about the unit of times if items came in, none left and the watermark moved; else ""."""
     came = sum(stats.nodes[name].made for name in dag.sources)
     went = sum(stats.nodes[name].arrived for name in dag.sinks)
     if went or not came or not any(MIN < w < MAX for w in stats.watermarks.values()):
@@ -248,7 +260,7 @@ def doubt_of(dag: Dag, stats: RunStats) -> str:
 
 
 def render(result: RunResult) -> str:
-    """Return the books as text: a line a node, what was lost and the likely fix, and the speed."""
+    """Return the books as text: a line per node, the losses with the likely fix, and the speed."""
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""

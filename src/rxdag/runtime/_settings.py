@@ -146,7 +146,7 @@ def checked_settings(settings: RuntimeSettings | Mapping[str, Any] | None) -> Ru
     """Return the settings from an argument of the runtime.
 
     Raises:
-        SpecError: If they are none.
+        SpecError: If the argument is neither settings nor a dict of them.
     """
     if settings is None:
         return RuntimeSettings.load()
@@ -161,7 +161,7 @@ def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: 
     """Return the restart policy and the backoff of one dag.
 
     Raises:
-        SpecError: If there is no such policy.
+        SpecError: If the policy is unknown.
     """
     if policy not in (None, "never", "on_failure", "always"):
         raise SpecError(f'restart must be "never", "on_failure" or "always", got {shown(policy)}')
@@ -188,7 +188,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise SpecError(f"settings: {path} must end in .toml, .json, .yaml or .yml")
     except SpecError:
         raise
-    except Exception as error:  # each reader has errors of its own
+    except Exception as error:  # each parser has its own errors
         raise SpecError(f"settings: {path}: {error}") from error
     if not isinstance(made, dict):
         raise SpecError(f"settings: {path} must hold a mapping, got {type(made).__name__}")
@@ -230,7 +230,7 @@ def _is_section(value: Any) -> bool:
 
 
 def _make_lists(kind: Any, layer: dict[str, Any]) -> None:
-    """Make lists of texts that stand for a list of one."""
+    """Replace single texts by lists of one where a list is expected."""
     types = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in layer.items():
         inner = types.get(key)

@@ -38,7 +38,7 @@ class Caught:
         return "SIGTERM" if signal.SIGTERM in self._numbers else "SIGINT"
 
     def outcome(self, result: R) -> R:
-        """Return the result of a call during which no signal has come.
+        """Return the result of the call, unless a signal has come.
 
         Raises:
             Terminated: If SIGTERM has come.
@@ -48,7 +48,7 @@ class Caught:
             return result
         if self.name == "SIGTERM":
             raise Terminated(result)
-        # Of exactly this class: Python ends by SIGINT for no other, and a shell stops its loops only then.
+        # Exactly this class: only then does Python end by SIGINT, which makes a shell stop its loops.
         interrupt = KeyboardInterrupt()
         vars(interrupt)["result"] = result
         raise interrupt
@@ -59,8 +59,8 @@ def handled(numbers: tuple[int, ...], react: Callable[[Caught], object]) -> Gene
     """Catch signals, and restore the handlers behind; outside the main thread, where Python takes none, do nothing.
 
     Args:
-        numbers: Which signals.
-        react: Called in the main thread, between two bytecodes, after each.
+        numbers: Signals to catch.
+        react: Called after each signal, in the main thread between two bytecodes.
     """
     caught = Caught()
     before: dict[int, Any] = {}
@@ -103,7 +103,7 @@ class SignalDrain:
         threading.Thread(target=self._act, args=(act, caught.name), daemon=True, name="rxdag-signal").start()
 
     def outcome(self, result: RunResult) -> RunResult:
-        """Return the result of a run during which no signal has come.
+        """Return the result of the run, unless a signal has come.
 
         Raises:
             Terminated: If SIGTERM has come.

@@ -1,4 +1,4 @@
-"""Snapshots of runs: all nodes and gates, at a moment at which every domain stands between two items."""
+"""Snapshots of runs: all nodes and gates, at a moment when every domain is between two items."""
 
 from __future__ import annotations
 

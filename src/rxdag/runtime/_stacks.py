@@ -16,7 +16,8 @@ _MOST_CALLS: Final = 8
 def stack_of(scheduler: FlowScheduler, plan: Plan) -> tuple[str, str]:
     """Return the node that a scheduler's thread is in, or the scheduler, and the thread's stack as text.
 
-    Compiled methods have no frames. There the function of a node says which one it is, or else what the scheduler has called.
+    Compiled methods have no frames; the node is then found by its user function, or by the call that the scheduler has
+    made.
     """
     frame = _frame_of(scheduler)
     name = None if frame is None else _node_in(frame, plan)

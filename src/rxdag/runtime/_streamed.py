@@ -26,7 +26,7 @@ class _Reader:
         self._more = asyncio.Event()
         self._is_over = False
         self.error: Exception | None = None
-        """The error of the run."""
+        """Error of the run."""
 
     def on_subscribe(self, subscription: Subscription, /) -> None:
         self._subscription = subscription
@@ -45,7 +45,7 @@ class _Reader:
         self._call(self._more.set)
 
     def _call(self, fn: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing reads
             self._loop.call_soon_threadsafe(fn)
 
     async def items(self) -> AsyncIterator[Any]:
@@ -69,10 +69,10 @@ class _Reader:
 
 
 def streamed(job: Supervised, sink: str | None) -> AsyncIterator[Any]:
-    """Return the items of a dag's publisher, from the current run or the next, until it restarts no more.
+    """Return the items of a dag's publisher, from the current or next run and all restarts.
 
     Raises:
-        GraphError: If it has no such publisher.
+        GraphError: If the dag has no such publisher.
     """
     dag_job = job.job
     known: list[str] = []

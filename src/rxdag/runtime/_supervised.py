@@ -1,4 +1,4 @@
-"""Supervised: one dag or pipeline, run again and again as its policy says."""
+"""Supervised: one dag or pipeline, run repeatedly by its policy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CODES: Final[dict[JobState, str]] = {
     "failed": "job.failed",
     "stopped": "job.stopped",
 }
-"""Codes of the log, by the state that a job enters."""
+"""Log codes, by the state that a job enters."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Started(Protocol):
     def cancel(self) -> None: ...
     def stats(self) -> RunStats | None: ...
     async def ended(self) -> BaseException | None:
-        """Wait for its end; what it failed with."""
+        """Wait for its end; returns its error."""
         ...
 
     @property
@@ -84,14 +84,14 @@ class Job(Protocol):
 
 
 class DagJob:
-    """A dag: on the event loop if a node needs one, else on threads of its own, so that it holds up no other.
+    """Runs a dag: on the event loop if a node needs one, else on its own threads, so that it does not delay others.
 
     Args:
-        plan: What to run.
-        until: Drain each run after that long.
-        kind: "dag", or "pipeline" for one that was made of a linear pipeline.
-        flush: True to have drains close open panes.
-        recovery: Where its checkpoints go; None for a dag that takes none.
+        plan: The plan to run.
+        until: Drain each run after this time.
+        kind: "dag", or "pipeline" for a dag made from a linear pipeline.
+        flush: True to close open panes on drains.
+        recovery: Settings of its checkpoints; None for a dag that takes none.
     """
 
     def __init__(
@@ -153,15 +153,15 @@ class DagRun:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits
         loop.call_soon_threadsafe(event.set)
 
 
 class TaskJob:
-    """An object with a coroutine `run()`, of whose inside nothing is known.
+    """Runs an opaque object with a coroutine `run()`.
 
     Args:
-        thing: Has `run()`; it is stopped by `stop()` or `close()`, or else cancelled.
+        thing: The object; stopped by its `stop()` or `close()` if it has one, else by cancelling `run()`.
     """
 
     kind = "pipeline"
@@ -209,7 +209,7 @@ class TaskRun:
                 self._stop_failed(error)
 
     def _stop_failed(self, error: BaseException) -> None:
-        """Cancel what could not be stopped otherwise."""
+        """Cancel a job that could not be stopped otherwise."""
         self._stop_error = error
         self.cancel()
 
@@ -224,7 +224,7 @@ class TaskRun:
 
     async def ended(self) -> BaseException | None:
         await asyncio.wait([self._task])
-        if self._stopping is not None:  # it may end the run before it has done its work
+        if self._stopping is not None:  # `stop` may end the run before it has finished itself
             await asyncio.wait([self._stopping])
         if self._task.cancelled() and self._is_cut:
             return self._stop_error
@@ -232,17 +232,17 @@ class TaskRun:
 
 
 class Supervised:
-    """One dag or pipeline under supervision. On one event loop.
+    """One dag or pipeline under supervision; used on one event loop.
 
     Args:
-        name: Its name.
-        job: What is run.
+        name: Name of the dag or pipeline.
+        job: The job to run.
         restart: "never", "on_failure" or "always".
-        backoff: When it is started again.
-        slots: Gives a turn to run.
-        tell: Told what happens.
-        clock: What time it is.
-        log: Logs what happens to it.
+        backoff: Delays between restarts.
+        slots: Limits the number of concurrent runs.
+        tell: Called with each event.
+        clock: Clock of the runtime.
+        log: Log of its events.
     """
 
     def __init__(
@@ -285,12 +285,12 @@ class Supervised:
             error = self.error if state == "failed" else None
             self._log.tell(code, job=self.name, restarts=self.restarts, error=error)
         self.changed.set()
-        # A new event for each state: those who wait hold the old one, which stays set.
+        # A new event per state: waiters hold the old one, which stays set.
         self.changed = asyncio.Event()
 
     @property
     def is_over(self) -> bool:
-        """True if it has ended and will not start again by itself."""
+        """True if it has ended and will not restart by itself."""
         return self.state in ENDED
 
     @property
@@ -299,7 +299,7 @@ class Supervised:
         return None if self.run is None else self.run.result
 
     def start(self) -> None:
-        """Begin, or begin again once it is over."""
+        """Start, or restart once it is over."""
         if self._task is None or self._task.done():
             self._is_stopping = False
             self._become("waiting")
@@ -321,7 +321,7 @@ class Supervised:
             self.error = error
             self.tell("finished" if error is None else "failed", error)
             lasted = self._clock.now() - self.began
-            # A run that lasted is healthy: its failure is a first one, and the waits begin anew.
+            # A run that lasted was healthy, so its failure counts as the first, and delays start again.
             failures = 0 if error is None else 1 if 0 < reset_ns <= lasted else failures + 1
             given_up = self.backoff.attempts is not None and failures >= self.backoff.attempts
             if self.restart == "never" or given_up or (self.restart == "on_failure" and error is None):
@@ -339,7 +339,7 @@ class Supervised:
         self.tell("failed" if state == "failed" else "stopped", error)
 
     async def _once(self) -> BaseException | None:
-        """Run it once; returns what it failed with."""
+        """Run it once; returns its error."""
         self.began = self._clock.now()
         try:
             self.run = run = self.job.start(self._log)
@@ -352,11 +352,12 @@ class Supervised:
         try:
             return await run.ended()
         except asyncio.CancelledError:
+            # Otherwise the run would continue without supervision.
             run.cancel()
             raise
 
     async def stop(self, *, drain: bool, flush: bool | None, timeout_s: float | None) -> None:
-        """End it: let what is under way go through, within the time, or cancel."""
+        """End it: drain it within the time, or cancel."""
         task = self._task
         if task is None or task.done():
             if not self.is_over:
@@ -366,6 +367,7 @@ class Supervised:
         if self.state == "running" and self.run is not None:
             if drain:
                 self.run.begin_drain(flush=flush)
+                # Unlike wait_for(), wait() does not cancel the task on a timeout.
                 await asyncio.wait([task], timeout=timeout_s)
                 if not task.done():
                     self._log.tell("drain.overdue", job=self.name, timeout_s=timeout_s)

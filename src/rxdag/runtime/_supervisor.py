@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import Duration, Timeout, flag, positive_ns, timeout_s
+from rxdag.engine.drivers import MonotonicClock
 from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_of
 from rxdag.graph import Dag
 from rxdag.logs import EventLog
@@ -21,14 +22,13 @@ from rxdag.runtime._signals import Caught, handled
 from rxdag.runtime._streamed import streamed
 from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
 from rxdag.runtime._termination import TERMINATION
-from rxdag.schedulers import MonotonicClock
 from rxdag.sources import Backoff
 
 if TYPE_CHECKING:
     from typing import Self
 
 _EVENTS: Final = 1024
-"""Events that one who listens too slowly can miss no more than."""
+"""Number of events buffered for a slow listener; older ones are dropped."""
 
 
 class Supervisor:
@@ -87,7 +87,7 @@ class Supervisor:
                 fn()
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as error:  # of the user's own measure: the next one may do better
+            except BaseException as error:  # an error of the user's function; the next measurement may succeed
                 self._log.tell("measure.failed", every_s=seconds, error=error)
 
     def _later(self, when: int, fn: Callable[[], None]) -> None:
@@ -193,6 +193,7 @@ class Supervisor:
             stops.append(loop.create_task(self._stop_by(name, drain=not stops, flush=flush)))
 
         def react(caught: Caught) -> None:
+            # A signal handler interrupts the loop at any point; only this call is safe there and wakes the loop.
             loop.call_soon_threadsafe(stop, caught.name)
 
         with handled((signal.SIGINT, signal.SIGTERM), react) as caught:
@@ -234,6 +235,7 @@ class Supervisor:
             open_jobs = [job for job in self._jobs.values() if not job.is_over]
             if not open_jobs:
                 return
+            # All jobs must end, so any of the open ones can be awaited first.
             await open_jobs[0].changed.wait()
 
     def _results(self) -> dict[str, RunResult]:
@@ -292,7 +294,7 @@ class Supervisor:
     def status(self) -> RuntimeStatus:
         """Return the status of everything, with the books of what is running."""
         now = self._clock.now()
-        # Copies: another thread may ask, as that of the metrics.
+        # Copies, since another thread may ask, such as that of the metrics.
         jobs = {name: JobStatus.of(job, now) for name, job in tuple(self._jobs.items())}
         jobs |= {
             n: JobStatus(n, job.kind, "created", dag=dag_of(job)) for n, (job, _, _) in tuple(self._waiting.items())
@@ -322,6 +324,7 @@ class Supervisor:
     def _tell(self, event: RuntimeEvent) -> None:
         for queue in self._listeners:
             queue.append(event)
+        # A new one per event, since a reader waits on the one it has seen last.
         heard, self._heard = self._heard, asyncio.Event()
         heard.set()
 

@@ -32,12 +32,12 @@ def survey(program: Program) -> None:
 
 
 def _parents(node: Node) -> list[Node]:
-    """Return what calls a node, or gives to its inputs."""
+    """Return the nodes that call a node, and the inlets of its inputs."""
     return [*node.feeders, *node.inlets] if isinstance(node, KernelNode) else node.feeders
 
 
 def _ranked(program: Program) -> list[Node]:
-    """Put all nodes of the run in order, those before others first, and give each its rank and place."""
+    """Sort all nodes of the run, producers first, and set the rank and place of each."""
     order: list[Node] = []
     todo: list[Node] = list(program.pumps)
     waiting: dict[int, int] = {}
@@ -59,7 +59,7 @@ def _ranked(program: Program) -> list[Node]:
     names = {name: i for i, name in enumerate(program.plan.topology.nodes)}
     for place, node in enumerate(order):
         node.place = place
-        # Timers that are due at one instant go by the order of the graph.
+        # Timers due at the same instant fire in the order of the graph.
         node.rank = names.get(node.name, place)
     return order
 
@@ -76,10 +76,10 @@ def _find_points_above(order: list[Node]) -> None:
 
 
 def _find_forks_above_lanes(program: Program, order: list[Node]) -> None:
-    """Set on points after lanes which nodes above those must wait while they rest.
+    """Set on points behind lanes the nodes above the lanes that must wait while the points rest.
 
-    A lane keeps what is above it from being blocked. But where two outputs of a node above meet again, the one
-    that goes by another way would overtake what rests.
+    A lane prevents the nodes above it from being blocked. If two outputs of such a node meet again, an item on the
+    other path could overtake one that rests.
     """
     lanes = [helper for helper in program.helpers.values() if isinstance(helper, Lane)]
     behind = _reached(lanes, lambda node: node.readers())
@@ -101,10 +101,10 @@ def _reached(nodes: list[Any], following: Callable[[Node], list[Node]]) -> dict[
 
 
 def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
-    """Make points behind lanes hold back a node that reaches what they lead to by several outputs."""
+    """Make points behind lanes hold back a node that reaches the same nodes by several outputs."""
     after = order[fork.place + 1 :]
     ways: dict[int, int] = {}
-    """The outputs of the node that lead to each one, a bit for each output."""
+    """Outputs of the node that lead to each node, as a bit mask."""
     for i, child in enumerate(fork.readers()):
         ways[id(child)] = ways.get(id(child), 0) | 1 << i
     for node in after:
@@ -116,6 +116,7 @@ def _hold_back(fork: Node, behind: dict[int, Node], order: list[Node]) -> None:
             met[id(node)] = ways[id(node)]
             for child in node.readers():
                 met[id(node)] |= met[id(child)]
+            # More than one bit: items of another output of the fork also arrive downstream of this point.
             if isinstance(node, Point) and id(node) in behind and met[id(node)].bit_count() > 1:
                 node.order.append(fork)
 
@@ -127,6 +128,7 @@ def _find_rooms(order: list[Node]) -> None:
     limits: dict[int, dict[Limiter, None]] = {}
     expands: dict[int, bool] = {}
     for node in reversed(order):
+        # In reverse, so that the gates behind each reader are known.
         mine: dict[Gate, None] = {}
         waiting: dict[Gate, None] = {}
         wants: dict[Limiter, None] = {}
@@ -149,7 +151,7 @@ def _find_rooms(order: list[Node]) -> None:
             node.room = room
         if not isinstance(node, ReleaseNode | InnerNode):
             waits[id(node)] = waiting
-        if isinstance(node, ReleaseNode | InnerNode | Lane):  # they take items whether there is room behind or not
+        if isinstance(node, ReleaseNode | InnerNode | Lane):  # they accept items even without room behind them
             continue
         gates[id(node)], limits[id(node)] = mine, wants
         expands[id(node)] = is_many or (isinstance(node, StepNode) and node.expands and bool(mine or wants))

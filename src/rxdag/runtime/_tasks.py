@@ -1,4 +1,4 @@
-"""Tasks of user code: those that end the process, and those that are cancelled though nobody has cancelled them."""
+"""Tasks of user code: those that end the process, and those that are cancelled, but not by the run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rxdag.contract import EndsProcess
 
 
 def ended_by(task: asyncio.Future[Any], *, is_cut: bool) -> asyncio.Future[Any]:
-    """Return a task that has ended, with the error of the code it ran.
+    """Return a task that has ended, with the result or error of the given one.
 
     Args:
         task: The task.
-        is_cut: True if it was cancelled from outside.
+        is_cut: True if the run cancelled it.
     """
     if task.cancelled():
         return task if is_cut else failed_by_itself(task)
@@ -35,5 +35,5 @@ def failed_by_itself(task: asyncio.Future[Any]) -> asyncio.Future[Any]:
         if not error.args:
             error.args = ("a task was cancelled, and not by the run",)
         failed.set_exception(error)
-        failed.exception()  # it is looked at, or nobody cares: asyncio need not warn
+        failed.exception()  # marks it as retrieved, so that asyncio does not warn
     return failed

@@ -12,7 +12,7 @@ from rxdag.runtime._signals import Caught, handled
 
 
 class Stop(Protocol):
-    """Stops all that a runtime runs; stands for the runtime here."""
+    """Stops everything in a runtime, which it represents here."""
 
     async def __call__(self, name: str, /, *, drain: bool) -> None: ...
 
@@ -20,7 +20,7 @@ class Stop(Protocol):
 class Termination:
     """Handles SIGTERM for the runtimes whose `async with` block is open on the main thread's event loop.
 
-    A program that handles SIGTERM itself, as web servers do, is left alone.
+    If the program has its own SIGTERM handler, as web servers do, that one stays.
     """
 
     def __init__(self) -> None:
@@ -38,12 +38,12 @@ class Termination:
         if task is None or threading.current_thread() is not threading.main_thread():
             return
         if not self._bodies:
-            # The program has a handler of its own, which decides when to stop.
+            # The program's own handler decides when to stop.
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
                 return
             loop = asyncio.get_running_loop()
             catching = handled((signal.SIGTERM,), lambda _: loop.call_soon_threadsafe(self._stop_all))
-            self._has_begun = asyncio.Event()  # one that has been waited for belongs to its loop
+            self._has_begun = asyncio.Event()  # an event that was awaited is bound to its loop
             self._caught = self._handler.enter_context(catching)
         self._bodies[stop] = task
 
@@ -59,11 +59,12 @@ class Termination:
             await asyncio.wait(self._stops)
 
     def forget(self, stop: Stop) -> bool:
-        """Handle SIGTERM for a block no longer; return whether it has come."""
+        """Stop handling SIGTERM for a block; return whether it has come."""
         task = self._bodies.pop(stop, None)
         self._leaving.discard(stop)
         if task in self._cancelled:
             self._cancelled.discard(task)
+            # Otherwise a timeout or TaskGroup around the block would mistake the cancel for its own.
             task.uncancel()
         if not self._bodies:
             self._handler.close()
@@ -86,4 +87,4 @@ class Termination:
 
 
 TERMINATION: Final = Termination()
-"""The only one, since signals belong to the process: no block may end the program while another one drains."""
+"""The only instance, since signals belong to the process: one block must not end the program while another drains."""

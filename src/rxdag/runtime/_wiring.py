@@ -40,7 +40,7 @@ from rxdag.runtime._program import Link, Program, place_of
 from rxdag.runtime._survey import survey
 
 _DEEPEST: Final = 100
-"""After so many nodes that call each other the chain is cut: compiled code has no limit of recursion, but a stack has."""
+"""Number of nested calls after which a chain is cut: compiled code has no recursion limit, but a finite stack."""
 
 
 def wire(
@@ -48,19 +48,16 @@ def wire(
     run: RunContext,
     schedulers: dict[str, FlowScheduler],
     called: frozenset[str] = frozenset(),
-    *,
-    all_exits: bool = False,
 ) -> Program:
-    """Make what a run consists of; nothing moves yet.
+    """Make the parts of a run; nothing runs yet.
 
     Args:
-        plan: What is run.
+        plan: The plan to run.
         run: The run.
         schedulers: The serial domains, by name.
-        called: Nodes whose kernels are called even if they have a class of node of their own.
-        all_exits: True to make the exits that nodes do without if nobody reads them, where they work item by item.
+        called: Nodes whose kernels are called item by item even if they have a node class of their own.
     """
-    return _Wiring(plan, run, schedulers, called, all_exits=all_exits).program
+    return _Wiring(plan, run, schedulers, called).program
 
 
 class _Wiring:
@@ -72,11 +69,8 @@ class _Wiring:
         run: RunContext,
         schedulers: dict[str, FlowScheduler],
         called: frozenset[str],
-        *,
-        all_exits: bool,
     ) -> None:
         self.plan = plan
-        self.all_exits = all_exits
         self.called = called
         self.run = run
         self.schedulers = schedulers
@@ -105,14 +99,10 @@ class _Wiring:
         if isinstance(made, Guarded | SourceNode):
             made.is_caught = name in plan.caught
         read = {edge.port for edge in self.topology.out_of[name]}
-        makes_all = self.all_exits and not isinstance(made, ColumnsNode)
         for port in node.ports:
-            if port in LEAVINGS and port not in read and not makes_all:
+            if port in LEAVINGS and port not in read:
                 continue
-            shape = node.port_shape(port)
-            exit_ = Exit(port, shape.timed, shape.keyed)
-            assert isinstance(made, Point)
-            made.add_exit(exit_)
+            exit_ = self.program.add_exit(name, port)
             if isinstance(made, SourceNode):
                 if port == "out":
                     made.main = exit_
@@ -166,7 +156,7 @@ class _Wiring:
         self.program.pumps.append(pump)
 
     def _connect(self, name: str) -> None:
-        """Link the outputs of a node to what reads them."""
+        """Link the outputs of a node to their readers."""
         made = self.program.nodes[name]
         assert isinstance(made, Point)
         depth = self.depth.get(name, 0) + 1
@@ -190,6 +180,7 @@ class _Wiring:
                 self._attach(exits[-1], owners[-1], fork)
                 for edge, branch in zip(edges, fork.exits, strict=True):
                     self._link(edge, [*exits, branch], [*owners, fork], depth, is_lane=has_lanes, in_rows=in_rows)
+            # Columns nodes drop the keys in their own exits.
             if in_rows and not isinstance(made, ColumnsNode) and self._ends_keys(name, exit_.port):
                 exit_.out = KeyEnd(name, exit_.out)
 
@@ -216,12 +207,13 @@ class _Wiring:
     def _link(
         self, edge: Edge, exits: list[Exit], owners: list[Point], depth: int, *, is_lane: bool, in_rows: bool
     ) -> None:
-        """Link an edge; a lane, a gate or a cut may stand on it, and what makes rows of columns or columns of rows."""
+        """Link an edge with its lane, gate or cut, and its conversion between rows and columns."""
         entry = self.entries[edge.consumer, edge.input]
         place = place_of(edge)
         gate_plan = self.plan.gates.get(edge)
         if is_lane:
             exits, owners = self._extend(f"{place}: lane", Lane(edge.consumer), exits, owners)
+        # A gate already ends the recursion.
         if gate_plan is None and depth >= _DEEPEST:
             exits, owners = self._extend(f"{place}: cut", Cut(edge.consumer), exits, owners)
             depth = 0
@@ -272,6 +264,7 @@ class _Wiring:
             consumer.gates.append(gate)
         pump = GatePump(str(edge), edge.consumer, gate)
         pump.out = entry
+        # A sink ignores watermarks, so they cause no outputs that would need room.
         pump.marks_without_room = isinstance(consumer, SinkNode)
         pump.ends_without_room = not (isinstance(entry, Inlet) and entry.owner.kernel.may_park)
         pump.is_caught = edge.consumer in self.plan.caught
@@ -285,7 +278,7 @@ class _Wiring:
         return gate
 
     def _has_lanes(self, name: str) -> bool:
-        """Return True for a route whose ways meet nowhere in the segment: a full one then holds up no other."""
+        """Return True for a route whose ways never meet in the segment: a full one then holds up no other."""
         if not self.topology.is_choice(name):
             return False
         reached: set[str] = set()

@@ -1,32 +1,8 @@
-"""FlowScheduler, the reactivex scheduler of a serial domain, and the clocks and drivers beside it.
+"""FlowScheduler, the reactivex scheduler of a serial domain.
 
 Public.
 """
 
-from rxdag.engine.drivers import (
-    FlowScheduler,
-    LoopDriver,
-    MonotonicClock,
-    ThreadDriver,
-    Timer,
-    VirtualClock,
-    VirtualDeadlockError,
-    VirtualLoop,
-    all_quiet,
-    drive,
-    drive_virtual,
-)
+from rxdag.engine.drivers import FlowScheduler
 
-__all__ = [
-    "FlowScheduler",
-    "LoopDriver",
-    "MonotonicClock",
-    "ThreadDriver",
-    "Timer",
-    "VirtualClock",
-    "VirtualDeadlockError",
-    "VirtualLoop",
-    "all_quiet",
-    "drive",
-    "drive_virtual",
-]
+__all__ = ["FlowScheduler"]

@@ -10,17 +10,17 @@ from rxdag.sinks._arrow import arrow, parquet
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
-from rxdag.sinks._flatten import fields_of
+from rxdag.sinks._flatten import fields_of as fields_of
 from rxdag.sinks._memory import acall, call, collect, null
-from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
+from rxdag.sinks._publisher import Hub as Hub
+from rxdag.sinks._publisher import PublisherSink as PublisherSink
+from rxdag.sinks._publisher import Subscribed as Subscribed
+from rxdag.sinks._publisher import publisher
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
     "BatchTarget",
-    "Hub",
-    "PublisherSink",
     "Sink",
-    "Subscribed",
     "WriteBatch",
     "Writer",
     "acall",
@@ -29,7 +29,6 @@ __all__ = [
     "call",
     "collect",
     "csv",
-    "fields_of",
     "jsonl",
     "null",
     "parquet",
@@ -39,7 +38,7 @@ __all__ = [
 
 remember(globals(), __all__, "sink")
 
-if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt name
 
     def __getattr__(name: str) -> object:
         raise unknown_name(__name__, name)

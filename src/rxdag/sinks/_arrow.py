@@ -19,7 +19,7 @@ _TAKEN_FOR: Final = ((bool, float), (date, datetime), (str, bytes), (timedelta, 
 
 
 class _BatchWriter(Writer):
-    """Makes tables of chunks, all of one schema: that of the first."""
+    """Makes tables of chunks, all with the schema of the first."""
 
     def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
         self._pa = import_extra("pyarrow", "arrow", where)
@@ -174,7 +174,7 @@ def _check_one_kind(values: list[Any], kinds: set[type]) -> None:
 
 
 def _is_kept(pa: Any, given: Any, wanted: Any) -> bool:
-    """Return whether values of a type stay what they are in another one: numbers numbers, texts texts, times times."""
+    """Return whether values of a type keep their kind in another one: numbers, texts or times."""
     types = pa.types
     if types.is_dictionary(given) or types.is_dictionary(wanted):
         given = given.value_type if types.is_dictionary(given) else given
@@ -195,7 +195,7 @@ def _is_kept(pa: Any, given: Any, wanted: Any) -> bool:
 
 
 def _kinds(types: Any) -> tuple[Callable[[Any], bool], ...]:
-    """Return what tells the kinds of types apart."""
+    """Return the predicates of the kinds of types."""
     return (
         types.is_boolean,
         lambda of: types.is_integer(of) or types.is_floating(of),
@@ -211,7 +211,7 @@ def _kinds(types: Any) -> tuple[Callable[[Any], bool], ...]:
 
 
 def _fitted(pa: Any, table: Any, schema: Any) -> Any:
-    """Return a table whose records have the fields of a schema: older casts of pyarrow's take none that lacks some."""
+    """Return a table whose records have the fields of a schema: casts of older pyarrow refuse missing fields."""
     for i, field_ in enumerate(table.schema):
         wanted = schema.field(field_.name).type
         if pa.types.is_nested(wanted) and field_.type != wanted:

@@ -42,7 +42,7 @@ def check_target(target: object, where: str) -> None:
     for name, takes in methods:
         method = getattr(target, name, None)
         if not callable(method) and name != "write":
-            continue  # some have a flag of that name
+            continue  # some targets have a flag of that name
         if not callable(method):
             raise GraphError(
                 f"{where} must be an object with write(batch), or a function that makes one, got {shown(target)}"
@@ -56,7 +56,7 @@ def made_target(factory: Callable[[], Any]) -> OpenTarget:
     """Return the target that a user's function makes for one run.
 
     Raises:
-        BadProgram: If it makes something else.
+        BadProgram: If the function returns something else.
     """
     made = factory()
     if not (_is_entered_async(made) or _is_entered(made) or hasattr(made, "write")):
@@ -68,9 +68,9 @@ def made_target(factory: Callable[[], Any]) -> OpenTarget:
 
 
 class OpenTarget:
-    """A target during one run, as an async context manager that gives an async function of a batch.
+    """A target during one run: an async context manager that yields an async function of a batch.
 
-    The thread of plain functions lasts as long as the target, so that a connection may belong to it.
+    The thread of plain functions lives as long as the target, since a connection may be bound to its thread.
     """
 
     def __init__(self, target: Any) -> None:
@@ -145,10 +145,10 @@ class OpenTarget:
 
 
 def _outcome(fn: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """Return what a call gives, and the error with which it failed."""
+    """Return the result of a call, and its error."""
     try:
         return fn(*args), None
-    except BaseException as error:  # a future would take StopIteration and CancelledError for its own, and never end
+    except BaseException as error:  # a future would misinterpret StopIteration and CancelledError, and never finish
         return None, error
 
 

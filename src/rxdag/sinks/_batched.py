@@ -38,7 +38,7 @@ class _BatchWriter(Writer):
         self._n = 0
 
     def opened(self, write: WriteBatch[Any]) -> None:
-        """Take what the batches are written with."""
+        """Take the object that writes the batches."""
         self._write = write
 
     async def write(self, chunk: Chunk) -> None:

@@ -18,7 +18,7 @@ from rxdag.sinks._whole_file import WholeFile, is_stream
 
 _CRLF: Final = "\r\n"
 _WRITTEN: Final = frozenset((str, int, float))
-"""Types whose values the module `csv` writes so that they read back equal."""
+"""Types whose values the module `csv` writes in a form that reads back equal."""
 
 
 class _FileWriter(Writer):
@@ -71,7 +71,7 @@ class _CsvWriter(_FileWriter):
         super().__init__(path, "csv", context)
         self._columns = columns
         self._rows: list[str] = []
-        # With this end of a line a text that holds a carriage return is put into quotes, too.
+        # With this line terminator, texts that contain a carriage return are quoted too.
         self._writer = csv_module.writer(self, lineterminator=_CRLF)
         self._has_header = False
         if columns:
@@ -125,7 +125,7 @@ def _text(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview | timedelta):
         return msgspec.to_builtins(value)
     if isinstance(value, datetime) and (value.utcoffset() or timedelta(0)) % timedelta(minutes=1):
-        return value.astimezone(UTC)  # ISO 8601 has no seconds of an offset
+        return value.astimezone(UTC)  # ISO 8601 offsets have no seconds
     return value
 
 

@@ -17,17 +17,17 @@ from rxdag.expressions import field_names
 
 _SCALARS: Final = frozenset((str, int, float, bool, bytes, type(None), datetime, date, Decimal))
 _BOUNDS: Final = ("start", "end", "revision", "closed_by")
-"""Columns that every pane has, by these names."""
+"""Columns of every pane."""
 
 
 def flatten(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
     """Return the item as a flat record: the fields of a record, key and value of a pane, or one column "value".
 
-    The columns of a pane keep their names, except where two would meet: a part of the key then has the prefix "key_", a
-    field of the value "value_".
+    The columns of a pane keep their names unless two conflict: a part of the key then gets the prefix "key_", a field
+    of the value "value_".
 
     Args:
-        item: What came.
+        item: The item.
         key_names: Names of the parts of a pane's key.
     """
     if isinstance(item, Pane):
@@ -78,7 +78,7 @@ def _free(name: str, prefix: str, row: dict[str, Any], taken: tuple[str, ...]) -
 
 
 def fields_of(item: Any) -> dict[str, Any] | None:
-    """Return the fields of a record by name; None if it is none.
+    """Return the fields of a record by name; None if it is not a record.
 
     Raises:
         ValueError: If two keys of a mapping have the same text.
@@ -94,7 +94,7 @@ def fields_of(item: Any) -> dict[str, Any] | None:
 
 
 def is_numpy(value: object, name: str) -> bool:
-    """Return whether a value is of a type of numpy's of that name, without loading numpy."""
+    """Return whether a value is of the numpy type of that name, without loading numpy."""
     kind = type(value)
     return kind.__module__ == "numpy" and kind.__name__.rstrip("_") == name
 
@@ -105,7 +105,7 @@ def is_numpy_time(value: object) -> bool:
 
 
 def time_text(value: Any) -> str:
-    """Return a datetime64 as ISO text, with the zone that such times have: UTC. Days stay days."""
+    """Return a datetime64 as ISO text in UTC. Days stay days."""
     text = str(value)
     if text == "NaT":
         return text
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
     """Return the function that writes an item as a line of JSON.
 
-    JSON has neither NaN nor infinity: an item that holds one is a ValueError, and in a dead letter it is a text.
+    JSON has neither NaN nor infinity: an item that holds one raises ValueError; in a dead letter it becomes text.
     """
     encode = msgspec.json.Encoder(enc_hook=_enc_hook).encode
 
@@ -146,7 +146,7 @@ def json_line() -> Callable[[Any, tuple[str, ...]], bytes]:
         simple = item.__class__ in (Pane, DeadLetter) or hasattr(item, "_fields")
         record = flatten(item, key_names) if simple else item
         made = encode(record)
-        if b"null" in made:  # None, or what JSON has not
+        if b"null" in made:  # None, or a type that JSON lacks
             plain = msgspec.to_builtins(record, enc_hook=_enc_hook)
             if item.__class__ is DeadLetter:
                 made = encode(_finite(plain))
@@ -176,7 +176,7 @@ def _check_keys(value: Any) -> None:
 
 
 def _refuse_endless(value: Any, where: str) -> None:
-    """Raise ValueError if a number inside is none that JSON has."""
+    """Raise ValueError if a number inside cannot be written as JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         place = f"field {where}" if where else "the item"
         raise ValueError(

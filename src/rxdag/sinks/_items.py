@@ -20,7 +20,7 @@ _CELL_CHARS: Final = 60
 _LINE_CHARS: Final = 100
 """Maximum length of a list that is printed as a list, in characters."""
 _CONSTANT: Final = {"revision": 0, "closed_by": "watermark"}
-"""Columns of panes that say nothing while they hold these values."""
+"""Columns of panes that are left out while they hold these values."""
 _SUSPECT_NS: Final = ((946 * 10**9, 4_103 * 10**9), (946_684_800 * 10**6, 4_102_444_800 * 10**6))
 """Ranges in which the instants of 2000 to 2100 lie if their unit is a million times, or a thousand times, too small."""
 
@@ -178,7 +178,7 @@ def _text(value: Any) -> str:
 
 
 def _doubt_of(columns: list[list[Any]]) -> str:
-    """Return a question about `unit=` if all times lie where times of a wrong unit lie; else nothing."""
+    """Return a question about `unit=` if all times are in the range of a wrong unit, else an empty text."""
     instants = [value for column in columns for value in column if isinstance(value, _Instant)]
     if instants and any(low <= min(instants) and max(instants) <= high for low, high in _SUSPECT_NS):
         return f"times are at {iso_utc(min(instants))}: is unit= of event_time right?"

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class _Counted(Writer):
-    """A writer whose result is how many items it took."""
+    """A writer whose result is the number of items it took."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -85,7 +85,7 @@ class _CallWriter(_Counted):
         try:
             for index, item in enumerate(chunk.items):  # noqa: B007  # the handler needs it
                 made = fn(item)
-                if made is not None and inspect.isawaitable(made) and not isfuture(made):  # a task runs without us
+                if made is not None and inspect.isawaitable(made) and not isfuture(made):  # a task runs by itself
                     if inspect.iscoroutine(made):
                         made.close()
                     raise BadProgram(f"call: fn must not return an awaitable, got {shown(made)}; use sinks.acall")

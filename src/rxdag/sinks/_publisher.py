@@ -33,6 +33,7 @@ class Subscribed:
             self._error = GraphError(f"request: n must be 1 or more, got {shown(n)}")
         else:
             with self._lock:
+                # By rule 3.17 of Reactive Streams, a demand of 2**63 - 1 is unbounded.
                 self.demand = min(self.demand + n, _MOST)
         if self._hub is not None:
             self._hub.asked(self)
@@ -56,11 +57,11 @@ class Subscribed:
         try:
             self.subscriber.on_next(item)
         except BaseException:
-            self.is_over = True  # by rule 2.13 it is as if it had cancelled
+            self.is_over = True  # by rule 2.13 this counts as a cancel
             raise
 
     def refuse(self) -> bool:
-        """End it if it has asked for what cannot be; True if it has ended."""
+        """End it if its request was invalid; True if it has ended."""
         if not self.is_over and self._error is not None:
             self.end(self._error)
         return self.is_over
@@ -101,6 +102,7 @@ class Hub(Writer):
 
     def asked(self, subscribed: Subscribed) -> None:
         """Note that a subscriber has requested items or left. Thread-safe."""
+        # Not for a request during a write: the node reads `want` after it anyway.
         if not self._is_writing or subscribed.is_over:
             self._context.call(self._look)
 
@@ -109,7 +111,7 @@ class Hub(Writer):
             self._context.enough()
 
     def _sweep(self) -> bool:
-        """Forget those who have left; True if there were any."""
+        """Remove subscribers that have left; True if there were any."""
         before = len(self._all)
         self._all = tuple(each for each in self._all if not each.refuse())
         return len(self._all) < before
@@ -138,7 +140,7 @@ class Hub(Writer):
         for each in self._all:
             try:
                 each.end(error)
-            except BaseException as raised:  # the others must hear of the end too
+            except BaseException as raised:  # the others must also be notified
                 failed.append(raised)
         self._all = ()
         if failed:

@@ -30,16 +30,16 @@ _STREAMS: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 class WholeFile:
-    """A file that takes its name when it is complete.
+    """A file that gets its name only when it is complete.
 
     It replaces the target of a link, not the link, and has the mode and owner of the file that it replaces. A device or
     a FIFO cannot be replaced: it is written as the data comes. Once saved, its part file stays behind whatever happens,
     until it has its name: a checkpoint continues from it.
 
     Args:
-        path: Name it will have.
+        path: Its final path.
         where: Name of the sink, for messages.
-        packs: True to pack what is written if the name ends with ".gz".
+        packs: True to compress if the name ends in ".gz".
     """
 
     def __init__(self, path: str, where: str, *, packs: bool = True) -> None:
@@ -90,7 +90,7 @@ class WholeFile:
 
     @property
     def raw(self) -> IO[bytes]:
-        """File object for a library that writes files by itself."""
+        """File object for a library that writes to files itself."""
         return self._file
 
     def sync(self) -> None:
@@ -191,7 +191,7 @@ class WholeFile:
             for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
                 try:
                     os.chown(self._part, owner, group)
-                except OSError as error:  # root may give a file away, where there are owners; others keep it
+                except OSError as error:  # only root may change the owner, where owners exist
                     if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
                         raise
         self._part.chmod(stat.S_IMODE(old.st_mode))
@@ -207,7 +207,7 @@ class WholeFile:
                 if sys.platform == "win32":  # an open file cannot be renamed there
                     self._file.close()
                 self._part.replace(self._target)
-                self._file.close()  # and not before: its lock keeps other runs from removing it
+                self._file.close()  # not before, since its lock keeps other runs from removing it
                 for folder in self._folders:
                     sync_folder(folder)
         except SourceError:
@@ -227,7 +227,7 @@ class WholeFile:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of what a path leads to; None if there is nothing."""
+    """Return the file status of a path; None if it does not exist."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -249,7 +249,7 @@ def _begins_with(target: Path, length: int, tail: int) -> bool:
 
 
 def _open_stream(path: Path) -> IO[bytes]:
-    # Without waiting, so that a FIFO that nobody reads is an error and not a run that hangs.
+    # Non-blocking, so that a FIFO without a reader is an error instead of a hang.
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(fd, True)
     return os.fdopen(fd, "wb")

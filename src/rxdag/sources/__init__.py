@@ -15,10 +15,14 @@ from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
-from rxdag.sources._live import ConnectionEvent, Lifeline, LiveReader, async_iterable, live
+from rxdag.sources._live import ConnectionEvent, async_iterable
+from rxdag.sources._live import Lifeline as Lifeline
+from rxdag.sources._live import LiveReader as LiveReader
+from rxdag.sources._live import live as live
 from rxdag.sources._paced import paced
 from rxdag.sources._parquet import parquet
-from rxdag.sources._queue import ItemQueue, QueueReader
+from rxdag.sources._queue import ItemQueue as ItemQueue
+from rxdag.sources._queue import QueueReader as QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 from rxdag.sources._simulated_quotes import Quote, simulated_quotes
@@ -30,15 +34,11 @@ __all__ = [
     "ConnectionEvent",
     "END",
     "Ingress",
-    "ItemQueue",
-    "Lifeline",
-    "LiveReader",
     "OverflowName",
     "Push",
-    "QueueReader",
+    "Quote",
     "Reader",
     "Source",
-    "Quote",
     "Trade",
     "arrays",
     "arrow",
@@ -50,7 +50,6 @@ __all__ = [
     "interval",
     "iterable",
     "jsonl",
-    "live",
     "observable",
     "paced",
     "parquet",
@@ -64,7 +63,7 @@ __all__ = [
 
 remember(globals(), __all__, "source")
 
-if not TYPE_CHECKING:  # visible to a type checker, __getattr__ would let every misspelt name pass
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt name
 
     def __getattr__(name: str) -> object:
         raise unknown_name(__name__, name)

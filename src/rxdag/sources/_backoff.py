@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rxdag.contract import Duration, Waits, checked_backoff, duration_ns, whole_or_none
+from rxdag.contract import Delays, Duration, checked_backoff, duration_ns, whole_or_none
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Backoff:
 
     Raises:
         GraphError: If an argument is invalid.
+
+    Example:
+        >>> backoff = sources.Backoff(base="1s", cap="1m", attempts=10, reset_after="30s")
+        >>> feed = sources.websocket("wss://stream.example.com/trades", reconnect=backoff)
     """
 
     base: Duration = "100ms"
@@ -36,7 +40,7 @@ class Backoff:
         self.reset_after_ns()
         whole_or_none(self.attempts, "Backoff: attempts")
 
-    def waits(self) -> Waits:
+    def waits(self) -> Delays:
         """Return the delays alone."""
         return checked_backoff("Backoff", self.base, self.factor, self.cap, self.jitter)
 

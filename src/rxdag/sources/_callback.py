@@ -38,6 +38,14 @@ class Push(Generic[T]):
 
     It never waits. Items that arrive after the end of the run are ignored. `complete` and `fail` end the stream, after
     the items that have already arrived.
+
+    Example:
+        >>> def register(push):
+        ...     for price in (50_000.0, 50_001.5):
+        ...         push(price)
+        ...     push.complete()
+        >>> rxdag.from_source(sources.callback(register, overflow="drop_oldest")).collect()
+        [50000.0, 50001.5]
     """
 
     def __init__(self, queue: ItemQueue) -> None:
@@ -57,7 +65,7 @@ class Push(Generic[T]):
 
 
 class _Registered(QueueReader):
-    """A queue that something pushes into from when it is opened until it is closed."""
+    """A queue that a callback pushes into from opening to closing."""
 
     def __init__(self, queue: ItemQueue, leave: Callable[[], object] | None) -> None:
         super().__init__(queue)
@@ -72,7 +80,7 @@ class _Registered(QueueReader):
         super().close()
 
     def _unregister(self) -> None:
-        # Taken out first: rest() and close() both come here, and it must be called once.
+        # Cleared first: rest() and close() both come here, and it must be called once.
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -103,14 +111,14 @@ class _Callback(_Pushed[T]):
         queue = self._queue(context)
         leave: object = self.register(Push(queue))
         if leave is not None and not callable(leave):
-            # register() may have begun to push already.
+            # register() may already have started to push.
             queue.close()
             raise BadProgram(_wrong_register(leave))
         return _Registered(queue, leave)
 
 
 def _wrong_register(given: object) -> str:
-    """Return what to say of something that a `register` has returned."""
+    """Return the message for the result of a `register`."""
     text = f"callback: register must return a function that stops the calls, or None, got {shown(given)}"
     if inspect.iscoroutine(given):
         given.close()
@@ -187,7 +195,7 @@ class _Observed(_Pushed[T]):
 
 
 class _Subscribed:
-    """A cold observable, subscribed to on a thread of its own, which waits where there is no room."""
+    """A cold observable, subscribed to on its own thread, which waits if there is no room."""
 
     def __init__(self, observable: Any, queue: ItemQueue) -> None:
         self._observable = observable
@@ -201,7 +209,7 @@ class _Subscribed:
             self._disposable = self._observable.subscribe(self._push, self._queue.end, lambda: self._queue.end(None))
         except _Left:
             pass
-        except BaseException as error:  # the run fails with it, whatever it is: nobody else sees this thread
+        except BaseException as error:  # any error must fail the run, since nothing else observes this thread
             self._queue.end(error)
         if self._is_disposed:
             self.dispose()
@@ -213,7 +221,7 @@ class _Subscribed:
                 ticket.result()
         except RxDagError:
             if self._is_disposed:
-                raise _Left from None  # nothing else stops an observable that loops
+                raise _Left from None  # only an exception stops a looping observable
             raise
 
     def dispose(self) -> None:
@@ -223,7 +231,7 @@ class _Subscribed:
 
 
 class _Left(Exception):  # no error
-    """Raised into a callback when nobody takes the items any more."""
+    """Raised into a callback when items are no longer taken."""
 
 
 def observable(
@@ -279,6 +287,12 @@ def from_observable(
     of: type[T] | None = None,
     name: str | None = None,
 ) -> Stream[T]:
-    """Create a stream from a reactivex observable; see `sources.observable`."""
+    """Create a stream from a reactivex observable; see `sources.observable`.
+
+    Example:
+        >>> import reactivex
+        >>> rxdag.from_observable(reactivex.of(50_000.0, 50_001.5), hot=False).collect()
+        [50000.0, 50001.5]
+    """
     source = observable(obs, max_items=max_items, overflow=overflow, delay_error=delay_error, hot=hot, of=of)
     return from_source(source, name=name)

@@ -20,7 +20,7 @@ from rxdag.contract import (
 
 
 class _ClockReader(Reader):
-    """Gives the instants that have passed since it was opened."""
+    """Delivers the instants that have passed since it was opened."""
 
     def __init__(self, every_ns: int, count: int | None, context: SourceContext) -> None:
         self._every_ns = every_ns

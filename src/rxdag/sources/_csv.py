@@ -42,9 +42,9 @@ class _CsvReader(IteratorReader):
         self.file = LineFile(path, "csv")
         self._fresh = self.file.lines()
         self._taken: list[str] = []
-        """Lines of the row at hand."""
+        """Lines of the current row."""
         self._again: list[str] = []
-        """Lines to be read once more, the next one last."""
+        """Lines to read again, the next one last."""
         self._opened: Iterator[list[str]] | None = None
         self._width = 0
         self._columns: list[Column] = []
@@ -81,6 +81,7 @@ class _CsvReader(IteratorReader):
             try:
                 row = self._next(self._opened)
             except _BadRow as error:
+                # A new reader, since only a new _lines() starts with the lines to read again.
                 self._opened = csv_module.reader(self._lines(), strict=True)
                 self._context.bad(error.row, SourceError(str(error)))
                 continue
@@ -131,7 +132,7 @@ class _CsvReader(IteratorReader):
         """Convert columns of text to the types of their fields.
 
         Raises:
-            ValueError: If a text is not as it must be.
+            ValueError: If a text cannot be converted.
         """
         from rxdag.columns import Columns, column_of  # they load numpy
 
@@ -154,8 +155,8 @@ class _CsvReader(IteratorReader):
         """Return the next row, None at the end.
 
         Raises:
-            _BadRow: If it is no CSV. Its first line is the bad row, and the others are read again: a quote that is
-                never closed reaches as far as a field may be long, and takes nothing but its own line along.
+            _BadRow: If the row is not valid CSV. Only its first line is the bad row; the others are read again, so that
+                a quote that is never closed costs one line although the parser has read on.
         """
         self._taken.clear()
         try:

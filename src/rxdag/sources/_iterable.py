@@ -26,7 +26,7 @@ from rxdag.errors import GraphError, SourceError, shown
 T = TypeVar("T")
 
 _BURST: Final = 16
-"""Number of items made between two checks whether the run wants the thread."""
+"""Number of items between two checks whether the run wants the thread back."""
 
 
 class IteratorReader(Reader):
@@ -43,6 +43,7 @@ class IteratorReader(Reader):
             raise self._error
         items: list[Any] = []
         most = 1 if self._blocking else max_items
+        # Bursts start small, since the time per item is not known yet.
         burst = 1
         try:
             while (n := len(items)) < most:
@@ -53,7 +54,7 @@ class IteratorReader(Reader):
         except Exception as error:
             if not items:
                 raise
-            self._error = error  # what came before it goes out first
+            self._error = error  # items before the error are delivered first
         return Chunk(items) if items else END
 
     def close(self) -> None:

@@ -21,15 +21,15 @@ _TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
 
 
 def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) -> Callable[[str | bytes], Any]:
-    """Return the function that makes an item of a text.
+    """Return the function that decodes an item from a text.
 
-    Digits of a time below the microsecond are cut off. An object that has fields, but none of those of a type whose fields
-    may all be left out, is refused: it would become an item of defaults. The function raises ValueError or
-    msgspec.MsgspecError, a ValueError in newer versions only.
+    Digits of a time below the microsecond are discarded. If all fields of the type have defaults, an object with fields
+    but none of the type's is refused, since it would become an item of defaults. The function raises ValueError or
+    msgspec.MsgspecError, which is a ValueError only in newer versions.
 
     Args:
         of: Type of the items: anything that msgspec decodes.
-        zone: Gives a time its zone, or refuses it; by default times stay as they are.
+        zone: Adds the zone to a time, or refuses it; by default times are unchanged.
 
     Raises:
         TypeError: If msgspec cannot decode such a type.

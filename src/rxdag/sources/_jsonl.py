@@ -31,7 +31,7 @@ class _JsonlReader(IteratorReader):
                 continue
             try:
                 item = self._decode(line)
-            except Exception as error:  # what a type's own code raises too
+            except Exception as error:  # also errors of the type's own code
                 problem = self._file.problem(
                     f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
                 )

@@ -40,7 +40,7 @@ Connect: TypeAlias = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[A
 
 
 class _Connected:
-    """A marker that an iterator yields first if it is connected before it has an item."""
+    """A marker that an iterator yields first if it connects before it has an item."""
 
 
 CONNECTED: Final = _Connected()
@@ -70,9 +70,9 @@ class Lifeline:
     """The policy for lost connections of a live source.
 
     Attributes:
-        reconnect: When it is tried again; None for never.
-        silent_ns: After so long without an item it counts as lost; None for never.
-        marker: Makes the item that goes before those of each connection but the first, from its number.
+        reconnect: Delays before a new connection; None for no reconnection.
+        silent_ns: Silence after which a connection is lost, ns; None for never.
+        marker: Makes the item that precedes the items of each connection but the first, from its number.
     """
 
     reconnect: Backoff | None = None
@@ -96,17 +96,17 @@ class LiveReader(Reader):
         self._is_done = False
         self._has_left = False
         self._failed_late = False
-        """True if it has failed while it was being closed."""
+        """True if closing the connection has failed."""
         self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
     async def _live(self) -> None:
         try:
             await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
-        except BaseException as error:  # read gives it to the run
+        except BaseException as error:  # read() raises it in the run
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is this task that is cancelled, and not something that the iterator awaits
+                raise  # this task was cancelled, not something that the iterator awaits
             self._error = error
             self._failed_late = self._has_left
         self._is_done = True
@@ -116,7 +116,7 @@ class LiveReader(Reader):
         waits, tries, useless = backoff.waits(), 0, 0
         while True:
             error = await self._lost_for(backoff.reset_after_ns())
-            if self._has_left:  # the iterator has made an end, or an error, of the cancel
+            if self._has_left:  # the iterator has turned the cancel into an end or an error
                 if error is not None:
                     raise error
                 return
@@ -138,17 +138,17 @@ class LiveReader(Reader):
             await asyncio.sleep(wait / 1e9)
 
     async def _lost_for(self, reset_after_ns: int) -> Exception | None:
-        """Read one connection to its end; returns what it was lost for."""
+        """Read one connection to its end; returns the error that ended it."""
         began = self._context.clock.now()
         self._was_of_use = False
         try:
             await self._pull()
         except BadProgram:
             raise
-        except Exception as error:  # whatever ends a connection, the next one is tried
+        except Exception as error:  # whatever the error, the next connection is tried
             return error
         finally:
-            # A connection that fails soon after its first item does not count as a success: waits go on growing.
+            # A connection that fails soon after its first item is not a success, so delays keep growing.
             self._was_of_use &= self._context.clock.now() - began >= reset_after_ns
         return None
 
@@ -214,7 +214,7 @@ class LiveReader(Reader):
             self._context.wake()
 
     def _marked(self, marker: Callable[[int], Any]) -> Any:
-        """Make the item that goes before those of a connection; what fails there is no lost connection."""
+        """Make the item that precedes those of a connection; an error here is not a lost connection."""
         try:
             return plain_result(marker(self._connection), "on_reconnect", instead="")
         except BadProgram:
@@ -248,7 +248,7 @@ class LiveReader(Reader):
         return None
 
     def _leave(self) -> None:
-        """End the task; once, for a second cancel would break off what it does to close the connection."""
+        """End the task; once, since a second cancel would interrupt the closing of the connection."""
         if not self._has_left:
             self._has_left = True
             self._task.cancel()
@@ -268,7 +268,7 @@ class LiveReader(Reader):
         self._leave()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        await asyncio.sleep(0)  # a line that was cut in the middle is let go of in the loop's next turn
+        await asyncio.sleep(0)  # an aborted connection is released in the next turn of the loop
         if self._failed_late and self._error is not None:
             raise self._error
 
@@ -296,10 +296,10 @@ def live(
     silent_after: Duration | None,
     on_reconnect: Callable[[int], Any] | None,
 ) -> Lifeline:
-    """Check what becomes of a connection that is lost.
+    """Return the checked policy for lost connections.
 
     Raises:
-        GraphError: If an argument is wrong.
+        GraphError: If an argument is invalid.
     """
     if reconnect is not None and not isinstance(reconnect, Backoff):
         raise GraphError(f"{where}: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
@@ -319,7 +319,7 @@ def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundar
     """Return the gate after a live source; None for the default.
 
     Raises:
-        GraphError: If an argument is wrong.
+        GraphError: If an argument is invalid.
     """
     if max_items is None and overflow in (Overflow.BLOCK, Overflow.BLOCK.value):
         return None

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _PacedReader(ReaderAround):
-    """Holds items back until it is their time."""
+    """Holds items back until their time."""
 
     def __init__(self, reader: Reader, context: SourceContext, ts: Callable[[Any], Any], scale: float) -> None:
         super().__init__(reader)
@@ -66,10 +66,10 @@ class _PacedReader(ReaderAround):
         return None
 
     def drain(self, *, flush: bool) -> bool:
-        return False  # to wait for the pace of what is left is not what a drain is for
+        return False  # a drain must not wait for the pace of the remaining items
 
     def position(self) -> None:
-        """Return None: what has been read of the source inside may not have come yet."""
+        """Return None: items read from the wrapped source may not have been delivered yet."""
 
     def held(self) -> int:
         return len(self._items) - self._at + self.reader.held()

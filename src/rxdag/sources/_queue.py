@@ -27,13 +27,13 @@ from rxdag.errors import BufferOverflow, RxDagError, shown
 class ItemQueue:
     """A bounded queue of items, pushed into from any thread.
 
-    With Overflow.BLOCK, producers that find it full are let in one by one, in order of arrival.
+    With Overflow.BLOCK, producers that find it full are admitted one by one, in order of arrival.
 
     Args:
         label: Of the source, for messages.
-        max_items: Most items that wait to be taken; 0 takes an item only if the run waits for one.
-        overflow: What happens to an item that finds it full.
-        delay_error: With Overflow.ERROR, whether what waits goes out before the error.
+        max_items: Maximum number of waiting items; with 0, an item is accepted only if the run waits for one.
+        overflow: Policy for an item that finds it full.
+        delay_error: With Overflow.ERROR, True to deliver the waiting items before the error.
     """
 
     def __init__(self, label: str, max_items: int, overflow: Overflow, *, delay_error: bool = True) -> None:
@@ -58,7 +58,7 @@ class ItemQueue:
         """Attach the queue to a run that reads it.
 
         Raises:
-            RxDagError: If one has read it already.
+            RxDagError: If a run has read it already.
         """
         with self.lock:
             if self.context is not None or self.is_closed:
@@ -74,6 +74,7 @@ class ItemQueue:
         self.max_items = self.max_items if boundary.max_items is None else boundary.max_items
         self.overflow, self.delay_error = boundary.overflow, boundary.delay_error
         if self.overflow is not Overflow.BLOCK:
+            # The new policy applies to items pushed before the run too.
             queued, self.items = self.items, deque()
             for item in queued:
                 if not self.is_complete:
@@ -83,19 +84,19 @@ class ItemQueue:
         """Return True if the item was added, False if the queue is full, or a future that is set once it is added.
 
         Args:
-            item: What to push.
-            wait: True to wait for room; with a policy that drops there is no waiting.
+            item: The item to push.
+            wait: True to wait for room; policies that drop never wait.
 
         Raises:
             BufferOverflow: If it was one too many, with Overflow.ERROR.
-            RxDagError: If nothing can be pushed any more, or it is pushed into in a forked child.
+            RxDagError: If the queue has ended, or the caller is a forked child process.
         """
         refuse_fork(self._pid, self.label)
         with self.lock:
             if self.is_complete or self.is_closed:
                 self._saw("ignored", item)
                 raise self._refusal()
-            # Behind those that wait, even if there is space by now: else it would overtake them.
+            # Behind waiting items, even if there is room by now: otherwise it would overtake them.
             if self.overflow is Overflow.BLOCK and (len(self.items) >= self.max_items or self.waiting):
                 if not wait:
                     return False
@@ -121,6 +122,7 @@ class ItemQueue:
     def _let_in(self, item: Any) -> bool:
         """Add an item if it fits, else apply the policy; return False if it was not added."""
         items = self.items
+        # With max_items 0 there is room only while the run waits for an item.
         if len(items) < (self.max_items or int(self._is_wanted)):
             items.append(item)
             self._is_wanted = False
@@ -157,7 +159,7 @@ class ItemQueue:
         self._saw("upstream_cancel")
 
     def take(self, max_items: int) -> Read:
-        """Take out up to `max_items`; None for nothing now, END for no more. Raises what the feed failed with."""
+        """Take out up to `max_items`; None for nothing now, END for no more. Raises the error of the feed."""
         self._admit()
         with self.lock:
             n = min(max_items, len(self.items))
@@ -177,11 +179,12 @@ class ItemQueue:
         with self.lock:
             while self.waiting and len(self.items) < self.max_items:
                 item, ticket = self.waiting.popleft()
+                # False if the producer has cancelled; its item must not be added then.
                 if ticket.set_running_or_notify_cancel():
                     self.items.append(item)
                     admitted.append(ticket)
                     self._saw("resumed", item)
-        # Outside of the lock: a future calls its callbacks at once, and one may push again.
+        # Outside of the lock: a future calls its callbacks immediately, and one may push again.
         for ticket in admitted:
             ticket.set_result(None)
 
@@ -202,7 +205,7 @@ class ItemQueue:
             error = BadProgram(f"{self.label}: a feed must fail with an exception, got {shown(error)}")
         with self.lock:
             self.is_complete = True
-            self.error = self.error or error
+            self.error = self.error or error  # an overflow takes precedence
             context = self.context
         if context is not None:
             context.wake()
@@ -216,7 +219,7 @@ class ItemQueue:
                 self._saw("upstream_cancel")
             self.is_closed = True
             self.context = None
-            # Taken out under the lock, answered after it: no push can be added and miss its answer.
+            # Removed under the lock and answered after it, so that no push is added without an answer.
             waiting, self.waiting = self.waiting, deque()
         for _, ticket in waiting:
             if ticket.set_running_or_notify_cancel():

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from rxdag.contract import (
     BadProgram,
     Chunk,
+    Delays,
     Duration,
     Read,
     Reader,
     Source,
     SourceAround,
     SourceContext,
-    Waits,
     checked_backoff,
     checked_end,
     checked_errors,
@@ -34,10 +34,10 @@ class _ReconnectingReader(Reader):
         self._reader: Reader | None = None
         self._connections = 0
         self._failures = 0
-        """Connections that failed, one after the other, without having brought anything."""
+        """Number of connections in a row that failed without delivering an item."""
         self._opens_at: int | None = None
         self._is_new = False
-        """True if the connection that is open has not been read yet."""
+        """True if the open connection has not been read yet."""
 
     def read(self, max_items: int) -> Read:
         if self._opens_at is not None:
@@ -105,7 +105,7 @@ class _ReconnectingReader(Reader):
 class _Reconnecting(SourceAround[T]):
     source: Source[T]
     attempts: int | None
-    backoff: Waits
+    backoff: Delays
     on: tuple[type[Exception], ...]
 
     def open(self, context: SourceContext) -> Reader:

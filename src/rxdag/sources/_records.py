@@ -17,7 +17,7 @@ def record_fields(of: Any, where: str) -> dict[str, Any]:
     """Return the type of each field of a record type, with the limits of `msgspec.Meta`.
 
     Raises:
-        GraphError: If it is no msgspec.Struct, dataclass, NamedTuple or TypedDict.
+        GraphError: If it is not a msgspec.Struct, dataclass, NamedTuple or TypedDict.
     """
     names = field_names(of)
     if names is None:
@@ -49,19 +49,19 @@ def build(of: Any) -> Callable[[dict[str, Any]], Any]:
 
 
 def refused(where: str, of: Any, error: Exception, given: object) -> SourceError:
-    """Return what to say of an item that its own type has refused."""
+    """Return the message for an item that its own type has refused."""
     problem = SourceError(f"{where}: must be {of.__name__}: {named_text(error)}, got {shown(given, most=80)}")
     problem.__cause__ = error
     return problem
 
 
 def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exception]) -> None:
-    """Raise if there is no column for a field that items need, two for one field, or none for any of their fields.
+    """Raise if a required field has no column, a field has two columns, or no field has any.
 
     Args:
         of: Type of the items.
-        columns: Names of the columns that there are.
-        problem: Makes the error, of what must hold and what came.
+        columns: Names of the existing columns.
+        problem: Makes the error from the rule and the value found.
     """
     fields = field_names(of) or ()
     there = shown(", ".join(columns), most=300)[1:-1] or "none"
@@ -72,7 +72,7 @@ def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exce
     if twice:
         raise problem(f"must have one column for each field, has several called {', '.join(twice)}; it has {there}")
     if not any(name in columns for name in fields):
-        # Every item would be one of defaults.
+        # Otherwise every item would consist of defaults.
         raise problem(
             f"must have a column of {of.__name__}, whose fields are {', '.join(fields) or 'none'}; it has {there}"
         )

@@ -66,7 +66,7 @@ _START_MS: Final = 1_723_161_254_000
 _SKEW_MS: Final = -1_275.0  # the local clock is behind the exchanges'
 _STALL_MAX_MS: Final = 205.0
 DUPLICATES: Final = 0.02
-"""Share of the trades that come again, unless another is asked for."""
+"""Default share of the trades that are repeated."""
 _LEAST_LATENCY_MS: Final = min(feed.latency_ms for feed in _FEEDS)
 
 
@@ -85,7 +85,7 @@ def generate_trades(seed: int, trades: int, duplicates: float) -> Iterator[Trade
 
 
 class _Market:
-    """Bursts of trades at market times, and what is under way to the receiver."""
+    """Bursts of trades at market times, and those under way to the receiver."""
 
     def __init__(self, rng: random.Random, duplicates: float) -> None:
         self._rng = rng
@@ -125,6 +125,7 @@ class _Market:
                 step = max(1, round(rng.expovariate(0.3))) * feed.tick
                 self._prices[i] = round(self._prices[i] + (step if rng.random() < 0.5 else -step), 2)
             latency = feed.latency_ms + rng.expovariate(1 / feed.jitter_ms)
+            # In order within a feed, as over TCP.
             arrival = max(at_ms + latency, self._stalled_until[i], self._received[i] + 0.001)
             self._received[i] = arrival
             self._ids[i] += 1
@@ -160,13 +161,13 @@ class _Market:
 
 
 class TimedReader(Reader):
-    """Gives what is received, at its own pace or some times faster.
+    """Delivers items at their recorded pace, or a multiple of it.
 
     Args:
-        items: With `recv_ns`, in order of receipt.
-        n: How many there are.
-        speed: None for as fast as asked.
-        context: Of the run.
+        items: Items with `recv_ns`, in order of receipt.
+        n: Number of items.
+        speed: Multiple of the recorded pace; None for as fast as they are read.
+        context: Context of the source.
     """
 
     def __init__(self, items: Iterator[Any], n: int, speed: float | None, context: SourceContext) -> None:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SoundRows:
-    """Makes items of columns; a row that does not fit goes the way of the node's `on_error`.
+    """Makes items from columns; malformed rows are subject to the node's `on_error`.
 
     Args:
         of: Type of the items.
         fields: Type of each field.
-        where: What is read, for messages.
-        context: Of the run.
+        where: Name of the input, for messages.
+        context: Context of the source.
     """
 
     of: Any
@@ -38,8 +38,8 @@ class SoundRows:
 
         Args:
             columns: The values, by field.
-            n: How many rows.
-            first: Number of rows before these.
+            n: Number of rows.
+            first: Number of rows read before these.
         """
         yield from self._between(columns, 0, n, first)
 
@@ -48,7 +48,7 @@ class SoundRows:
 
         made = self._fitted(columns, start, stop, first)
         if isinstance(made, SourceError):
-            if stop - start > 1:  # halves find the few rows that are at fault
+            if stop - start > 1:  # bisection finds the few failing rows
                 middle = (start + stop) // 2
                 yield from self._between(columns, start, middle, first)
                 yield from self._between(columns, middle, stop, first)

@@ -27,7 +27,7 @@ _ORDER: Final = (int, float, Decimal, bool)
 """Types of a union in the order in which they are tried: the narrowest first."""
 _EXACT: Final = (datetime, date, time, timedelta, Decimal, bytes, bytearray, memoryview, UUID)
 _FINE: Final = re.compile(r"(?<=:[0-9][0-9]\.)[0-9]{7,9}")
-"""The digits of a time down to the nanosecond, where there are any below the microsecond."""
+"""The fractional digits of a time that has digits below the microsecond."""
 
 
 def converter(hint: Any, zone: tzinfo | None) -> Convert:
@@ -35,7 +35,7 @@ def converter(hint: Any, zone: tzinfo | None) -> Convert:
 
     Args:
         hint: Type of the field, with the limits of `msgspec.Meta`.
-        zone: What times without a zone are; None to refuse them.
+        zone: Zone of times without one; None to refuse them.
 
     Raises:
         TypeError: If no text can be parsed as this type.
@@ -59,7 +59,7 @@ def check_texts(fields: dict[str, Any], needed: set[str], of: Any) -> None:
 
 
 def no_text(hint: Any) -> str:
-    """Return what to say of a type that no text is of."""
+    """Return the message for a type that texts cannot be converted to."""
     name = hint.__name__ if isinstance(hint, type) else str(hint)
     return (
         f"must be of a type that can be parsed from one text, got {name}; declare it as str, and convert it in ops.map"

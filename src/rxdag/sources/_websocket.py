@@ -38,7 +38,7 @@ Message: TypeAlias = str | bytes | Mapping[str, Any]
 
 _FOR_EVER: Final = Backoff(base="500ms", cap="30s", jitter=0.2, reset_after="5s")
 _CLOSE_S: Final = 2.0
-"""Time that a peer has for the closing handshake."""
+"""Longest wait for the closing handshake of the peer, s."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Marker:
 
 
 class _FrameReader(LiveReader):
-    """Decodes the frames as they are read; what cannot be decoded goes the way of the source's policy."""
+    """Decodes frames as they are read; malformed ones are handled by the policy of the source."""
 
     def __init__(self, source: _Websocket[Any], context: SourceContext) -> None:
         super().__init__(source.frames, context, source.lifeline)
@@ -86,7 +86,7 @@ class _FrameReader(LiveReader):
             except Exception as error:
                 try:
                     self._of_run.bad(frame, error)
-                except Exception as failure:  # what was decoded goes out first
+                except Exception as failure:  # decoded items are delivered first
                     self._failure = failure
                     self._undecoded = len(frames) - at - 1
                     if not items:
@@ -132,10 +132,10 @@ class _Websocket(Source[T]):
             try:
                 await connection.close()
             finally:
-                connection.transport.abort()  # saying good-bye may be broken off
+                connection.transport.abort()  # the closing handshake may be interrupted
 
     def open(self, context: SourceContext) -> Reader:
-        import_extra("websockets.asyncio.client", "ws", "sources.websocket")  # here, where no reconnecting hides it
+        import_extra("websockets.asyncio.client", "ws", "sources.websocket")  # here, where reconnecting cannot hide it
         return _FrameReader(self, context)
 
 

@@ -19,11 +19,11 @@ KEYS_MEET: Final = "times that are keys must differ by a microsecond or more"
 
 
 def zoned(value: datetime, zone: tzinfo | None) -> datetime:
-    """Return a time that was read, with its zone.
+    """Return a time with its zone.
 
     Args:
         value: The time.
-        zone: What it is if it has no zone.
+        zone: Zone of a time without one.
 
     Raises:
         ValueError: If it has no zone and `zone` is None, or no such local time exists.
@@ -37,21 +37,21 @@ def zoned(value: datetime, zone: tzinfo | None) -> datetime:
 
 _BELOW_MICROSECOND: Final = re.compile(r"(?<=\d:\d\d\.\d{6})\d+|(?<=\.\d{6})\d+(?=[Ss]\b)", re.ASCII)
 _NO_KEY: Final = re.compile(rf"(?:{_BELOW_MICROSECOND.pattern})" + r"""(?![^"\\]*"\s*:)""", re.ASCII)
-"""The same but in the names of JSON's objects."""
-# To begin with a plain character makes it several times faster.
+"""The same, except in keys of JSON objects."""
+# Starting with a literal character makes it several times faster.
 _TIME: Final = re.compile(r":\d\d\.\d{7}", re.ASCII)
 _DURATION: Final = re.compile(r"\.\d{7}\d*[Ss]", re.ASCII)
 
 
 def cut_times(text: str, *, durations: bool, keys: bool = False) -> str:
-    """Return a text whose times and durations are without the digits below the microsecond.
+    """Return the text with times and durations truncated to the microsecond.
 
-    A datetime cannot hold them, and readers would round them up, past a boundary.
+    A datetime cannot hold further digits, and rounding up could move a time past a window border.
 
     Args:
-        text: What may hold them.
-        durations: False if it is known to hold no durations that matter.
-        keys: True if names of objects are times too; of texts they must stay as they are.
+        text: JSON text.
+        durations: False if the text is known to hold no relevant durations.
+        keys: True if keys of objects are times too; keys that are texts must stay unchanged.
     """
     if _TIME.search(text) is None and not (durations and _DURATION.search(text)):
         return text
@@ -59,7 +59,7 @@ def cut_times(text: str, *, durations: bool, keys: bool = False) -> str:
 
 
 def types_in(of: Any) -> Iterator[inspect.Type]:
-    """Yield a type of items and the types of what is in it, in fields of fields too."""
+    """Yield a type of items and the types inside it, in nested fields too."""
     waiting: list[Any] = [inspect.type_info(of)]
     seen: set[int] = set()
     while waiting:
@@ -76,12 +76,12 @@ def types_in(of: Any) -> Iterator[inspect.Type]:
 
 
 def timed_item(item: Any, exact: Any, zone: Callable[[datetime], datetime]) -> Any:
-    """Return an item that was just decoded, with other times; it may be changed in place.
+    """Return a decoded item with its times replaced, possibly changed in place.
 
     Args:
         item: The item.
-        exact: The same item with the times that it is to have.
-        zone: Gives a time its zone.
+        exact: The same item with the exact times.
+        zone: Adds the zone to a time.
 
     Raises:
         ValueError: If `zone` does.
@@ -107,7 +107,7 @@ def _gathered(items: Any, exact: Any, zone: Callable[[datetime], datetime]) -> A
         pairs = zip(items.items(), exact.items(), strict=True)
         return {timed_item(k, ek, zone): timed_item(v, ev, zone) for (k, v), (ek, ev) in pairs}
     if issubclass(items.__class__, set | frozenset):
-        # A set has no order, so which is which is known of times only, which need nothing of the item.
+        # Members of a set cannot be matched, except times, which need nothing of the item.
         items = exact = exact if any(isinstance(value, datetime | time | timedelta) for value in items) else items
     made = [timed_item(value, each, zone) for value, each in zip(items, exact, strict=True)]
     return items.__class__(*made) if hasattr(items, "_fields") else items.__class__(made)

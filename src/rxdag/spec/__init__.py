@@ -11,38 +11,28 @@ from typing import Any
 
 from rxdag.contract import Sink, Source
 from rxdag.graph import Dag
-from rxdag.spec._build import build_dag, connected
-from rxdag.spec._document import SETTINGS, Document, read_document
+from rxdag.spec._build import build_dag as build_dag
+from rxdag.spec._build import connected as connected
+from rxdag.spec._document import SETTINGS as SETTINGS
+from rxdag.spec._document import Document as Document
+from rxdag.spec._document import read_document
 from rxdag.spec._dump import dump_dag
-from rxdag.spec._feeds import GATE
-from rxdag.spec._kinds import Kind
-from rxdag.spec._node import POLICIES, RETRY
-from rxdag.spec._nodes import NodeType, Param, Registry, registry
-from rxdag.spec._parts import parts
+from rxdag.spec._feeds import GATE as GATE
+from rxdag.spec._kinds import Kind as Kind
+from rxdag.spec._node import POLICIES as POLICIES
+from rxdag.spec._node import RETRY as RETRY
+from rxdag.spec._nodes import NodeType as NodeType
+from rxdag.spec._nodes import registry as registry
+from rxdag.spec._parts import parts as parts
 from rxdag.spec._problems import Mark, Problem
 from rxdag.spec._schema import json_schema
 
 __all__ = [
-    "GATE",
-    "POLICIES",
-    "RETRY",
-    "SETTINGS",
-    "Document",
-    "Kind",
     "Mark",
-    "NodeType",
-    "Param",
     "Problem",
-    "Registry",
-    "build_dag",
-    "connected",
     "dump_spec",
     "json_schema",
     "load_spec",
-    "open_spec",
-    "parts",
-    "read_spec",
-    "registry",
 ]
 
 
@@ -74,10 +64,10 @@ def open_spec(
     outside: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Document:
-    """Read a spec; what is wrong with its nodes is in `document.context.problems`, see `read_spec`.
+    """Read a spec; problems of its nodes are in `document.context.problems`, see `read_spec`.
 
     Raises:
-        SpecError: If it cannot be read at all.
+        SpecError: If the text cannot be read as a spec.
     """
     return read_document(
         text,

@@ -14,23 +14,23 @@ from rxdag.spec._problems import Mark, Problems
 from rxdag.spec._tree import Tree
 
 REFERENCE: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)")
-"""`package.module:attribute`."""
+"""A reference, `package.module:attribute`."""
 
 
 class Refused(Exception):
-    """A value is wrong, and the problem has been told."""
+    """A value is wrong, and the problem has been reported."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """The position and the permissions with which a value is read.
+    """Position and permissions of a value that is read.
 
     Attributes:
-        problems: Told what is wrong.
-        base: The folder that paths are relative to, and must be inside of.
-        allow: Modules that may be referred to, their submodules included.
-        outside: True if paths may lead out of `base`.
-        path: Keys that lead here: "nodes.bars.size".
+        problems: Collects problems.
+        base: Folder for relative paths, which must stay inside it.
+        allow: Modules whose attributes may be named, including submodules.
+        outside: True to allow paths outside `base`.
+        path: Keys that lead here, such as "nodes.bars.size".
     """
 
     problems: Problems
@@ -67,7 +67,7 @@ class Context:
             )
         try:
             found: Any = importlib.import_module(module)
-        except Exception as error:  # of whatever the module does when it is imported
+        except Exception as error:  # importing the module may raise anything
             raise self.refuse(tree, f'module "{module}" must be importable: {named_text(error)}') from None
         for name in names.split("."):
             if not hasattr(found, name):
@@ -80,7 +80,7 @@ class Context:
 
 
 def is_within(module: str, allow: tuple[str, ...]) -> bool:
-    """Return True if it is one of the modules, or inside one."""
+    """Return True if a name is one of the modules, or inside one."""
     return any(module == each or module.startswith(f"{each}.") for each in allow)
 
 

@@ -13,7 +13,7 @@ from rxdag.errors import GraphError, SpecError, did_you_mean, shown, text_of
 from rxdag.graph import checked_name
 from rxdag.spec._compound_kinds import Either
 from rxdag.spec._context import Context, Refused, tree_text
-from rxdag.spec._feeds import Feed, check_feeds
+from rxdag.spec._feeds import Feed, check_ends, check_feeds
 from rxdag.spec._kinds import DurationKind, Kind, OneOf, PathKind, Plain
 from rxdag.spec._node import SpecNode, read_node
 from rxdag.spec._params import by_kinds
@@ -43,9 +43,9 @@ class Document:
 
     Attributes:
         name: Of the dag.
-        nodes: By id, in the order of the text; those with problems are left out.
+        nodes: By id, in the order of the text; those of which nothing can be made are left out.
         settings: "until", "drain_timeout", "restart", "flush", "checkpoints", "every".
-        context: What was allowed.
+        context: Permissions and problems.
         tree: The text as a tree.
     """
 
@@ -65,19 +65,20 @@ def read_document(
     outside: bool,
     overrides: Mapping[str, Any],
 ) -> Document:
-    """Read a document, and check its nodes one by one; what is wrong with them is in `context.problems`.
+    """Read a document and check each node; problems of nodes are in `context.problems`.
 
     Raises:
-        SpecError: If it cannot be read as a mapping.
+        SpecError: If the text is not a mapping.
     """
     folder = base or (path.parent if path is not None else Path.cwd())
     problems = Problems()
     context = Context(problems, folder, tuple(allow), outside)
     file = "spec" if path is None else str(path)
     tree = read_tree(_bytes(path) if text is None and path is not None else text or "", file, dict(os.environ))
-    tree = _overridden(tree, overrides)
+    tree = _overridden(tree, overrides, problems)
     if not tree.is_mapping:
-        raise spec_error([Problem(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {tree_text(tree)}")])
+        problems.add(tree.mark, "", f"must be a mapping with {', '.join(TOP)}, got {tree_text(tree)}")
+        raise spec_error(problems.found)
     for key in tree.mapping():
         if key not in TOP:
             context.at(key).tell(tree.key_mark(key), f"is not known{did_you_mean(key, TOP)}; known: {', '.join(TOP)}")
@@ -87,7 +88,7 @@ def read_document(
     trees = _node_trees(tree, context, path, ())
     if not trees and not problems.found:
         context.at("nodes").tell(tree, "must have a node, got none")
-    feeds_of: dict[str, dict[str, Feed]] = {}
+    feeds_of: dict[str, dict[str, Feed | None]] = {}
     nodes = {
         key: made
         for key, (each, inside) in trees.items()
@@ -95,6 +96,7 @@ def read_document(
     }
     for each_id in check_feeds(feeds_of, trees, problems):
         nodes.pop(each_id, None)
+    check_ends(feeds_of, trees, context.at("nodes"), tree.mark)
     return Document(name, nodes, settings, context, tree)
 
 
@@ -106,18 +108,23 @@ def _bytes(path: Path) -> bytes:
         raise SpecError(f"{path}: must be a file that can be read: {error.strerror}{hint}") from error
 
 
-def _overridden(tree: Tree, overrides: Mapping[str, Any]) -> Tree:
-    """Return the tree with values put in: "node.param" or "settings.until"."""
+def _overridden(tree: Tree, overrides: Mapping[str, Any], problems: Problems) -> Tree:
+    """Return the tree with values put in: "node.param" or "settings.until"; tell those that have no place."""
     for key, value in overrides.items():
         mark = Mark(f"--set {key}", 1, 1)
         if not isinstance(key, str):  # it comes from outside
-            raise spec_error([Problem(mark, "", f'must be a name such as "trades.path", got {shown(key)}')])
+            problems.add(mark, "", f'must be a name such as "trades.path", got {shown(key)}')
+            continue
         parts = key.split(".")
         if parts[0] not in TOP:
             parts = ["nodes", *parts]
         if parts[0] == "settings" and tree.is_mapping and _is_empty(tree.mapping().get("settings")):
             tree = _put(tree, ["settings"], Tree({}, mark, {}), mark)
-        tree = _put(tree, parts, _given(value, mark), mark)
+        try:
+            tree = _put(tree, parts, _given(value, mark), mark)
+        except SpecError as error:
+            for problem in error.problems:
+                problems.add(problem.mark, problem.path, problem.message)
     return tree
 
 
@@ -142,7 +149,7 @@ def _put(tree: Tree, parts: list[str], value: Tree, mark: Mark) -> Tree:
     if not tree.is_mapping:
         raise spec_error([Problem(mark, "", f'"{parts[0]}" must be a key of a mapping, got a key of {tree.kind}')])
     head, *rest = parts
-    # An id may have dots: the longest key that fits is meant.
+    # An id may contain dots, so the longest matching key is used.
     for n in range(len(parts), 0, -1):
         if ".".join(parts[:n]) in tree.mapping():
             head, rest = ".".join(parts[:n]), parts[n:]
@@ -191,7 +198,7 @@ def _settings(tree: Tree | None, context: Context) -> dict[str, Any]:
 def _node_trees(
     tree: Tree, context: Context, path: Path | None, seen: tuple[Path, ...]
 ) -> dict[str, tuple[Tree, Context]]:
-    """Return the nodes of a file, and of those that it includes."""
+    """Return the nodes of a file, and of the files that it includes."""
     out: dict[str, tuple[Tree, Context]] = {}
     include = tree.mapping().get("include")
     listed = [] if include is None else list(include.trees()) if isinstance(include.value, list) else [include]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from rxdag.contract import Boundary, FanIn, OnError, Overflow, Sink, Source, Waits, format_ns, import_extra, made_by
+from rxdag.contract import Boundary, Delays, FanIn, OnError, Overflow, Sink, Source, format_ns, import_extra, made_by
 from rxdag.errors import shown, text_of
 from rxdag.graph import Dag, Edge, Node
 from rxdag.spec._kinds import Unwritable, reference_to
@@ -20,7 +20,7 @@ def dump_dag(dag: Dag) -> str:
     """Return a dag as the text of a spec.
 
     Raises:
-        SpecError: If something in it cannot be written; names each node and why.
+        SpecError: If something cannot be written; names each such node and the reason.
     """
     problems = Problems()
     nodes: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def _policy(node: Node) -> Any:
         return policy.kind
     if policy.on != (Exception,):
         raise Unwritable("on_error: a spec cannot list the errors to retry")
-    waits = policy.backoff or Waits(0, 1.0, 0, 0.0)
+    waits = policy.backoff or Delays(0, 1.0, 0, 0.0)
     retry: dict[str, Any] = {
         "attempts": policy.attempts,
         "base": format_ns(waits.base_ns),

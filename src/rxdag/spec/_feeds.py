@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from rxdag.contract import Overflow
 from rxdag.errors import did_you_mean
@@ -13,9 +13,11 @@ from rxdag.spec._context import Context, tree_text
 from rxdag.spec._kinds import Kind, OneOf, Plain
 from rxdag.spec._nodes import NodeType, Role
 from rxdag.spec._params import by_kinds
-from rxdag.spec._problems import Problems
+from rxdag.spec._problems import Mark, Problems
 from rxdag.spec._tree import Tree
 
+_Gate: TypeAlias = tuple[dict[str, Any] | None, str | None]
+"""Arguments of `.buffered()`, and the name of a thread."""
 GATE: Final[dict[str, Kind]] = {
     "max_items": Plain(int),
     "overflow": OneOf(tuple(each.value for each in Overflow)),
@@ -30,11 +32,11 @@ class Feed:
 
     Attributes:
         producer: Id of the node.
-        port: Its port.
-        tree: Where it is said.
+        port: Port of the producer.
+        tree: Its position in the text.
         path: The same as keys.
-        buffered: The gate between, as arguments of `.buffered()`; None for none.
-        on: Name of the thread on which what follows runs.
+        buffered: Arguments of `.buffered()` for the gate between; None for none.
+        on: Thread of the following nodes; None for no change.
     """
 
     producer: str
@@ -45,8 +47,8 @@ class Feed:
     on: str | None = None
 
 
-def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context) -> dict[str, Feed]:
-    """Return the feeds of a node: its `input`, and `other` if it reads a second stream."""
+def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context) -> dict[str, Feed | None]:
+    """Return the feeds of a node: its `input`, and `other` if it reads a second stream; None for one that is wrong."""
     given = tree.mapping().get("input")
     if role == "source":
         if given is not None:
@@ -57,26 +59,40 @@ def read_feeds(found: NodeType | None, role: Role, tree: Tree, context: Context)
                     tree.key_mark(key), "must be set on the node that reads the source, beside its input"
                 )
         return {}
+    gate = _gate(tree, context)
+    if found is None:
+        return _any_feeds(tree, context, gate)
+    names = tuple(name for name in found.inputs if name != "other")
+    feeds: dict[str, Feed | None] = dict.fromkeys("0" if name == "*" else name for name in names)
     if given is None:
         context.at("input").tell(tree, 'must be given: the id of the node it reads, such as "trades" or "bars.late"')
-        return {}
-    names: tuple[str, ...] = ("in",) if found is None else tuple(name for name in found.inputs if name != "other")
-    inside = context.at("input")
-    gate = _gate(tree, context)
-    feeds = _named_feeds(given, inside, names, gate)
-    if found is not None and "other" in found.inputs:
+    else:
+        feeds |= _named_feeds(given, context.at("input"), names, gate)
+    if "other" in found.inputs:
         other = tree.mapping().get("other")
         if other is None:
             context.at("other").tell(tree, f'must be given: "{found.name}" reads a second stream')
-        else:
-            feed = _feed(other, context.at("other"), (None, None))
-            feeds |= {} if feed is None else {"other": feed}
+        feeds["other"] = None if other is None else _feed(other, context.at("other"), (None, None))
     return feeds
 
 
-def _named_feeds(
-    given: Tree, context: Context, names: tuple[str, ...], gate: tuple[dict[str, Any] | None, str | None]
-) -> dict[str, Feed]:
+def _any_feeds(tree: Tree, context: Context, gate: _Gate) -> dict[str, Feed | None]:
+    """Return the feeds of a node of which nothing is known."""
+    feeds: dict[str, Feed | None] = {}
+    for key in ("input", "other"):
+        given = tree.mapping().get(key)
+        if given is None:
+            continue
+        listed = [given]
+        if isinstance(given.value, list):
+            listed = list(given.trees())
+        elif given.is_mapping and "from" not in given.mapping():
+            listed = list(given.mapping().values())
+        feeds |= {f"{key}.{i}": _feed(each, context.at(key), gate) for i, each in enumerate(listed)}
+    return feeds
+
+
+def _named_feeds(given: Tree, context: Context, names: tuple[str, ...], gate: _Gate) -> dict[str, Feed | None]:
     if isinstance(given.value, list):
         if names != ("*",):
             context.tell(given, f"must be one input{_words(names)}, got a list")
@@ -84,7 +100,7 @@ def _named_feeds(
         made = [_feed(each, context.at(i), gate) for i, each in enumerate(given.trees())]
         if not made:
             context.tell(given, "must be one input or more, got none")
-        return {str(i): feed for i, feed in enumerate(made) if feed is not None}
+        return {str(i): feed for i, feed in enumerate(made)}
     if given.is_mapping and "from" not in given.mapping():
         if len(names) < 2:
             context.tell(
@@ -101,20 +117,18 @@ def _named_feeds(
         for key in names:
             if key not in given.mapping():
                 context.at(key).tell(given, f"must be given: its inputs are {', '.join(names)}")
-        feeds = {key: _feed(each, context.at(key), gate) for key, each in given.items() if key in names}
-        return {key: feed for key, feed in feeds.items() if feed is not None}
+        return {key: _feed(each, context.at(key), gate) for key, each in given.items() if key in names}
     if len(names) > 1:
         context.tell(given, f"must be a mapping of {', '.join(names)}, got {tree_text(given)}")
         return {}
-    feed = _feed(given, context, gate)
-    return {} if feed is None else {"0" if names == ("*",) else "".join(names): feed}
+    return {"0" if names == ("*",) else "".join(names): _feed(given, context, gate)}
 
 
 def _words(names: tuple[str, ...]) -> str:
     return f" each for {', '.join(names)}" if len(names) > 1 else ""
 
 
-def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | None]:
+def _gate(tree: Tree, context: Context) -> _Gate:
     """Return the gate before a node, and the thread that it runs on."""
     buffered, on = tree.mapping().get("buffered"), tree.mapping().get("on")
     gate: dict[str, Any] | None = None
@@ -131,7 +145,7 @@ def _gate(tree: Tree, context: Context) -> tuple[dict[str, Any] | None, str | No
     return gate, None if on is None else on.value
 
 
-def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str | None]) -> Feed | None:
+def _feed(tree: Tree, context: Context, gate: _Gate) -> Feed | None:
     source = tree
     if tree.is_mapping:
         for key in tree.mapping():
@@ -150,13 +164,16 @@ def _feed(tree: Tree, context: Context, gate: tuple[dict[str, Any] | None, str |
 
 
 def check_feeds(
-    feeds: Mapping[str, dict[str, Feed]], trees: Mapping[str, tuple[Tree, Context]], problems: Problems
+    feeds: Mapping[str, dict[str, Feed | None]], trees: Mapping[str, tuple[Tree, Context]], problems: Problems
 ) -> set[str]:
     """Find the nodes and ports that feeds name; returns the nodes of cycles, which cannot be connected."""
     for inputs in feeds.values():
         for name, feed in list(inputs.items()):
+            if feed is None:
+                continue
             producer = _longest(feed.producer, trees)
             if producer is None:
+                inputs[name] = None
                 head = feed.producer.partition(".")[0]
                 near = did_you_mean(feed.producer, trees) or did_you_mean(head, trees)
                 problems.add(feed.tree.mark, feed.path, f'node "{feed.producer}" is not known{near}')
@@ -168,6 +185,23 @@ def check_feeds(
         tree, context = trees[cycle[0]]
         problems.add(tree.mark, context.path, f"must not be in a cycle, got {' -> '.join([*cycle, cycle[0]])}")
     return {name for cycle in cycles for name in cycle}
+
+
+def check_ends(
+    feeds: Mapping[str, dict[str, Feed | None]], trees: Mapping[str, tuple[Tree, Context]], nodes: Context, mark: Mark
+) -> None:
+    """Report nodes that nothing reads, unless a feed that is wrong may read them; else a document without sinks."""
+    if len(feeds) < len(trees):
+        return
+    read = [feed for inputs in feeds.values() for feed in inputs.values()]
+    is_read = {feed.producer for feed in read if feed is not None}
+    ends = [name for name, (tree, _) in trees.items() if "sink" not in tree.mapping() and name not in is_read]
+    if None not in read:
+        for name in ends:
+            tree, context = trees[name]
+            context.tell(tree, f"must lead to a sink, and nothing reads it: add input: {name} to another node")
+    if None in read and trees and not any("sink" in tree.mapping() for tree, _ in trees.values()):
+        nodes.tell(mark, "must have a sink, got none")
 
 
 def _longest(name: str, known: Mapping[str, Any]) -> str | None:

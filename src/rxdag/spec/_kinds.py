@@ -95,7 +95,7 @@ class OneOf(Kind):
 
 
 class AnyPlain(Plain):
-    """Whatever plain data there is."""
+    """Plain data of any kind."""
 
     def __init__(self) -> None:
         super().__init__(Any)

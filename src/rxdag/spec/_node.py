@@ -13,7 +13,7 @@ from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._feeds import Feed, read_feeds
 from rxdag.spec._kinds import DurationKind, Kind, OneOf, Plain
 from rxdag.spec._nodes import NodeType, Role, registry, user_type
-from rxdag.spec._params import by_kinds, read_params
+from rxdag.spec._params import NodeCall, by_kinds, read_call
 from rxdag.spec._tree import Tree
 
 ROLES: Final[tuple[Role, ...]] = ("source", "op", "sink")
@@ -37,23 +37,28 @@ class SpecNode:
         name: Its id.
         found: What it is.
         tree: Where it is said.
-        args: Positional arguments of its function.
-        named: Arguments by name.
-        feeds: What feeds it, by input; numbers as names where there may be any number.
+        call: The call of its function.
+        thing: What the function made; None if it takes streams or has failed.
+        feeds: What feeds it, by input; numbers as names where there may be any number. None where that is wrong.
         on_error: Its policy; None for that of its kind.
+        is_sound: False if a problem of it has been told.
     """
 
     name: str
     found: NodeType
     tree: Tree
-    args: tuple[Any, ...]
-    named: dict[str, Any]
-    feeds: dict[str, Feed]
+    call: NodeCall
+    thing: Any
+    feeds: dict[str, Feed | None]
     on_error: OnError | None
+    is_sound: bool
 
 
-def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[str, Feed]]) -> SpecNode | None:
-    """Return a node, or None after reporting all its problems; its feeds are put into `feeds_of` in any case."""
+def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[str, Feed | None]]) -> SpecNode | None:
+    """Return a node, after telling its problems; None if nothing can be made of it.
+
+    Its feeds are put into `feeds_of` as far as they are known.
+    """
     before = len(context.problems.found)
     try:
         checked_name(name, "id")
@@ -72,20 +77,14 @@ def read_node(name: str, tree: Tree, context: Context, feeds_of: dict[str, dict[
     feeds = feeds_of[name] = read_feeds(found, roles[0], tree, context)
     if found is None:
         return None
-    try:
-        args, named = read_params(found, tree, context, (*ROLES, *OPTIONS, *_stream_keys(found)))
-        made = SpecNode(name, found, tree, args, named, feeds, policy)
-        if not found.takes_streams and "other" not in found.inputs:
-            object.__setattr__(made, "args", (found.fn(*args, **named),))
-    except Refused:
-        return None
-    except RxDagError as error:
-        context.tell(tree, text_of(error))
-        return None
-    except TypeError as error:  # of the user's own function
-        context.tell(tree, f"{found.name}: {text_of(error)}")
-        return None
-    return made if len(context.problems.found) == before else None
+    call = read_call(found, tree, context, (*ROLES, *OPTIONS, *_stream_keys(found)))
+    thing = None
+    if not call.needs_streams:
+        thing, problems = call.make()
+        for problem in problems:
+            context.tell(tree, problem)
+    is_sound = len(context.problems.found) == before
+    return SpecNode(name, found, tree, call, thing, feeds, policy, is_sound)
 
 
 def _stream_keys(found: NodeType) -> tuple[str, ...]:
@@ -93,7 +92,7 @@ def _stream_keys(found: NodeType) -> tuple[str, ...]:
 
 
 def _type(role: Role, tree: Tree, context: Context) -> NodeType | None:
-    if tree.value is None:  # `sink: null` is meant as it reads
+    if tree.value is None:  # `sink: null` means the sink named null
         tree = replace(tree, value="null")
     if isinstance(tree.value, str) and REFERENCE.fullmatch(tree.value):
         try:

@@ -37,14 +37,14 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSIT
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter.
+    """A parameter of a node type.
 
     Attributes:
-        name: In the spec.
-        kind: How it is read.
+        name: Name in the spec.
+        kind: Reads its value.
         is_required: True if it has no default.
-        default: What it is without.
-        spread: "*" if its values are positional arguments, "**" if it stands for all keys that are no parameter.
+        default: Default value.
+        spread: "*" if its values are positional arguments, "**" if it collects all keys that are not parameters.
         is_positional: True if it is passed by position.
     """
 
@@ -58,15 +58,15 @@ class Param:
 
 @dataclass(frozen=True)
 class NodeType:
-    """A node that can be named.
+    """A node type that a spec can name.
 
     Attributes:
-        name: In the spec.
-        role: Source, operator or sink; of a part, window or aggregate.
-        fn: Makes it.
-        params: Its parameters, in order.
+        name: Name in the spec.
+        role: "source", "operator" or "sink"; for parts "window" or "aggregate".
+        fn: Function that makes it.
+        params: Parameters, in order.
         inputs: Names of its inputs; ("*",) for any number, empty for a source.
-        takes_streams: True if `fn` takes the streams and returns one, False if it returns what is piped.
+        takes_streams: True if `fn` takes streams and returns one; False if it returns an object to pipe.
         summary: First line of its documentation.
     """
 
@@ -80,7 +80,7 @@ class NodeType:
 
     @property
     def rest(self) -> Param | None:
-        """The parameter that takes all keys which are no other's."""
+        """The parameter that takes all other keys."""
         return next((param for param in self.params.values() if param.spread == "**"), None)
 
 
@@ -112,7 +112,7 @@ def _is_calendar(value: Any) -> bool:
 
 
 def _special() -> dict[tuple[str, str], Kind]:
-    """Return the kinds of parameters whose annotation is not enough."""
+    """Return the kinds of parameters whose annotation is insufficient."""
     from rxdag.spec._parts import aggregate_kind, window_kind
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
@@ -161,7 +161,7 @@ def _special() -> dict[tuple[str, str], Kind]:
 
 
 _DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
-"""Parameters that a spec says otherwise, or not at all."""
+"""Parameters that a spec expresses differently, or cannot set."""
 
 
 def kind_of(name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Kind | None:
@@ -208,7 +208,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
 
 
 def _words_of(hint: Any) -> tuple[str, ...] | None:
-    """Return the words of a Literal, without None; None if the type is no Literal of words."""
+    """Return the words of a Literal, without None; None if the type is not a Literal of words."""
     kinds = [each for each in typing.get_args(hint) if each is not type(None)]
     given = hint if typing.get_origin(hint) is Literal else kinds[0] if len(kinds) == 1 else None
     words = typing.get_args(given) if typing.get_origin(given) is Literal else ()
@@ -280,10 +280,10 @@ def _is_stream(parameter: inspect.Parameter) -> bool:
 
 @dataclass(frozen=True)
 class Registry:
-    """All nodes that a spec can name.
+    """All node types that a spec can name.
 
     Attributes:
-        nodes: By role and name.
+        nodes: Node types by role and name.
     """
 
     nodes: Mapping[Role, Mapping[str, NodeType]]
@@ -319,7 +319,7 @@ def registry() -> Registry:
 
 
 def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None:
-    """Add what installed packages announce, as "source:NAME", "op:NAME" or "sink:NAME"."""
+    """Add the entry points of installed packages, as "source:NAME", "op:NAME" or "sink:NAME"."""
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
@@ -330,7 +330,7 @@ def _add_plugins(made: Registry, nodes: dict[Role, dict[str, NodeType]]) -> None
             continue
         try:
             fn = entry.load()
-        except Exception as error:  # others' code; who names it gets the error
+        except Exception as error:  # foreign code; the error is reported when the name is used
             made.failures[name] = error
             continue
         if name not in nodes[role]:

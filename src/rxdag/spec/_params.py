@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from rxdag.errors import did_you_mean, text_of
+from rxdag.errors import RxDagError, did_you_mean, text_of
 from rxdag.spec._compound_kinds import ListOf
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._kinds import Kind, Unwritable
@@ -13,23 +14,64 @@ from rxdag.spec._nodes import NodeType
 from rxdag.spec._tree import Tree
 
 
-def read_params(
-    found: NodeType, tree: Tree, context: Context, known: tuple[str, ...]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a node's function from the keys of a mapping.
+@dataclass(frozen=True)
+class NodeCall:
+    """A call of a node's function, with the arguments that could be read.
+
+    Attributes:
+        found: The node.
+        values: Arguments by parameter.
+        rest: Arguments by name that are no parameter's.
+        is_whole: False if an argument is missing or could not be read, which has been told.
+    """
+
+    found: NodeType
+    values: Mapping[str, Any]
+    rest: Mapping[str, Any]
+    is_whole: bool
+
+    @property
+    def needs_streams(self) -> bool:
+        """True if the function takes the streams that the node reads."""
+        return self.found.takes_streams or "other" in self.found.inputs
+
+    def make(self, *streams: Any) -> tuple[Any, list[str]]:
+        """Return what the function makes, None if nothing, and the problems.
+
+        An argument that the function refuses by name is left out if it has a default: so all of them are found, and the
+        nodes that read this one can be checked too.
+        """
+        values, problems, is_whole = dict(self.values), list[str](), self.is_whole
+        while True:
+            args, named = _arguments(self.found, values, self.rest)
+            try:
+                return self.found.fn(*streams, *args, **named), problems
+            except RxDagError as error:
+                message = text_of(error)
+            except TypeError as error:  # of the user's own function
+                message = f"{self.found.name}: {text_of(error)}"
+            wrong = next((name for name in values if message.startswith(f"{self.found.name}: {name} ")), None)
+            # With an argument left out, only a problem that names another one is sure to be of the spec.
+            if is_whole or wrong is not None:
+                problems.append(message)
+            if wrong is None or self.found.params[wrong].is_required:
+                return None, problems
+            del values[wrong]
+            is_whole = False
+
+
+def read_call(found: NodeType, tree: Tree, context: Context, known: tuple[str, ...]) -> NodeCall:
+    """Return the call of a node's function with the keys of a mapping; tell what is wrong.
 
     Args:
         found: The node.
         tree: Where its parameters are; without keys it has none.
         context: Of the mapping.
         known: Keys that are no parameters.
-
-    Raises:
-        Refused: If something was wrong; all of it has been told.
     """
     values: dict[str, Any] = {}
     rest: dict[str, Any] = {}
-    failed: Refused | None = None
+    is_whole = True
     spread = found.rest
     plain = [name for name, param in found.params.items() if param.spread != "**"]
     for key, each in tree.items():
@@ -43,21 +85,23 @@ def read_params(
                 rest[key] = spread.kind.read(each, inside)
             else:
                 takes = ", ".join(plain) or "none"
-                failed = inside.refuse(
+                is_whole = False
+                inside.tell(
                     tree.key_mark(key),
                     f'is not known{did_you_mean(key, plain)}; the parameters of "{found.name}" are {takes}',
                 )
-        except Refused as refused:
-            failed = refused
+        except Refused:
+            is_whole = False
     missing = [param.name for param in found.params.values() if param.is_required and param.name not in tree.mapping()]
     for name in missing:
-        failed = context.at(name).refuse(tree, f'must be given: "{found.name}" needs it')
-    if failed is not None:
-        raise failed
-    return _arguments(found, values, rest)
+        is_whole = False
+        context.at(name).tell(tree, f'must be given: "{found.name}" needs it')
+    return NodeCall(found, values, rest, is_whole)
 
 
-def _arguments(found: NodeType, values: dict[str, Any], rest: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _arguments(
+    found: NodeType, values: Mapping[str, Any], rest: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     positional: list[Any] = []
     named: dict[str, Any] = dict(rest)
     last = max((i for i, p in enumerate(found.params.values()) if p.is_positional and p.name in values), default=-1)
@@ -76,9 +120,9 @@ def schema_of(found: NodeType, properties: dict[str, Any], required: list[str]) 
     """Return the JSON Schema of a mapping with the node's parameters.
 
     Args:
-        found: The node.
-        properties: Of the other keys.
-        required: Of the other keys.
+        found: Type of the node.
+        properties: Schemas of the other keys.
+        required: Required ones among the other keys.
     """
     made = dict(properties)
     needed = list(required)

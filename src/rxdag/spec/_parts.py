@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from rxdag.contract import made_by
-from rxdag.errors import RxDagError, did_you_mean, text_of
-from rxdag.spec._context import REFERENCE, Context, tree_text
+from rxdag.errors import did_you_mean
+from rxdag.spec._context import REFERENCE, Context, Refused, tree_text
 from rxdag.spec._kinds import Kind, reference_to
 from rxdag.spec._nodes import NodeType, PartRole, node_type
-from rxdag.spec._params import read_params, schema_of, write_params
+from rxdag.spec._params import read_call, schema_of, write_params
 from rxdag.spec._tree import Tree
 
 
 @dataclass(frozen=True)
 class PartKind(Kind):
-    """A part: its name alone, or a mapping of `type` and its parameters.
+    """A part, given as its name, or as a mapping of `type` and parameters.
 
     Args:
-        what: What it is, for messages.
-        types: Gives those there are, by name.
+        what: Kind of part, for messages.
+        types: Returns the part types by name.
     """
 
     what: str
@@ -46,11 +46,13 @@ class PartKind(Kind):
                 name_tree,
                 f"{self.what} {tree_text(name_tree)} is not known{did_you_mean(name_tree.value, types)}; known: {known}",
             )
-        args, named = read_params(found, tree, context, ("type",))
-        try:
-            return found.fn(*args, **named)
-        except RxDagError as error:
-            raise context.refuse(tree, text_of(error)) from None
+        call = read_call(found, tree, context, ("type",))
+        made, problems = call.make()
+        for problem in problems:
+            context.tell(tree, problem)
+        if problems or not call.is_whole:
+            raise Refused(*problems)
+        return made
 
     def schema(self) -> dict[str, Any]:
         return {"$ref": f"#/$defs/{self.what.split()[-1]}"}  # it may hold others of its kind

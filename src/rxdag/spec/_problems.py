@@ -9,12 +9,12 @@ from rxdag.errors import SpecError
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a text, counted from 1.
+    """A position in a text, counted from 1.
 
     Attributes:
-        file: Its name.
-        line: Line.
-        column: Column.
+        file: Name of the file.
+        line: Line number.
+        column: Column number.
     """
 
     file: str
@@ -27,12 +27,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """A problem of a spec.
 
     Attributes:
-        mark: Where.
-        path: The same as keys: "nodes.bars.size"; empty for the whole.
-        message: What must hold, and what came.
+        mark: Its position.
+        path: The same as keys, such as "nodes.bars.size"; empty for the whole text.
+        message: The rule, and the value found.
     """
 
     mark: Mark
@@ -44,7 +44,7 @@ class Problem:
 
 
 class Problems:
-    """Gathers what is wrong."""
+    """Collects problems."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
@@ -56,10 +56,10 @@ class Problems:
             self.found.append(problem)
 
     def check(self) -> None:
-        """Raise what was found, if anything was, in the order of the text.
+        """Raise all problems, if there are any, in the order of the text.
 
         Raises:
-            SpecError: With all of it.
+            SpecError: Lists all problems.
         """
         if self.found:
             raise spec_error(self.found)

@@ -16,7 +16,13 @@ _FEED = {"$ref": "#/$defs/feed"}
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema of a spec, draft 2020-12."""
+    """Return the schema of a spec, draft 2020-12.
+
+    Example:
+        >>> schema = rxdag.spec.json_schema()
+        >>> sorted(schema["properties"])
+        ['include', 'name', 'nodes', 'settings', 'version']
+    """
     nodes: list[dict[str, Any]] = []
     for role, types in registry().nodes.items():
         nodes += [_node(role, each) for each in types.values()]

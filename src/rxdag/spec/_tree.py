@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from rxdag.contract import import_extra
 from rxdag.errors import did_you_mean, shown
-from rxdag.spec._problems import Mark, Problem, spec_error
+from rxdag.spec._problems import Mark, Problem, Problems, spec_error
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 50_000
-"""Values of the whole, aliases spelt out."""
+"""Maximum number of values in a text, with aliases expanded."""
 
 _INT: Final = re.compile(r"[-+]?[0-9]+")
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
@@ -29,12 +29,12 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(?::-([^}]*))?\})")
 
 @dataclass(frozen=True)
 class Tree:
-    """A value and its place.
+    """A value and its position.
 
     Attributes:
         value: A scalar, a list of trees, or a dict of trees by key.
-        mark: Where it begins.
-        keys: Where each key of a dict begins.
+        mark: Position of the value.
+        keys: Position of each key of a dict.
     """
 
     value: Any
@@ -89,7 +89,7 @@ class Tree:
 
 
 def tree_of(value: Any, mark: Mark) -> Tree:
-    """Plain data as a tree, all at one place.
+    """Return plain data as a tree, all at one position.
 
     Raises:
         TypeError: If it is not plain data.
@@ -120,10 +120,10 @@ def scalar(text: str) -> Any:
 
 
 def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
-    """Read a text, with `${NAME}` and `${NAME:-default}` of the environment filled in; `$$` is a dollar.
+    """Read a text, with `${NAME}` and `${NAME:-default}` replaced from the environment; `$$` is a dollar.
 
     Raises:
-        SpecError: If it is no YAML of plain values in UTF-8, or past a limit.
+        SpecError: If it is not YAML of plain values in UTF-8, or exceeds a limit.
         MissingExtra: If ruamel.yaml is not installed.
     """
     start = Mark(file, 1, 1)
@@ -136,7 +136,10 @@ def read_tree(text: str | bytes, file: str, environ: dict[str, str]) -> Tree:
         raise _error(start, f"must be at most {MAX_BYTES:,} characters, got {len(text):,}")
     yaml = import_extra("ruamel.yaml", "yaml", "a spec")
     try:
-        return _Composer(file, environ, yaml).compose(text)
+        composer = _Composer(file, environ, yaml)
+        tree = composer.compose(text)
+        composer.problems.check()
+        return tree
     except yaml.error.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = start if at is None else Mark(file, at.line + 1, at.column + 1)
@@ -158,8 +161,11 @@ class _Composer:
         self._file = file
         self._environ = environ
         self._yaml = yaml
+        self.problems = Problems()
+        """Problems of values and keys; a problem of the YAML itself is raised."""
         self._anchors: dict[str, tuple[Tree, int]] = {}
         self._open: set[str] = set()
+        self._unset: set[str] = set()
         self._values = 0
         self._events: Iterator[Any] = iter(())
 
@@ -180,6 +186,9 @@ class _Composer:
     def _mark(self, event: Any) -> Mark:
         return Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
+    def _tell(self, mark: Mark, message: str) -> None:
+        self.problems.add(mark, "", message)
+
     def _count(self, n: int, mark: Mark) -> None:
         self._values += n
         if self._values > MAX_VALUES:
@@ -194,7 +203,7 @@ class _Composer:
             raise _error(mark, f"must be nested at most {MAX_DEPTH} deep")
         tag = getattr(event, "tag", None)
         if tag is not None and str(tag) not in ("!", "None"):
-            raise _error(mark, f"must have no tags, got {tag}; values are plain text, numbers, lists and mappings")
+            self._tell(mark, f"must have no tags, got {tag}; values are plain text, numbers, lists and mappings")
         before = self._values
         self._count(1, mark)
         anchor = None if event.anchor is None else str(event.anchor)
@@ -239,10 +248,10 @@ class _Composer:
             if type(event).__name__ != "ScalarEvent":
                 raise _error(at, "a key must be a text")
             if event.tag is not None and str(event.tag) not in ("!", "None"):
-                raise _error(at, f"must have no tags, got {event.tag}")
+                self._tell(at, f"must have no tags, got {event.tag}")
             key = str(event.value)  # a key is a text, whatever it looks like
             if key in made:
-                raise _error(at, f'key "{key}" must be given once, got it at {keys[key]} too')
+                self._tell(at, f'key "{key}" must be given once, got it at {keys[key]} too')
             made[key] = self._node(next(self._events), depth + 1)
             keys[key] = at
         return Tree(made, mark, keys)
@@ -261,9 +270,10 @@ class _Composer:
             return self._environ.get(name, default or "")
 
         filled = _VARIABLE.sub(fill, text)
-        if missing:
-            raise _error(
-                mark, f"${{{missing[0]}}} must be set in the environment; ${{{missing[0]}:-default}} sets a default"
-            )
+        for name in dict.fromkeys(missing):
+            if name in self._unset:
+                continue
+            self._unset.add(name)
+            self._tell(mark, f"${{{name}}} must be set in the environment; ${{{name}:-default}} sets a default")
         whole = _VARIABLE.fullmatch(text)
         return scalar(filled) if is_plain and whole is not None and whole.group(1) else filled

@@ -10,37 +10,37 @@ from rxdag.testing._explore import Exploration, explore
 from rxdag.testing._play import MarbleError, aggregate, feed, play
 from rxdag.testing._recording import Trace, recording, trace
 from rxdag.testing._simulate import Simulation, run
-from rxdag.testing._sources import Chunked, Timeline, timeline
+from rxdag.testing._sources import Chunked as Chunked
+from rxdag.testing._sources import Timeline, timeline
 from rxdag.testing._stepping import Input, Manual, VirtualRun, manual, start
 from rxdag.testing._virtual import run_virtual, settle_virtual, virtual
 
 __all__ = [
-    "trace",
-    "recording",
-    "Trace",
-    "start",
-    "manual",
-    "VirtualRun",
-    "Manual",
-    "Input",
     "Exploration",
-    "explore",
+    "Input",
     "LAWS",
-    "Chunked",
     "LawBroken",
+    "Manual",
     "MarbleError",
+    "Simulation",
     "Timeline",
+    "Trace",
+    "VirtualRun",
     "aggregate",
     "check_operator",
     "check_sink",
     "check_source",
-    "feed",
-    "play",
-    "Simulation",
+    "explore",
     "faults",
+    "feed",
+    "manual",
+    "play",
+    "recording",
     "run",
     "run_virtual",
     "settle_virtual",
+    "start",
     "timeline",
+    "trace",
     "virtual",
 ]

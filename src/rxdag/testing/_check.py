@@ -1,4 +1,4 @@
-"""check_operator: the laws that every operator must hold, ours and yours."""
+"""check_operator: the laws for every operator, rxdag's or a user's."""
 
 from __future__ import annotations
 
@@ -82,6 +82,9 @@ def check_operator(
     Raises:
         LawBroken: If it breaks a law.
         GraphError: If a waived law does not exist.
+
+    Example:
+        >>> testing.check_operator(lambda: ops.scan(0, lambda total, x: total + x), [0, 1, 2, 3])
     """
     waived = set(waive)
     unknown = waived - set(LAWS)

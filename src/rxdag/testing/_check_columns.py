@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class ColumnsNode(DrivenNode):
-    """Calls a kernel of columns with the runs of items that wait in front of it.
+    """Calls a columns kernel with the runs of items that wait for it.
 
     Args:
         name: Of the node.
         kernel: Its state machine.
-        policy: What becomes of an item on which user code fails.
-        n: How many inputs it has.
-        clock: Of the run.
-        item_type: Of the items, as far as it is known.
-        most: Longest run.
-        is_last: True if no node is behind it that a watermark could make a difference to.
+        policy: Error policy for items on which user code fails.
+        n: Number of inputs.
+        clock: Clock of the run.
+        item_type: Type of the items, if known.
+        most: Length of the longest run.
+        is_last: True if no later node depends on watermarks.
         timed: True if the items have event times.
         keyed: True if they have keys.
     """

@@ -1,4 +1,4 @@
-"""check_source and check_sink: the laws that every source and every sink must hold, ours and yours."""
+"""check_source and check_sink: the laws for every source and sink, rxdag's or a user's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Seen:
     closed: list[Any] = field(default_factory=lambda: list[Any]())
     broken: list[str] = field(default_factory=lambda: list[str]())
     ends_itself: bool = False
-    """True if the run has drained and the reader came to an end by itself: it may give out what it had not finished."""
+    """True if the run has drained and the reader then ended by itself; it may emit unfinished items."""
 
 
 class _CheckedReader(ReaderAround):

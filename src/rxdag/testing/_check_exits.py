@@ -21,9 +21,9 @@ class Exits:
     """The exits of a kernel that works item by item.
 
     Attributes:
-        item: The item at hand, with its `ts`, `sequence`, `key`, `input`, and `now`.
-        counts: How many items left by each exit.
-        n_sent: How many items were sent to a port.
+        item: The current item, with its `ts`, `sequence`, `key`, `input`, and `now`.
+        counts: Number of items by exit.
+        n_sent: Number of items sent to ports.
     """
 
     def __init__(self, send: Send, mark: Callable[[int], None], *, passes: bool) -> None:
@@ -37,7 +37,7 @@ class Exits:
         self.key: Any = None
 
     def put(self, port: str, item: Any, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
-        """Send an item to a port; what is not given is that of the item at hand."""
+        """Send an item to a port; omitted parts are those of the current item."""
         self.n_sent += 1
         self._send(
             port,
@@ -96,12 +96,12 @@ class Exits:
 
 
 class ColumnsExits:
-    """The exits of a kernel that works on columns; what goes out by them is sent on as items.
+    """The exits of a columns kernel, which send outputs on as single items.
 
     Args:
         exits: Those of the same node, item by item.
-        passes: True if items leave as themselves.
-        makes_time: True if the watermark before each item is of the kernel's making, and goes out before it.
+        passes: True if items leave unchanged, one for one.
+        makes_time: True if the kernel makes the watermark before each item, which is emitted before the item.
     """
 
     def __init__(self, exits: Exits, *, passes: bool, makes_time: bool) -> None:

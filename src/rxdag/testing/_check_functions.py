@@ -15,7 +15,7 @@ from rxdag.testing._check_node import DrivenNode
 from rxdag.testing._check_recover import Broken
 
 Path = tuple[Any, ...]
-"""The path of a function in an operator: names of fields and places in tuples."""
+"""Path of a function in an operator: field names and tuple indices."""
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 
 
@@ -24,11 +24,11 @@ class Injected(Exception):
 
 
 class _Failing:
-    """A function that fails for some arguments, each time that it gets them.
+    """A function that always fails for certain arguments.
 
     Args:
-        fn: What it does otherwise.
-        on: Imprint of the arguments; None to never fail.
+        fn: Called for all other arguments.
+        on: Imprint of the failing arguments; None to never fail.
     """
 
     def __init__(self, fn: Callable[..., Any], on: str | None) -> None:
@@ -36,7 +36,7 @@ class _Failing:
         self._fn = fn
         self._on = on
         self.calls: dict[str, None] = {}
-        """Imprints of all arguments that it got, in order."""
+        """Imprints of all arguments so far, in order."""
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         got = repr(imprint((args, named)))
@@ -52,7 +52,7 @@ class _Process(KeyedProcess[Any, Any, Any, Any]):
     def __init__(self, process: KeyedProcess[Any, Any, Any, Any], on_item: Callable[..., Any]) -> None:
         self._process = process
         self._on_item = on_item
-        vars(self)["ports"] = process.ports  # as if they were those of the class
+        vars(self)["ports"] = process.ports  # as if they belonged to the class
 
     def initial(self) -> Any:
         return self._process.initial()
@@ -128,8 +128,8 @@ def check_functions(make: Callable[..., Driven], lanes: tuple[Lane, ...]) -> Non
     """Make each user function of each operator fail on its first, a middle and its last arguments.
 
     Args:
-        make: Makes a driver of a graph that is new; takes `operator`, which changes operators.
-        lanes: Where it is tried.
+        make: Makes a driver of a new graph; takes `operator`, which changes operators.
+        lanes: Lanes to try.
 
     Raises:
         Broken: If an item on which a function fails changes the state, or is not counted.
@@ -165,7 +165,7 @@ def _changed(name: str, path: Path, on: str | None, made: list[_Failing]) -> Cal
 
 
 def _calls(make: Callable[..., Driven], name: str, path: Path) -> list[str]:
-    """Return the arguments that a function receives; none if it is called while kernels are made."""
+    """Return the arguments of a function; none if it is called while kernels are made."""
     made: list[_Failing] = []
     driven = make(operator=_changed(name, path, None, made))
     if made[0].calls:

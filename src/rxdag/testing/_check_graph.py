@@ -1,4 +1,4 @@
-"""A graph driven by calls, without an engine: each kernel is called by hand, and all that is going on can be saved."""
+"""A graph driven by calls, without an engine: kernels are called directly, and the whole state can be saved."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rxdag.contract import (
     Sink,
     Source,
 )
+from rxdag.engine.drivers import VirtualClock
 from rxdag.graph import Dag, Edge, Node
-from rxdag.schedulers import VirtualClock
 from rxdag.testing._check_columns import ColumnsNode
 from rxdag.testing._check_node import DrivenNode
 from rxdag.testing._check_streams import ReadContext, StreamsNode
@@ -29,7 +29,7 @@ from rxdag.testing._check_streams import ReadContext, StreamsNode
 Lane = Literal["rows", "columns"]
 
 _STEPS: Final = (0, 0, 0, 10**6, 10**6, 4 * 10**8, 4 * 10**8, 9 * 10**8, 9 * 10**8, 3 * 10**9)
-"""Largest move of the clock before a turn, ns."""
+"""Advances of the clock before a turn, ns; one is drawn."""
 _MOST_TURNS: Final = 100_000
 
 
@@ -48,7 +48,7 @@ class _Way:
 
 @dataclass
 class _End:
-    """An edge into a sink: what came is kept, with time, sequence and key, the watermark before it and when it came."""
+    """An edge into a sink: keeps items with time, sequence, key, the watermark before them and their arrival."""
 
     timed: bool
     keyed: bool
@@ -67,7 +67,7 @@ class _End:
 
 
 class _Feed:
-    """A source, read one item at a time, and where it stands."""
+    """A source, read one item at a time, and its position."""
 
     def __init__(self, source: Source[Any], clock: VirtualClock) -> None:
         self._source = source
@@ -130,19 +130,20 @@ class _Feed:
 
 @dataclass
 class Driven:
-    """A graph, driven turn by turn: in each the clock may move, and every source gives an item, or some.
+    """A graph driven turn by turn: in each turn the clock may advance, and every source delivers one or more items.
 
     Args:
-        dag: What to drive.
-        lane: "columns" to have all nodes work on columns that can.
-        seed: Of what is drawn: how far the clock moves, how many items a turn brings, and when there is room.
+        dag: The graph.
+        lane: "columns" to run nodes on columns where possible.
+        seed: Seed of random choices: clock steps, items per turn, and room downstream.
         operator: Changes an operator before its kernel is made.
-        skips: True to leave out items that fail, whatever the nodes' policies are.
+        skips: True to skip items that fail, whatever the nodes' policies.
 
     Attributes:
-        outputs: What came to each sink: items with time, sequence and key, the watermark before each, and when it came.
-        error: What it failed with.
-        turn: How many turns it has made.
+        outputs: Items received by each sink, with time, sequence, key, the watermark before each, and the time of
+            arrival.
+        error: Error of the graph; None without one.
+        turn: Number of turns so far.
     """
 
     dag: Dag
@@ -159,10 +160,11 @@ class Driven:
         self.error: Exception | None = None
         self.turn = 0
         self.columns: list[str] = []
-        """Nodes that work on columns."""
+        """Names of the nodes that work on columns."""
         self._restored: dict[str, int] = {}
         things = self.dag.nodes
         meets = any(isinstance(node.thing, AnyOperator) and len(node.inputs) > 1 for node in things.values())
+        # Where inputs meet, several items per turn would arrive in another order than on rows.
         self._most = 1 if self.lane == "rows" or meets else 6
         for name, node in things.items():
             if isinstance(node.thing, Source):
@@ -235,7 +237,7 @@ class Driven:
         self._settle()
 
     def run(self, turns: int | None = None) -> None:
-        """Make so many turns; by default all until nothing is left to happen."""
+        """Make a number of turns; by default until nothing is left to do."""
         while self.error is None and (turns is None or self.turn < turns) and self._go():
             self.turn += 1
             if self.turn > _MOST_TURNS:
@@ -261,7 +263,7 @@ class Driven:
         return any(read)
 
     def _advance_to_next(self) -> bool:
-        """Move the clock to what is due next; False if nothing is."""
+        """Move the clock to the next due time; False if there is none."""
         due = self._next_due()
         if due is None:
             return False
@@ -273,7 +275,7 @@ class Driven:
         return min((holder.due for holder in holders if holder.due is not None), default=None)
 
     def _advance_to(self, when: int) -> None:
-        """Move the clock, and do what is due on the way."""
+        """Move the clock, and fire everything due on the way."""
         while True:
             nodes = [node for node in self.nodes.values() if node.due is not None and node.due <= when]
             if not nodes:
@@ -285,7 +287,7 @@ class Driven:
         self.clock.advance_to(when)
 
     def _settle(self) -> None:
-        """Let every node take in what it can, the last ones first."""
+        """Let every node take in its waiting inputs, the last nodes first."""
         nodes = list(reversed(self.nodes.values()))
         while self.error is None and any(node.step() for node in nodes):
             pass
@@ -296,23 +298,23 @@ class Driven:
 
     @property
     def has_streams(self) -> bool:
-        """True if when an item comes depends on tasks too, which begin anew with a run."""
+        """True if arrival times also depend on tasks, which start over with a run."""
         return any(isinstance(node, StreamsNode) for node in self.nodes.values())
 
     def problems(self) -> list[str]:
-        """Return the laws of the books that do not hold."""
+        """Return the violated laws of the books."""
         found = [node.problem(self._restored.get(name, 0)) for name, node in self.nodes.items()]
         return [problem for problem in found if problem is not None]
 
     def save(self) -> dict[str, Any]:
-        """Return all that is going on, as plain data, by what it is the state of."""
+        """Return the whole state as plain data, by owner."""
         feeds = {name: [feed.position, feed.is_over] for name, feed in self.feeds.items()}
         ends = {name: end.watermark for name, end in self._ends.items()}
         run = {"now": self.clock.now(), "turn": self.turn, "feeds": feeds, "ends": ends}
         return {"run": run, **{_where(name): node.save() for name, node in self.nodes.items()}}
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Take up what `save` gave, in place of `open`."""
+        """Restore the result of `save`, in place of `open`."""
         run = saved["run"]
         self.clock.advance_to(run["now"])
         self.turn = run["turn"]
@@ -325,7 +327,7 @@ class Driven:
             self._restored[name] = 0 if node.is_ended else node.kernel.held()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close everything that is open."""
         for node in self.nodes.values():
             if isinstance(node, StreamsNode):
                 node.close()

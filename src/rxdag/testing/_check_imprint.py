@@ -11,7 +11,7 @@ from typing import Any
 from rxdag.contract import FirstCall, Kernel
 
 _SET_FOR_IT = ("watermark", "inputs", "opened")
-"""Attributes of a kernel that the engine sets."""
+"""Kernel attributes set by the engine."""
 _SLOTS_OF_TYPES = ("__dict__", "__weakref__")
 
 

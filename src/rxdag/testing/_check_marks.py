@@ -11,12 +11,12 @@ from rxdag.contract import FLUSHED, IDLE, MAX, MIN
 class Marks:
     """The watermark of a node: the minimum over its inputs that are active and aligned.
 
-    An input that returns from idle is aligned once it reaches the watermark so far. One that has not spoken counts as MIN. One that
-    has ended counts, with the last watermark before its end, only while all others are idle: the watermark is then the maximum over
-    all inputs, and the node is idle.
+    An input that returns from idle is aligned once it reaches the watermark so far; an input without a watermark counts
+    as MIN. While all open inputs are idle, the node is idle, and the watermark is the maximum over all inputs; an input
+    that has ended counts with its last watermark before the end.
 
     Args:
-        n: How many inputs there are.
+        n: Number of inputs.
     """
 
     def __init__(self, n: int) -> None:
@@ -87,13 +87,13 @@ class Marks:
         return [self.of, self._last, self._idle, self._aligned, self.given]
 
     def load(self, saved: list[Any]) -> None:
-        """Take up what `save` gave."""
+        """Restore the result of `save`."""
         self.of, self._last, self._idle, self._aligned, self.given = saved
 
 
 def steps_between(low: int, high: int, wake: int, split: Random | None) -> list[int]:
-    """Draw watermarks between two, some of them near `wake` and near the later one; none if there is nothing to draw by."""
-    if split is None or high == MAX:  # the end of the data is no time that is passed on the way
+    """Draw watermarks between two, some near `wake` and the later one; none without a seed."""
+    if split is None or high == MAX:  # the end of the data is not a time that is passed
         return []
     near = high - 10**9
     some = {wake - 1, wake, wake + 1, near, high - 1, split.randint(max(low, near), high)}

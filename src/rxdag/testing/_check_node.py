@@ -44,7 +44,7 @@ class Way(Protocol):
 
 
 class Watch(Protocol):
-    """Looks at a kernel before and after it is called."""
+    """Inspects a kernel before and after each call."""
 
     def before(self, node: DrivenNode) -> None:
         """Observe the kernel before it takes in an entry."""
@@ -61,10 +61,10 @@ class DrivenNode:
     Args:
         name: Of the node.
         kernel: Its state machine.
-        policy: What becomes of an item on which user code fails.
-        n: How many inputs it has.
-        clock: Of the run.
-        by_clock: True to stamp items with the time of the clock.
+        policy: Error policy for items on which user code fails.
+        n: Number of inputs.
+        clock: Clock of the run.
+        by_clock: True to stamp items with processing time.
     """
 
     def __init__(self, name: str, kernel: Kernel, policy: OnError, n: int, clock: Clock, *, by_clock: bool) -> None:
@@ -75,15 +75,15 @@ class DrivenNode:
         self.ways: dict[str, list[Way]] = {}
         self.watch: Watch | None = None
         self.split: random.Random | None = None
-        """Draws further watermarks below each that comes; None to give each alone."""
+        """Draws additional watermarks below each incoming one; None for no additional ones."""
         self.room: Callable[[], int] = lambda: 1
         """Returns the space downstream, for a kernel that releases held items."""
         self.fires_before = False
-        """True if the kernel does what is due before an item as the item comes."""
+        """True if an item makes the kernel first emit what is due before it."""
         self.marks = Marks(n)
         self.exits = Exits(self._send, self._mark_out, passes=kernel.passes)
         self.out: Any = self.exits
-        """Exits where no item is at hand."""
+        """Exits for calls without a current item."""
         self.is_ended = False
         self.n_in = 0
         self.clock = clock
@@ -99,7 +99,7 @@ class DrivenNode:
             self._takes_emit = "emit" in names
 
     def step(self) -> bool:
-        """Take in the first of what waits that can be taken; False if none can."""
+        """Take in the first waiting input that can be taken; False if none can."""
         at = self.next_entry()
         if at is None:
             return False
@@ -175,7 +175,7 @@ class DrivenNode:
             if self.is_ended:
                 self.exits.counts["unread"] += 1
                 return None
-            self._look_before()  # what was due before the item stays done if the item fails
+            self._look_before()  # outputs due before the item remain even if the item fails
         exits.input, exits.item, exits.ts, exits.sequence, exits.key = input, item, ts, sequence, key
         for attempt in range(1, self.policy.attempts + 1):
             try:
@@ -301,7 +301,7 @@ class DrivenNode:
         self._look_after(None)
 
     def guard(self, fn: Callable[[], None]) -> None:
-        """Call into the kernel where no single item is at hand, while the node goes on."""
+        """Call the kernel outside of single items, unless the node has ended; an error fails the node."""
         if self.is_ended:
             return
         try:
@@ -310,7 +310,7 @@ class DrivenNode:
             self.fail(error)
 
     def _call_out(self, fn: Callable[[], None]) -> None:
-        """Call a method that may pause until all that is due is out."""
+        """Call a method that may pause, until everything due is out."""
         self.kernel.is_paused = True
         while self.kernel.is_paused and not self.is_ended:
             self.kernel.is_paused = False
@@ -350,10 +350,10 @@ class DrivenNode:
                     way.take("mark", mark)
 
     def problem(self, restored: int) -> str | None:
-        """Return the law of the books that does not hold; None if they balance.
+        """Return the violated law of the books; None if they balance.
 
         Args:
-            restored: How many the kernel held when it was loaded.
+            restored: Number of items that the kernel held when its state was restored.
         """
         left = Counter({exit_: n for exit_, n in self.exits.counts.items() if exit_ != "made"})
         held = 0 if self.is_ended else self.kernel.held()
@@ -375,7 +375,7 @@ class DrivenNode:
         }
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Take up what `save` gave."""
+        """Restore the result of `save`."""
         self.kernel.restore(saved["kernel"])
         if self.kernel.held() != saved["held"]:
             raise ValueError(f"held() must be {saved['held']} after restore(), as before, got {self.kernel.held()}")

@@ -1,4 +1,4 @@
-"""The laws about state: all of it is declared, it outlives the process, and it does not depend on how time is cut."""
+"""The laws about state: it is all declared, survives the process, and does not depend on watermark steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Outputs = dict[str, list[Any]]
 _POINTS = 12
 """Number of points at which a run is stopped, for all lanes together."""
 _LEAVINGS = ("dropped", "unassigned", "unrouted")
-"""Ports that nothing leaves by in columns."""
+"""Ports that get no items on columns."""
 
 
 class Broken(Exception):  # says what is wrong, for the law
-    """Raised by what watches a run: a law does not hold."""
+    """Raised by an observer of a run: a law is violated."""
 
 
 class Drives:
     """The runs of one graph that laws compare.
 
     Args:
-        make: Makes a driver of a graph that is new, with nothing of another in it.
-        codec: What state is saved by.
+        make: Makes a driver of a new graph, which shares nothing with others.
+        codec: Codec that saves the state.
         rng: Draws points and watermarks.
     """
 
@@ -51,10 +51,10 @@ class Drives:
         return driven
 
     def check_state(self) -> None:
-        """Check that attributes are state, cache, or do not change, and that a snapshot holds what `state` says.
+        """Check that each attribute is state, is derived, or never changes, and that snapshots match `state`.
 
         Raises:
-            Broken: If one is none of these.
+            Broken: If an attribute is none of these, or a snapshot differs.
         """
         for lane in self.lanes:
             driven = self.make(lane=lane)
@@ -63,7 +63,7 @@ class Drives:
             self.run(driven)
 
     def check_recover(self) -> None:
-        """Check that a run that goes on from bytes, in whatever lane, gives what a run gives that was never stopped.
+        """Check that a run restored from bytes, on either lane, gives the same outputs as an uninterrupted one.
 
         Raises:
             Broken: If it does not, or its state cannot be saved.
@@ -104,10 +104,10 @@ class Drives:
             raise Broken(str(error)) from None
 
     def check_marks(self) -> None:
-        """Check that further watermarks before one that comes, with no item between, make no difference.
+        """Check that additional watermarks without an item between make no difference.
 
         Raises:
-            Broken: If they do.
+            Broken: If the outputs differ.
         """
         for lane in self.lanes:
             driven = self.make(lane=lane)
@@ -118,13 +118,13 @@ class Drives:
             self.compare(driven.outputs, driven.error, how, lanes={lane})
 
     def compare(self, got: Outputs, error: Exception | None, how: str, *, lanes: set[Lane]) -> None:
-        """Raise Broken if a run did not give what the whole one gave."""
+        """Raise Broken if the outputs of a run differ from those of the whole one."""
         if repr(error.__cause__ if error else None) != repr(self.whole.error.__cause__ if self.whole.error else None):
             raise Broken(f"{how} must end alike, got {shown(error)}, not {shown(self.whole.error)}")
         for port, expected in self.whole.outputs.items():
             if "columns" in lanes and port.removeprefix("port.") in _LEAVINGS:
                 continue
-            # On columns a watermark goes by behind a run of items; and tasks are no part of the state.
+            # On columns, a watermark passes after a run of items; and tasks are not part of the state.
             most = 4 if "columns" in lanes or self.whole.has_streams else 6
             found = [row[:most] for row in comparable(got[port])]
             wanted = [row[:most] for row in comparable(expected)]

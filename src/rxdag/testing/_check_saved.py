@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from rxdag.codec import Codec, types_in
 from rxdag.contract import Chunk, Clock, Saw, Shape, Sink, Writer
+from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import StateError, shown, text_of
-from rxdag.schedulers import VirtualClock
 from rxdag.testing._check import LawBroken
 
 _Name: TypeAlias = Literal["write", "save", "is durable", "publish", "prepare", "close"]

@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 
 from rxdag.contract import END, Boundary, Clock, Inner, InnerKernel, OnError, Reader, Saw
-from rxdag.schedulers import VirtualClock, VirtualLoop
+from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.testing._check_node import DrivenNode
 
 
@@ -15,8 +15,8 @@ class ReadContext:
     """The run as a reader sees it: a clock and wake-ups.
 
     Args:
-        clock: Of the run.
-        give_up: Called with an item that is malformed, and why.
+        clock: Clock of the run.
+        give_up: Called with a malformed item and the reason.
     """
 
     boundary: Boundary | None = None
@@ -39,10 +39,10 @@ class ReadContext:
         return False
 
     def emit(self, port: str, item: object) -> None:
-        """Ignore the item: nobody reads side ports."""
+        """Ignore the item: side ports have no reader."""
 
     def log(self, code: str, **fields: object) -> None:
-        """Ignore the event: nobody reads logs."""
+        """Ignore the event: logs have no reader."""
 
     def bad(self, item: object, error: Exception) -> None:
         self._give_up(item, error)
@@ -52,7 +52,7 @@ class ReadContext:
 
 
 class StreamsNode(DrivenNode):
-    """Calls a kernel whose items become streams; of those that are open each gives one item a turn, in their order."""
+    """Calls a kernel whose items become streams; each open one delivers one item per turn, in order."""
 
     def __init__(self, name: str, kernel: InnerKernel, policy: OnError, n: int, clock: VirtualClock) -> None:
         super().__init__(name, kernel, policy, n, clock, by_clock=False)
@@ -135,7 +135,7 @@ class StreamsNode(DrivenNode):
             self.guard(partial(kernel.on_inner_end, inner, self.exits))
             return True
         for item in read.rows().items:
-            if inner.skip:  # it comes again, and was no item of this turn then
+            if inner.skip:  # it will be repeated, and was not an item of this turn
                 inner.skip -= 1
                 return self._read(inner, reader)
             inner.given += 1

@@ -1,4 +1,4 @@
-"""Exploring: many seeds of one dag, and the laws that must hold in all of them."""
+"""Exploring: many seeds of one dag, and the laws that must hold for all of them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _maker(what: Any) -> Callable[[], Dag]:
         return lambda: dag
     if not callable(what):
         raise GraphError(f"explore: takes a sink, a Dag, a Plan, or a function that makes a Dag, got {shown(what)}")
-    return cast("Callable[[], Dag]", what)  # what it makes shows when it is called
+    return cast("Callable[[], Dag]", what)  # its result shows when it is called
 
 
 def _order(topology: Topology, sink: str) -> str:
@@ -166,7 +166,7 @@ def _compare(simulation: Simulation, expected: Simulation, orders: Mapping[str, 
     kinds = {fault.kind for fault in simulation.faults}
     state = simulation.result.state
     if "drains" in kinds or ("raises" in kinds and state == "completed"):
-        return  # what operators hold may go out then, or an item is left out
+        return  # operators may then emit held items, or leave one out
     is_whole = state == "completed"
     for name, order in orders.items():
         got, whole = simulation.outputs[name], expected.outputs[name]

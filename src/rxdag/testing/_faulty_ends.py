@@ -43,7 +43,7 @@ class _LostReader(ReaderAround):
 
 @dataclass(frozen=True)
 class LostSource(SourceAround[Any]):
-    """A source that fails after so many items."""
+    """A source that fails after a number of items."""
 
     source: Source[Any]
     after: int

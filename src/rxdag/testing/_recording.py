@@ -32,7 +32,7 @@ class _Player(Reader):
         now = context.clock.now()
         began = 0 if hot else now
         self._left = [(kind, began + at, value) for kind, at, value in moments]
-        if hot:  # what happened before it was opened is missed, but for the end
+        if hot:  # events before it was opened are missed, except the end
             self._left = [m for m in self._left if m[1] > now or m[0] != "n" or now == 0]
         self._context = context
 
@@ -73,6 +73,12 @@ def recording(moments: Iterable[Sequence[Any]], /, *, hot: bool = True) -> Sourc
 
     Raises:
         GraphError: If a moment is invalid, or times decrease.
+
+    Example:
+        >>> prices = testing.recording([("n", 10, 50_000.0), ("n", 20, 50_001.5), ("c", 30)])
+        >>> out = rxdag.from_source(prices).to(sinks.collect(), name="out")
+        >>> testing.run_virtual(out)["out"]
+        [50000.0, 50001.5]
     """
     made: list[tuple[str, int, Any]] = []
     for moment in moments:
@@ -218,5 +224,14 @@ class Trace:
 
 
 def trace(run: VirtualRun, /) -> Trace:
-    """Record watermarks, gates, subscriptions and reads of a run, before it settles."""
+    """Record watermarks, gates, subscriptions and reads of a run, before it settles.
+
+    Example:
+        >>> numbers = rxdag.from_source(sources.range(3), name="numbers")
+        >>> run = testing.start(numbers.buffered(max_items=2).to(sinks.null(), name="out"))
+        >>> seen = testing.trace(run)
+        >>> run.settle()
+        >>> seen.subscriptions("numbers")
+        [(0, 0)]
+    """
     return Trace(run)

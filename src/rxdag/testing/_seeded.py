@@ -8,19 +8,19 @@ from typing import Any, Final
 
 from rxdag.contract import Clock
 from rxdag.engine import KernelNode, StepNode
+from rxdag.engine.drivers import FlowScheduler, VirtualClock
 from rxdag.errors import GraphError
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime import Execution
-from rxdag.schedulers import FlowScheduler, VirtualClock
 from rxdag.testing.faults import Fault, InjectedFault
 
 QUANTA: Final = (1, 2, 3, 7, 64, 1024)
 
 
 class SeededScheduler(FlowScheduler):
-    """Draws which pump goes next, which of several timers of one instant, and how many items move at once.
+    """Draws the next pump, the next of several timers due at the same instant, and how many items move at once.
 
-    What is fixed stays so: calls come in their order, and what is due goes before what is ready.
+    Other rules remain: calls are made in order, and due timers come before ready pumps.
     """
 
     def __init__(self, name: str, clock: Clock, random: Random) -> None:
@@ -66,20 +66,18 @@ class SeededExecution(Execution):
     """A run in virtual time whose free choices are drawn from a seed, with faults.
 
     Args:
-        plan: What to run.
-        seed: Of everything that is drawn.
-        faults: What goes wrong in operators, or to the run.
-        max_steps: A run that takes more steps of its scheduler does not end.
+        plan: The plan to run.
+        seed: Seed of all choices.
+        faults: Faults in operators, or of the run.
+        max_steps: Number of scheduler steps after which the run counts as endless.
     """
-
-    makes_all_exits = True
 
     def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
         self._draws = Random(seed)
         self.called = frozenset(fault.node for fault in faults if fault.kind in ("raises", "slows"))
         super().__init__(plan, VirtualClock(), seed=seed)
         self.peak = 0
-        """Most items that rested in gates at once."""
+        """Highest number of items in all gates together."""
         self.has_run_away = False
         self._max_steps = max_steps
         self._stops = {fault.at: fault.kind for fault in faults if fault.kind in ("cancels", "drains")}

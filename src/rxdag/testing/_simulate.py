@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Final, TypeVar, overload
 
 from rxdag.contract import AnyOperator, Duration, Foreign, Sink, Source, duration_ns
+from rxdag.engine import LEAVINGS, ColumnsNode
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
@@ -34,7 +35,7 @@ class Simulation:
         seed: Seed of the run.
         faults: Faults that were injected.
         result: Result of the run, with the books.
-        outputs: Items received by each sink, by name; and items that left by a port that nobody reads, by node and
+        outputs: Items received by each sink, by name; and items that left by a port without readers, by node and
             port: "bars.late", "parse.dead". Ports dropped, unassigned and unrouted of nodes on columns are left out.
         high_water: Highest number of items in each gate, by edge.
         dropped: Items dropped by gates, by edge.
@@ -68,7 +69,7 @@ class Simulation:
         """Return the items received by a sink.
 
         Raises:
-            GraphError: If there is none of that name.
+            GraphError: If there is no sink of that name.
         """
         if isinstance(sink, str):
             if sink not in self.outputs:
@@ -136,6 +137,7 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
     dag = plan.dag
     execution = SeededExecution(plan, seed=seed, faults=_of_operators(faults, dag), max_steps=max_steps)
     stop_after(execution, until, is_background=False)
+    # The extremes: the event loop gets a turn after each step, or only when no step is left.
     virtual = VirtualRun(execution, {}, slice_s=Random(seed).choice((0.0, float("inf"))))
     trace = Trace(virtual)
     unread = _unread(execution)
@@ -159,11 +161,14 @@ def simulate(plan: Plan, *, seed: int, faults: tuple[Fault, ...], until: Duratio
 
 
 def _unread(execution: SeededExecution) -> dict[str, list[Any]]:
-    """Note what leaves by ports that nobody reads, by node and port."""
+    """Record the outputs of ports without readers, by node and port."""
     read = {(edge.producer, edge.port) for edge in execution.plan.dag.edges}
     noted: dict[str, list[Any]] = {}
     for name, made in execution.program.nodes.items():
-        for port in [exit_.port for exit_ in made.exits if (name, exit_.port) not in read]:
+        counted = LEAVINGS if isinstance(made, ColumnsNode) else ()
+        for port in execution.plan.topology.nodes[name].ports:
+            if (name, port) in read or port in counted:
+                continue
             seen = Seen()
             noted[f"{name}.{port}"] = seen.items
             execution.program.observe(name, seen, execution, port)

@@ -69,6 +69,12 @@ def timeline(*items: tuple[Duration, T], end: Duration | None = None) -> Source[
 
     Raises:
         GraphError: If times decrease.
+
+    Example:
+        >>> prices = rxdag.from_source(testing.timeline(("0s", 10.0), ("1s", 11.0), ("5s", 12.0)))
+        >>> out = prices.pipe(ops.debounce("2s")).to(sinks.collect(), name="out")
+        >>> testing.run_virtual(out)["out"]
+        [11.0, 12.0]
     """
     timed = tuple((duration_ns(when, "timeline: time"), item) for when, item in items)
     for (earlier, _), (later, _) in pairwise(timed):
@@ -112,7 +118,7 @@ class _ChunkedReader(Reader):
 
 
 def columns_of(items: list[Any], of: Any) -> Columns:
-    """Return items as columns; those that are of several types as one column of objects."""
+    """Return items as columns; items of several types as one column of objects."""
     from rxdag.columns import Columns  # it loads numpy
 
     try:

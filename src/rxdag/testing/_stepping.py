@@ -23,17 +23,17 @@ from rxdag.contract import (
     duration_ns,
     format_ns,
 )
+from rxdag.engine.drivers import LoopDriver, VirtualClock, VirtualLoop
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
-from rxdag.schedulers import LoopDriver, VirtualClock, VirtualLoop
 
 T = TypeVar("T")
 
 
 class _Hand(Reader):
-    """Gives what was pushed, one push a read."""
+    """Delivers pushed items, one push per read."""
 
     def __init__(self, entry: Input, context: SourceContext) -> None:
         self._entry = entry
@@ -87,6 +87,14 @@ def manual(of: type[T] | None = None, *, timed: bool = False) -> Source[T]:
     Args:
         of: Type of the items, if later nodes name fields.
         timed: True to push event times and watermarks too.
+
+    Example:
+        >>> prices = rxdag.from_source(testing.manual(), name="prices")
+        >>> run = testing.start(prices.pipe(ops.pairwise()).to(sinks.collect(), name="out"))
+        >>> run.inputs["prices"].push(10.0, 11.0, 12.0)
+        >>> run.settle()
+        >>> run.seen("out")
+        [(10.0, 11.0), (11.0, 12.0)]
     """
     return Manual(Shape(of, timed=timed))
 
@@ -150,7 +158,7 @@ class VirtualRun:
         self._loop = VirtualLoop(clock)
         self._driver: LoopDriver | None = None
         execution.loop = self._loop
-        weakref.finalize(self, self._loop.close).atexit = False  # a run that is dropped leaves nothing open
+        weakref.finalize(self, self._loop.close).atexit = False  # a dropped run leaves nothing open
         for name, node in execution.plan.dag.nodes.items():
             if isinstance(node.thing, Sink):
                 seen = Seen()
@@ -239,7 +247,7 @@ class VirtualRun:
         return self.execution.stats()
 
     def finish(self) -> RunResult:
-        """Run until nothing is left to do, and return the result, whatever the outcome.
+        """Run until nothing is left to do, and return the result of any outcome.
 
         A run that then waits for its inputs is drained.
         """
@@ -248,7 +256,7 @@ class VirtualRun:
             if not self.execution.is_done():
                 self.execution.drain()
                 self._loop.run_up_to(None)
-            if not self.execution.is_done():  # nobody asks for what is left
+            if not self.execution.is_done():  # no one requests the remaining items
                 self.execution.cancel()
                 self._loop.run_up_to(None)
             self._result = self.execution.finish()
@@ -288,6 +296,13 @@ def start(
 
     Raises:
         GraphError: If a name is unknown, or a plan is given together with arguments that change it.
+
+    Example:
+        >>> beats = rxdag.from_source(sources.interval("1s"), name="beats").to(sinks.collect(), name="out")
+        >>> run = testing.start(beats)
+        >>> run.advance("2s")
+        >>> run.seen("out")
+        [0, 1]
     """
     plan = planned(what, "start")
     dag = plan.dag
@@ -322,5 +337,5 @@ def check_inputs(dag: Dag, inputs: Iterable[str], where: str) -> None:
 
 
 def _plain(shape: Shape) -> Shape:
-    """Return the shape of a source that gives rows."""
+    """Return the shape of a source that emits rows."""
     return replace(shape, keyed=False)

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 from rxdag.contract import Duration, flag
+from rxdag.engine.drivers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 from rxdag.errors import Stalled
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan
 from rxdag.runtime import Execution, RunResult, planned, run_on_loop, stop_after
-from rxdag.schedulers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 
 
 def run_virtual(
@@ -30,6 +30,11 @@ def run_virtual(
     Raises:
         NodeError: If a node failed.
         Stalled: If nothing is left to do, but the run has not ended.
+
+    Example:
+        >>> beats = rxdag.from_source(sources.interval("1h"), name="beats").to(sinks.collect(), name="out")
+        >>> testing.run_virtual(beats, until="3h")["out"]
+        [0, 1, 2]
     """
     result = settle_virtual(virtual(planned(what, "run_virtual"), until=until, flush=flush))
     if result.error is not None:
@@ -38,7 +43,14 @@ def run_virtual(
 
 
 def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -> Execution:
-    """Return a run in virtual time that has not started."""
+    """Return a run in virtual time that has not started.
+
+    Example:
+        >>> out = rxdag.wrap([1, 2, 3]).to(sinks.collect(), name="out")
+        >>> execution = testing.virtual(rxdag.compile(rxdag.Dag(out)))
+        >>> testing.settle_virtual(execution)["out"]
+        [1, 2, 3]
+    """
     execution = Execution(plan, VirtualClock())
     execution.flush = flag(flush, "run_virtual: flush")
     stop_after(execution, until, is_background=False)
@@ -46,7 +58,13 @@ def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -
 
 
 def settle_virtual(execution: Execution) -> RunResult:
-    """Run to the end, and return the result, whatever the outcome."""
+    """Run to the end, and return the result, whatever the outcome.
+
+    Example:
+        >>> quotients = rxdag.wrap([1, 0]).pipe(ops.map(lambda x: 1 / x)).to(sinks.collect(), name="out")
+        >>> testing.settle_virtual(testing.virtual(rxdag.compile(rxdag.Dag(quotients)))).state
+        'failed'
+    """
     clock = execution.clock
     if not isinstance(clock, VirtualClock):
         raise TypeError("settle_virtual: the run must be on a virtual clock")

@@ -40,6 +40,16 @@ def timed_items(
         max_size: Maximum number of items.
         most_ns: Longest step between two items, ns.
         out_of_order_ns: How far an item may be behind the largest time before it, ns.
+
+    Example:
+        >>> from hypothesis import given, strategies as st
+        >>> from rxdag.testing.strategies import timed_items
+        >>> @given(timed_items(st.floats(1, 2), out_of_order_ns=5))
+        ... def no_tick_is_late(ticks):
+        ...     timed = rxdag.wrap(ticks).pipe(ops.event_time(lambda tick: tick[0], out_of_order="5ns"))
+        ...     panes = timed.pipe(ops.window_all(windows.tumbling("1s"), agg.count())).collect()
+        ...     assert sum(pane.value for pane in panes) == len(ticks)
+        >>> no_tick_is_late()
     """
 
     def placed(drawn: list[tuple[int, int, T]]) -> list[tuple[int, T]]:
@@ -61,6 +71,14 @@ def marbles(*, max_size: int = 20, ends: bool = True) -> SearchStrategy[str]:
     Args:
         max_size: Maximum number of marks before the end.
         ends: False to include lines without an end.
+
+    Example:
+        >>> from hypothesis import given
+        >>> from rxdag.testing.strategies import marbles
+        >>> @given(marbles())
+        ... def a_filter_that_passes_all_changes_nothing(line):
+        ...     assert play(ops.filter(lambda x: True), line) == play(ops.map(lambda x: x), line)
+        >>> a_filter_that_passes_all_changes_nothing()
     """
     letter = st.sampled_from("abcxyz")
     group = st.lists(letter, min_size=2, max_size=3).map(lambda letters: f"({''.join(letters)})")
@@ -71,7 +89,16 @@ def marbles(*, max_size: int = 20, ends: bool = True) -> SearchStrategy[str]:
 
 
 def chunkings(items: Sequence[T], /) -> SearchStrategy[list[list[T]]]:
-    """Draw ways to cut items into chunks, including empty ones."""
+    """Draw ways to cut items into chunks, including empty ones.
+
+    Example:
+        >>> from hypothesis import given
+        >>> from rxdag.testing.strategies import chunkings
+        >>> @given(chunkings([1, 2, 3]))
+        ... def a_sum_is_the_same_for_all_chunks(chunks):
+        ...     assert sum(sum(chunk) for chunk in chunks) == 6
+        >>> a_sum_is_the_same_for_all_chunks()
+    """
     cuts = st.lists(st.integers(0, len(items)), max_size=min(10, len(items) + 2)).map(sorted)
 
     def cut(at: list[int]) -> list[list[T]]:

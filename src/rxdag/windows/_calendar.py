@@ -33,7 +33,7 @@ class Calendar(Assigner):
         local = (_EPOCH + timedelta(seconds=ts // _SECOND)).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
         first = _first_day(self.unit, (local - timedelta(seconds=self.offset_s)).date())
         start, end = _bounds(self.unit, self.zone, self.offset_s, first)
-        # Around a change of the clock the hands can be a day off from where the windows are.
+        # Near a clock change, local time can be a day off from the window borders.
         while ts < start:
             first = _first_day(self.unit, first - _DAY)
             start, end = _bounds(self.unit, self.zone, self.offset_s, first)

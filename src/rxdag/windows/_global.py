@@ -1,4 +1,4 @@
-"""The global window: all there is."""
+"""The global window, which has all items."""
 
 from __future__ import annotations
 

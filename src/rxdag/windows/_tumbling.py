@@ -29,7 +29,7 @@ class _Tumbling(Assigner):
         return self.size_ns, self.size_ns, self.offset_ns
 
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
-        # Floor division, so times before the epoch fall into the right window too.
+        # Floor division, so that times before the epoch fall into the right window too.
         start = ts - (ts - self.offset_ns) % self.size_ns
         return ((start, start + self.size_ns),)
 
@@ -84,7 +84,7 @@ def offset_ns(offset: Duration, most: int, must: str) -> int:
     """Return the offset of windows in ns, positive or negative.
 
     Raises:
-        GraphError: If it is as much as `most` or more; `must` says so.
+        GraphError: If it is not less than `most`; `must` words the rule.
     """
     ns = signed_ns(offset, must.partition(" must")[0])
     if abs(ns) >= most:

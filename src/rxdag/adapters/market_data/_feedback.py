@@ -1,4 +1,4 @@
-"""Backpressure as market-data-core speaks of it: levels and rate adjustments."""
+"""Backpressure in the terms of market-data-core: levels and rate adjustments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Level: TypeAlias = Literal["ok", "soft", "hard"]
 
 
 def level_of(event: Any, /) -> Level:
-    """Return the level of a FeedbackEvent or a RateAdjustment of core's.
+    """Return the level of a FeedbackEvent or a RateAdjustment of core.
 
     Raises:
         GraphError: If it is neither.
@@ -27,12 +27,12 @@ def level_of(event: Any, /) -> Level:
 
 
 def feedback_event(name: str, queued: int, capacity: int, level: Level, /) -> Any:
-    """Return a FeedbackEvent of core's, as a store would publish it.
+    """Return a FeedbackEvent of core, as a store would publish it.
 
     Args:
-        name: Of what is full, as the name of a gate.
-        queued: Items that wait there.
-        capacity: Most items that may.
+        name: Name of the full queue, such as that of a gate.
+        queued: Number of items in it.
+        capacity: Maximum number of items.
         level: "ok", "soft" or "hard".
 
     Raises:
@@ -50,12 +50,12 @@ def feedback_event(name: str, queued: int, capacity: int, level: Level, /) -> An
 
 
 def rate_adjustment(provider: str, scale: float, level: Level, /) -> Any:
-    """Return a RateAdjustment of core's, for a provider's rate controller.
+    """Return a RateAdjustment of core, for a provider's rate controller.
 
     Args:
-        provider: Whose rate.
-        scale: Share of it, 0 to 1; 0 is a pause.
-        level: Why.
+        provider: Name of the provider.
+        scale: Share of its rate, 0 to 1; 0 is a pause.
+        level: Level that causes it.
 
     Raises:
         MissingExtra: If market-data-core is not installed.
@@ -67,10 +67,10 @@ def rate_adjustment(provider: str, scale: float, level: Level, /) -> Any:
 
 
 class RateController:
-    """Applies core's RateAdjustments to a RateCoordinator: `await controller.apply(adjustment)`, as core's protocol says.
+    """Applies RateAdjustments of core to a RateCoordinator, by core's protocol: `await controller.apply(adjustment)`.
 
     Args:
-        rates: Whose providers are scaled.
+        rates: Coordinator of the providers.
     """
 
     def __init__(self, rates: RateCoordinator) -> None:

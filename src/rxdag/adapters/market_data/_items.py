@@ -1,4 +1,4 @@
-"""Items of market-data-core, and those of rxdag as such."""
+"""Items of market-data-core, converted to and from those of rxdag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMES: Final = ("ts", "timestamp")
 
 
 def aware(item: Any, /) -> Any:
-    """Return an item of core's with its time aware: what is naive there is UTC.
+    """Return an item of core with an aware time; naive times of core are UTC.
 
     Args:
         item: A Quote, Bar or Trade of market-data-core; others are returned as they are.
@@ -62,10 +62,10 @@ def symbol_of(pane: Pane[Any, Any]) -> str:
 def core_bar(resolution: str, /) -> Callable[[Any], Any]:
     """Return a function from panes to core bars, for `ops.map(market_data.core_bar("1s"))` or `into=` of a window.
 
-    A pane's key is the symbol, or has it last; a bar's time is its end, as core says.
+    The key of a pane is the symbol, or a tuple that ends with it. The time of a bar is its end, as in core.
 
     Args:
-        resolution: Of the bars, as "1s".
+        resolution: Resolution of the bars, such as "1s".
 
     Raises:
         MissingExtra: If market-data-core is not installed.
@@ -82,11 +82,11 @@ def core_bar(resolution: str, /) -> Callable[[Any], Any]:
 
 
 def core_trade(trade: Trade, /) -> Any:
-    """Return a trade as core's.
+    """Return a trade as a core trade.
 
     Raises:
         MissingExtra: If market-data-core is not installed.
-        ValueError: If its quantity is no whole number, as core's sizes are.
+        ValueError: If its quantity is not a whole number, as core requires.
     """
     made = import_extra("market_data_core", EXTRA, "core_trade").Trade
     if trade.qty != int(trade.qty):
@@ -104,10 +104,10 @@ def core_trade(trade: Trade, /) -> Any:
 
 
 def from_core(item: Any, /) -> Trade | Bar:
-    """Return a trade or a bar of core's as rxdag's, in floats.
+    """Return a trade or bar of core as that of rxdag, in floats.
 
-    A core trade has no number and no aggressor: `trade_id` is 0, `buyer_is_maker` False. A core bar tells its end: `start`
-    is that less its resolution; `count` is 0 and `vwap` None, for it tells neither.
+    A core trade has no number and no aggressor: `trade_id` is 0, `buyer_is_maker` False. A core bar has only its end,
+    so `start` is the end minus the resolution; `count` is 0 and `vwap` None, which core lacks.
 
     Raises:
         GraphError: If it is neither.

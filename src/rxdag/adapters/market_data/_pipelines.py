@@ -11,14 +11,14 @@ from rxdag.errors import GraphError, shown
 
 
 async def build_pipeline(spec: Any, /) -> tuple[str, Any, str | None]:
-    """Build the pipeline of a PipelineSpec: that of the package's builder, or that of its service.
+    """Build the pipeline of a PipelineSpec, with the package's builder or its service.
 
     Returns:
-        Its key, "tenant:pipeline", the pipeline, and how long it runs, as a duration; None for as long as it goes.
+        Its key, "tenant:pipeline", the pipeline, and the duration of its run; None for no limit.
 
     Raises:
         MissingExtra: If market-data-pipeline is not installed.
-        GraphError: If it is no such spec.
+        GraphError: If it is not such a spec.
     """
     import_extra("market_data_pipeline", EXTRA, "run_pipeline")
     if not hasattr(spec, "tenant_id") or not hasattr(spec, "pipeline_id"):

@@ -1,4 +1,4 @@
-"""Providers of market-data-core as sources, and that of market-data-ibkr with its settings."""
+"""Providers of market-data-core as sources, and the one of market-data-ibkr with its settings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Provided(Source[Any]):
                     yield aware(item)
             finally:
                 await items.aclose()
-                # What ends a provider's generator from outside does not end its subscriptions.
+                # Closing a provider's generator does not end its subscriptions.
                 await called(provider, "_cleanup_quote_subscriptions")
         finally:
             if self.is_entered:
@@ -88,23 +88,23 @@ def provider_source(
     reconnect: Backoff | None = None,
     silent_after: Duration | None = None,
 ) -> Source[Any]:
-    """Read a MarketDataProvider of market-data-core, with no more asked of it than there is room for.
+    """Read a MarketDataProvider of market-data-core, asking for no more items than there is room for.
 
-    Times that are naive there, which are UTC, are made aware. What a provider subscribed to is given up at any end.
+    Naive times, which are UTC in core, are made aware. Subscriptions are cancelled however the run ends.
 
     Args:
-        provider: The provider; or a function that makes one for each connection, which is entered and closed too.
-        instruments: Instruments of core, or symbols.
+        provider: The provider; or a function that makes one per connection, which is then entered and closed too.
+        instruments: Core instruments, or symbols.
         kind: "quotes", "bars" or "trades".
-        resolution: Of bars, as "1s".
-        changes_only: True to leave out what says the same as the last one of its symbol but for the time: counted as dropped,
-            reason "unchanged". Providers that poll give the same quote again and again.
+        resolution: Resolution of bars, such as "1s".
+        changes_only: True to drop an item that equals the last one of its symbol except for the time, reason
+            "unchanged". Polling providers repeat the same quote.
         reconnect: See `sources.async_iterable`.
         silent_after: See `sources.async_iterable`.
 
     Raises:
-        GraphError: If an argument is not as above.
-        MissingExtra: If market-data-core is needed, for symbols, and is not installed.
+        GraphError: If an argument is invalid.
+        MissingExtra: If symbols are given and market-data-core is not installed.
     """
     if kind not in _KINDS:
         raise GraphError(f'provider_source: kind must be "quotes", "bars" or "trades", got {shown(kind)}')
@@ -144,15 +144,15 @@ def ibkr_source(
 
     Args:
         settings: An IBKRSettings, a dict of its fields, or an IBKRProvider.
-        instruments: Instruments of core, or symbols.
-        kind: "quotes"; the bars of market-data-ibkr 1.1.7 wait for what cannot be waited for, and its trades are not there
-            yet: make bars of quotes, `ops.window(..., agg.ohlcv("last"))`.
-        changes_only: False to have the same quote again at every poll.
+        instruments: Core instruments, or symbols.
+        kind: "quotes". In market-data-ibkr 1.1.7, bars await an object that is not awaitable, and trades are missing;
+            build bars from quotes instead: `ops.window(..., agg.ohlcv("last"))`.
+        changes_only: False to emit unchanged quotes at every poll.
         reconnect: See `sources.async_iterable`.
         silent_after: See `sources.async_iterable`.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
         MissingExtra: If market-data-ibkr is not installed.
     """
     if kind != "quotes":

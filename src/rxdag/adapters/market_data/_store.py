@@ -18,7 +18,7 @@ from rxdag.sinks import batched, fields_of
 _WATCH_S: Final = 0.01
 _LEAST_WAIT_S: Final = 0.001
 _MOST: Final = 999
-"""Most rows that the store's clients write by INSERT: from there on they COPY, once a transaction or not at all."""
+"""Largest batch that the store's clients write with INSERT; their COPY fails, or works only once per transaction."""
 
 _DDL: Final = {
     "bars": """\
@@ -54,10 +54,10 @@ CREATE TABLE IF NOT EXISTS bars_ohlcv (
 
 
 def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
-    """Return the SQL that makes a table which market-data-store writes to: the package ships none.
+    """Return the SQL that creates a table of market-data-store; the package has none.
 
     Args:
-        table: "bars", of BarsSink and AMDS, or "bars_ohlcv", of AsyncStoreClient.
+        table: "bars" for BarsSink and AMDS, or "bars_ohlcv" for AsyncStoreClient.
 
     Raises:
         GraphError: If it is neither.
@@ -70,13 +70,13 @@ def store_ddl(table: Literal["bars", "bars_ohlcv"], /) -> str:
 def store_bar(*, tenant_id: str, vendor: str, timeframe: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function from panes of `agg.ohlcv` to rows of table "bars", for `row` of `store_sink`.
 
-    A pane's key is the symbol, or has it last; a row's `ts` is the start of the bar; the volume is cut to a whole number, as the
-    store's is.
+    The key of a pane is the symbol, or a tuple that ends with it. The `ts` of a row is the start of the bar. The volume
+    is truncated to a whole number, as the store requires.
 
     Args:
-        tenant_id: Column of that name.
-        vendor: Column of that name.
-        timeframe: Column of that name, as "1s".
+        tenant_id: Value of that column.
+        vendor: Value of that column.
+        timeframe: Value of that column, such as "1s".
     """
 
     def row(pane: Pane[Any, Any]) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def ohlcv_bar(*, provider: str, interval: str) -> Callable[[Any], dict[str, Any]
     """Return a function from panes of `agg.ohlcv` to rows of table "bars_ohlcv", for `row` of `store_sink`.
 
     Args:
-        provider: Column of that name.
-        interval: Column of that name, as "1s".
+        provider: Value of that column.
+        interval: Value of that column, such as "1s".
     """
 
     def row(pane: Pane[Any, Any]) -> dict[str, Any]:
@@ -141,26 +141,27 @@ def store_sink(
     timeout: Duration | None = "30s",
     on_error: OnError | OnErrorName | None = None,
 ) -> Sink[Any, int]:
-    """Write to market-data-store; what it cannot take yet waits in the graph.
+    """Write to market-data-store; items that it cannot accept yet wait in the graph.
 
-    What is hidden: a WriteCoordinator whose worker has died on a write blocks its callers for ever, so its health is
-    watched and the run fails with what the worker died of; a worker that had nothing to write for its flush interval, and under
-    Python 3.11 never wakes again; columns that are None, which the client forgets to bind; its COPY,
-    which fails for 5,000 rows (AMDS), or twice in one transaction (AsyncStoreClient), so batches stay below that; a
-    connection whose transaction has failed, which is rolled back before the next try.
+    The sink works around faults of the store's clients. A WriteCoordinator blocks its callers for ever once its worker
+    has died, so its health is watched, and the run fails with the worker's error. Under Python 3.11, a worker that was
+    idle for its flush interval never wakes again. Clients forget to bind columns that are None. COPY fails for 5,000
+    rows (AMDS), or the second time in a transaction (AsyncStoreClient), so batches stay below its threshold. A
+    connection whose transaction has failed is rolled back before the next attempt.
 
     Args:
-        target: A WriteCoordinator, started if it is not and then stopped, drained, and its pool closed at the end; a BarsSink, closed at the end, or an AsyncStoreClient,
-            entered if it is not; or a function that makes one of them for each run.
-        row: Makes the columns of an item; by default its fields, if it is a mapping, a model or an object. See `store_bar` and
-            `ohlcv_bar`.
-        max_items: Rows of a full batch, at most 999.
-        max_wait: A batch that is not full is written so long after its first item.
-        timeout: Longest wait for one write.
+        target: A WriteCoordinator, started if necessary, and at the end drained, stopped, and its pool closed; a
+            BarsSink, closed at the end; an AsyncStoreClient, entered if necessary; or a function that makes one per
+            run.
+        row: Function that returns the columns of an item; by default the fields of a mapping, model or object. See
+            `store_bar` and `ohlcv_bar`.
+        max_items: Number of rows in a full batch, at most 999.
+        max_wait: Time after its first item at which an incomplete batch is written.
+        timeout: Longest time for one write.
         on_error: See `sinks.batched`.
 
     Raises:
-        GraphError: If an argument is not as above.
+        GraphError: If an argument is invalid.
     """
     kinds = ("submit", "write", "write_bars")
     if not callable(target) and not any(hasattr(target, kind) for kind in kinds):
@@ -203,6 +204,7 @@ def store_sink(
 async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]) -> AsyncGenerator[Any]:
     await _connected(getattr(coordinator, "_sink", None))
     _keep_awake(getattr(coordinator, "_q", None))
+    # A coordinator that already runs is left to its owner, who also stops it.
     is_ours = coordinator.health().workers_alive == 0
     if is_ours:
         await coordinator.start()
@@ -226,8 +228,8 @@ async def _coordinated(coordinator: Any, row: Callable[[Any], Mapping[str, Any]]
 def _keep_awake(queue: Any) -> None:
     """Make a worker wait for its queue for at least a moment.
 
-    A worker with nothing to write waits for what is left of its flush interval, then for no time at all, again and again: under
-    Python 3.11 `asyncio.wait_for` takes nothing in no time, so it would never take an item again. The queue stays so.
+    An idle worker waits for the rest of its flush interval, and from then on with a timeout of 0. Under Python 3.11,
+    `asyncio.wait_for` never receives an item with a timeout of 0. The change to the queue is permanent.
     """
     get = getattr(queue, "get", None)
     if get is None or "get" in vars(queue):
@@ -264,6 +266,7 @@ class _Watch:
         if health.queue_size < health.capacity:
             await self._coordinator.submit(row)
             return
+        # submit() waits for ever if the workers die meanwhile, so they are watched alongside.
         submitted = asyncio.ensure_future(self._coordinator.submit(row))
         try:
             await self._until(submitted.done)
@@ -272,13 +275,14 @@ class _Watch:
             submitted.cancel()
 
     async def drained(self) -> None:
-        """Wait until all that was submitted has been taken up."""
+        """Wait until everything submitted has been accepted."""
         await self._until(lambda: self._coordinator.health().queue_size == 0)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():
             if self._coordinator.health().workers_alive < self._workers:
                 self._lost()
+            # One turn of the loop often suffices, without the delay of polling.
             await asyncio.sleep(0)
             if not is_so():
                 await asyncio.sleep(_WATCH_S)
@@ -322,7 +326,7 @@ async def _client(client: Any, row: Callable[[Any], Mapping[str, Any]]) -> Async
     async def write(items: list[Any]) -> None:
         try:
             await entered.write_bars([SimpleNamespace(**row(item)) for item in items])
-        except BaseException:  # a write that is broken off leaves its transaction open too
+        except BaseException:  # an interrupted write also leaves its transaction open
             rollback = getattr(getattr(entered, "_conn", None), "rollback", None)
             if rollback is not None and inspect.iscoroutinefunction(rollback):
                 await rollback()

@@ -6,7 +6,7 @@ Internal: not part of the API; may change in any release.
 from rxdag.aggregates.accumulators._bar import Bar, bars
 from rxdag.aggregates.accumulators._folds import Folded, Reduced
 from rxdag.aggregates.accumulators._moments import Mean, Spread
-from rxdag.aggregates.accumulators._parts import Collected, Made, Named
+from rxdag.aggregates.accumulators._parts import Collected, Named, NamedInto
 from rxdag.aggregates.accumulators._picks import First, Last, Max, Min
 from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced, vwap_within
 
@@ -17,7 +17,7 @@ __all__ = [
     "First",
     "Folded",
     "Last",
-    "Made",
+    "NamedInto",
     "Max",
     "Mean",
     "Min",

@@ -18,8 +18,8 @@ _INF: Final = float("inf")
 class Bar(Accumulator[Any, Ohlcv]):
     """A bar of trades; open and close go by (event time, sequence, arrival).
 
-    As long as all prices and quantities are floats, what each trade changes is kept as machine numbers. The first that
-    is of another type puts it into objects, so that whole numbers stay whole.
+    While all prices and quantities are floats, the state is kept in machine numbers. The first value of another type
+    moves it to Python objects, so that ints stay ints.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class Bar(Accumulator[Any, Ohlcv]):
             q = qty
             if not 0.0 <= q < _INF:
                 raise _bad_quantity(qty)
-            # Inside the range of the prices so far, which are finite, a price is finite: no test of its own.
+            # A price within the range of the prices so far, which are finite, needs no test of its own.
             if not self._lowest <= p <= self._highest:
                 self._widen(price, ts, sequence)
                 self._highest = self.high
@@ -74,6 +74,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         else:
             price, qty = priced(price, qty, "ohlcv")
             self._add_objects(price, qty, ts, sequence)
+        # The first item closes here and opens in _widen(); a later one cannot do both.
         if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
             self.last_ts = ts
             self.last_seq = sequence
@@ -155,7 +156,7 @@ class Bar(Accumulator[Any, Ohlcv]):
 
 
 def bars(price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> Callable[[], Bar]:
-    """Return what makes bars of trades that are read so."""
+    """Return the factory of accumulators that make bars of trades with these readers."""
 
     def new() -> Bar:
         return Bar(price, qty)

@@ -19,7 +19,7 @@ class Folded(Accumulator[Any, Any]):
         self._fn = fn
         self._merge = merge
         self._checked: tuple[Any, Any, Any] | None = None
-        """The value and the item that were checked, and the next value: so the function is called once for both."""
+        """Value and item that `check` has seen, with the next value, so that `add` need not call the function again."""
 
     def check(self, item: Any, /) -> None:
         checked = self._checked
@@ -34,7 +34,7 @@ class Folded(Accumulator[Any, Any]):
 
     def result(self) -> Any:
         try:
-            return copy.deepcopy(self.value)  # a window may go on and fire again
+            return copy.deepcopy(self.value)  # the window may continue and fire again
         except Exception as error:
             raise BadProgram(
                 f"fold: fn must return a value that copy.deepcopy can copy, got {shown(self.value)}: {text_of(error)}"
@@ -56,9 +56,9 @@ class Reduced(Accumulator[Any, Any]):
     def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
         self._fn = fn
         self.values: list[Any] = []
-        """None, or one."""
+        """The value, or nothing before the first item."""
         self._checked: tuple[list[Any], Any, list[Any]] | None = None
-        """The values and the item that were checked, and the next values."""
+        """Values and item that `check` has seen, with the next values."""
 
     def check(self, item: Any, /) -> None:
         checked = self._checked

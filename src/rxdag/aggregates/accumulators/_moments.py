@@ -26,6 +26,7 @@ class Mean(Accumulator[Any, float]):
         self.n += 1
 
     def remove(self, item: Any, /) -> bool:
+        # Only integer sums are exact after a removal.
         if type(self.total) is not int:
             return False
         self.total -= own_number(self._get(item))
@@ -43,7 +44,7 @@ class Mean(Accumulator[Any, float]):
 class Spread(Accumulator[Any, "float | None"]):
     """Count, mean and sum of squared differences.
 
-    By Welford's recurrence (Technometrics 4, 1962), merged as by Chan, Golub and LeVeque (1979).
+    Uses Welford's recurrence (Technometrics 4, 1962); merges as Chan, Golub and LeVeque (1979).
     """
 
     __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")
@@ -63,7 +64,7 @@ class Spread(Accumulator[Any, "float | None"]):
     def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "value")
         if self.n == 0:
-            mean = value / 1  # of a type of its own it stays, as Decimal
+            mean = value / 1  # keeps types such as Decimal
             squares = mean - mean
         else:
             apart = plus(value, -self.mean, "value")

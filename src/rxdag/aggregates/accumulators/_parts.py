@@ -26,7 +26,7 @@ class Collected(Accumulator[Any, "list[Any]"]):
         return True
 
     def result(self) -> list[Any]:
-        return list(self.items)  # a window may go on and fire again
+        return list(self.items)  # the window may continue and fire again
 
     def merge(self, other: Collected, /) -> None:
         self.items += other.items
@@ -83,7 +83,7 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
             part.restore(state)
 
 
-class Made(Named):
+class NamedInto(Named):
     __slots__ = ("_into",)
 
     def __init__(self, factories: dict[str, Callable[[], Accumulator[Any, Any]]], into: Callable[..., Any]) -> None:

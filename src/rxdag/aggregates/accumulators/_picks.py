@@ -29,6 +29,7 @@ class Min(Accumulator[Any, float]):
             self.least = value
 
     def remove(self, item: Any, /) -> bool:
+        # If the minimum itself leaves, the next one must be searched for among the others.
         return bool(self._get(item) > self.least)
 
     def result(self) -> Any:
@@ -56,6 +57,7 @@ class Max(Accumulator[Any, float]):
             self.most = value
 
     def remove(self, item: Any, /) -> bool:
+        # As in Min.
         return bool(self._get(item) < self.most)
 
     def result(self) -> Any:

@@ -46,7 +46,7 @@ class Sum(Accumulator[Any, float]):
         self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def remove(self, item: Any, /) -> bool:
-        if type(self.total) is not int:  # floats that are added and taken away leave rounding behind
+        if type(self.total) is not int:  # adding and removing floats leaves rounding errors
             return False
         self.total -= own_number(self._get(item))
         return True
@@ -87,7 +87,7 @@ class Vwap(Accumulator[Any, "float | None"]):
 
 
 def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
-    """Return price and quantity, of numpy's as Python's own, if they make a trade, else raise BadItem."""
+    """Return price and quantity as Python numbers if they make a trade, else raise BadItem."""
     price = finite(price, f"{where}: price")
     qty = finite(qty, f"{where}: qty")
     if qty < 0:
@@ -96,7 +96,7 @@ def priced(price: Any, qty: Any, where: str) -> tuple[Any, Any]:
 
 
 def turnover_of(price: Any, qty: Any, what: str) -> Any:
-    """Return price times quantity, a float unless it is of a type of its own, as Decimal."""
+    """Return price times quantity, a float unless of another type such as Decimal."""
     try:
         product = price * qty
     except TypeError:

@@ -9,7 +9,7 @@ import weakref
 from typing import Final, Protocol
 
 _MOST_FD: Final = 1023
-"""`select` takes no more."""
+"""Largest file descriptor that `select` accepts."""
 
 
 class Bell(Protocol):
@@ -18,16 +18,16 @@ class Bell(Protocol):
     def ring(self) -> None: ...
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Sleep until it is rung, and say whether it was: False if the time was over before."""
+        """Sleep until it is rung; return False on a timeout."""
         ...
 
     def close(self) -> None:
-        """Close the bell; nobody rings or waits after this."""
+        """Close the bell, which must not be rung or waited for after this."""
         ...
 
 
 class LockBell:
-    """A lock that is taken by who waits: works everywhere."""
+    """A lock that the waiting thread acquires; works on every platform."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,8 +45,8 @@ class LockBell:
 class EventBell:
     """An eventfd, on Linux.
 
-    Who rings lets go of the interpreter's lock while the kernel wakes the sleeper, which finds it free: that takes 4 us.
-    The ring of a lock keeps it, so the sleeper wakes in vain, and again when the ringer falls asleep: 13 us and more.
+    `eventfd_write` releases the interpreter lock during the system call, so the sleeper finds it free: 4 us a ring.
+    `Lock.release` keeps it, so the sleeper wakes in vain, and again once the ringing thread sleeps: 13 us or more.
     """
 
     def __init__(self, fd: int) -> None:
@@ -63,7 +63,7 @@ class EventBell:
             try:
                 os.eventfd_read(self._fd)
                 return True
-            except InterruptedError:  # a signal: its handler has run, and rings if there is something to do
+            except InterruptedError:  # a signal: its handler has run, and has rung if there is work
                 continue
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ def new_bell() -> Bell:
     """Return the fastest bell of this platform."""
     try:
         fd = os.eventfd(0, os.EFD_CLOEXEC)
-    except (AttributeError, OSError):  # not on this system, or no more files may be opened
+    except (AttributeError, OSError):  # not supported, or too many open files
         return LockBell()
     if fd <= _MOST_FD:
         return EventBell(fd)

@@ -18,7 +18,7 @@ class MonotonicClock:
 
 
 class VirtualClock:
-    """Time that stands still until it is moved.
+    """Time that stands still until it is advanced.
 
     Args:
         start: First instant, ns since the epoch.

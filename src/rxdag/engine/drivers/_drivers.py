@@ -21,7 +21,7 @@ Args = TypeVarTuple("Args")
 
 _SLICE_S: Final = 0.002
 BEGIN_S: Final = 1.0
-"""Time to wait for a thread that was asked to begin."""
+"""Longest wait for a started thread to begin, s."""
 
 
 @on_wide_frame
@@ -51,6 +51,7 @@ def drive_virtual(
         if scheduler.step() == 0:
             continue
         on_idle()
+        # on_idle may have scheduled work, such as a cancel.
         if not scheduler.is_idle():
             continue
         due = scheduler.next_due()
@@ -61,13 +62,13 @@ def drive_virtual(
 
 
 class ThreadDriver:
-    """Runs a scheduler on a thread of its own; a daemon, so that user code that hangs does not hold the process.
+    """Runs a scheduler on its own daemon thread, so that hanging user code does not keep the process alive.
 
     Args:
-        scheduler: What to run.
+        scheduler: Scheduler to run.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
-        on_crash: Called on the thread with what ended it before its time, as SystemExit.
+        on_crash: Called on the thread with the exception that ended it early, such as SystemExit.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ThreadDriver:
             self._has_begun.set()
             try:
                 drive(scheduler, is_done, on_idle)
-            except BaseException as error:  # what no guard holds must not end a thread unseen
+            except BaseException as error:  # an exception that no guard catches must not end the thread silently
                 on_crash(error)
 
         self.thread = threading.Thread(target=target, name=f"rxdag-{scheduler.name}", daemon=True)
@@ -95,8 +96,8 @@ class ThreadDriver:
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; False if it does not return.
 
-        A signal may have come while it was started: if it has not begun within a second it was not, or will see that
-        there is nothing to do.
+        A signal may have interrupted the start. A thread that has not begun within a second was either never started,
+        or will find nothing to do.
         """
         if not self._is_asked or not self._has_begun.wait(BEGIN_S):
             return True
@@ -108,12 +109,12 @@ class LoopDriver:
     """Runs a scheduler on an asyncio loop, in slices of 2 ms.
 
     Args:
-        scheduler: What to run.
-        loop: Where; the driver is made on its thread.
+        scheduler: Scheduler to run.
+        loop: The loop; the driver must be created on its thread.
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
-        slice_s: Longest slice, s; without end in virtual time, where the world's clock must not matter.
-        is_loops_owner: True if the loop runs for `done` alone: what is to end the process is raised there.
+        slice_s: Longest slice, s; infinite in virtual time, where the wall clock must not matter.
+        is_loops_owner: True if the loop runs only until `done`, which then carries KeyboardInterrupt and SystemExit.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class LoopDriver:
             return
         try:
             self._loop.call_soon_threadsafe(self._slice)
-        except RuntimeError:  # the loop is closed: nobody waits for this run any more
+        except RuntimeError:  # the loop is closed, so nothing waits for this run
             self._armed = False
 
     def start(self) -> None:
@@ -183,6 +184,7 @@ class LoopDriver:
             self._timer.cancel()
             self._timer = None
         with scheduler.lock:
+            # From here on, a kick schedules a slice again; calls and pumps from before are found by is_idle() below.
             self._armed = False
         if scheduler.is_stopped or self._is_done():
             if not self.done.done():
@@ -210,10 +212,10 @@ class _InstantSelector(selectors.SelectSelector):
         super().__init__()
         self._clock = clock
         self.limit: float = math.inf
-        """No sleep goes past it; one that would is given up at once."""
+        """Latest time of the clock, ns; a sleep past it calls `on_limit` instead."""
         self.on_limit: Callable[[], None] | None = None
         self.on_quiet: Callable[[], object] | None = None
-        """Called once, when nothing is left to do at this instant."""
+        """Called once, when no work is left at this instant."""
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
@@ -228,6 +230,7 @@ class _InstantSelector(selectors.SelectSelector):
             return ready
         if timeout is None:
             raise VirtualDeadlockError("no timer is left in virtual time, and the run has not ended")
+        # At least 1 ns: a shorter sleep would round to 0, and the loop would spin for ever.
         self._clock.advance_to(self._clock.now() + max(1, round(timeout * 1e9)))
         return ready
 
@@ -243,10 +246,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._clock = clock
         self._instant = _InstantSelector(clock)
         super().__init__(self._instant)
+        # asyncio fires timers that are due within it; the resolution of the system clock may be coarser.
         self._clock_resolution = 1e-9
 
     def when_quiet(self, fn: Callable[[], None]) -> None:
-        """Call a function once nothing else is left to do at this instant; it takes the place of one that waits for that."""
+        """Call a function once nothing else is left to do at this instant; it replaces a waiting one."""
         self._instant.on_quiet = partial(self.call_soon, fn)
 
     def run_up_to(self, when: int | None) -> None:

@@ -32,26 +32,26 @@ class FlowScheduler(ReactivexScheduler):
         name: Name of the domain.
         clock: Clock of the domain.
         quantum: Maximum number of items that a pump moves in one turn.
-        in_rounds: True to run the pumps in rounds, in the order in which they were added, whichever was woken first:
-            the order then does not depend on how the graph was compiled.
+        in_rounds: True to run pumps in rounds, in the order in which they were added, whichever was woken first; the
+            order then does not depend on how the graph was compiled.
     """
 
     def __init__(self, name: str, clock: Clock, quantum: int = QUANTUM, *, in_rounds: bool = False) -> None:
         super().__init__(clock)
         self.name = name
         self.ticks: Callable[[], int] = clock.now if isinstance(clock, VirtualClock) else time.perf_counter_ns
-        """Counts ns, to measure by: whatever the wall clock does."""
+        """Monotonic count of ns, for measuring durations."""
         self.domain = Domain(quantum)
-        """The nodes that it gives their turns."""
+        """The domain that it drives."""
         self.domain.driver = self
         self.domain.ticks = self.ticks
         self.domain.is_in_order = not in_rounds and not isinstance(clock, VirtualClock)
         self.slice_end: int | None = None
-        """Time at which pumps must give back, by `ticks`: the end of a time slice."""
+        """End of the time slice, by `ticks`: pumps must return then."""
         self._is_virtual = isinstance(clock, VirtualClock)
         self.pumps: list[Pump] = []
         self.lock = threading.RLock()
-        """Taken again by who has it where a signal's handler or a finalizer drains or cancels in that very moment."""
+        """Reentrant: a signal handler or finalizer may drain or cancel while its own thread holds it."""
         self._bell: Bell | None = None
         """The bell on which the driver sleeps, once it has slept."""
         self._is_asleep = False
@@ -63,7 +63,7 @@ class FlowScheduler(ReactivexScheduler):
         self.is_stopped = False
         self.thread: int | None = None
         self.on_kick: Callable[[], Callable[[], None] | None] | None = None
-        """Called under the lock to have a driver look again that does not sleep here; gives what to call without it."""
+        """Wakes a driver that does not sleep in `wait`. Called under the lock; its result must be called without it."""
         self.on_failure: Callable[[Exception], None] | None = None
         self.on_stand: Callable[[], None] | None = None
         """Called once the domain stands; set while it is to stand."""
@@ -89,14 +89,14 @@ class FlowScheduler(ReactivexScheduler):
     ) -> Timer:
         """Call `fn` at `when`, ns since the epoch. Thread-safe.
 
-        Of timers that are due at one instant the one of least rank comes first, then the one that was set first.
+        Timers due at the same instant fire by rank, then in the order in which they were set.
 
         Args:
             when: The time.
-            fn: What to call.
-            is_background: True if the timer keeps nothing alive.
-            is_patient: True if it waits until pumps have had their turns; others make pumps give back.
-            rank: Place of the node that sets it.
+            fn: Function to call.
+            is_background: True if the timer does not keep the run alive.
+            is_patient: True if the timer waits for the end of a pump's turn; others cut the turn short.
+            rank: Rank of the node that sets it.
         """
         timer = Timer(when, fn, is_background)
         with self.lock:
@@ -109,7 +109,7 @@ class FlowScheduler(ReactivexScheduler):
         return timer
 
     def add_pump(self, pump: Pump) -> None:
-        """Take on a pump; the order in which they are taken on is that of their turns in virtual time."""
+        """Add a pump; in virtual time, pumps run in the order in which they were added."""
         pump.index = len(self.pumps)
         self.pumps.append(pump)
 
@@ -137,7 +137,7 @@ class FlowScheduler(ReactivexScheduler):
         if self._rounds is None:
             self.domain.ready.append(pump)
             return
-        number, last = self._turn
+        number, last = self._turn  # a pump behind the last one still has its turn in this round
         index = pump.index
         heapq.heappush(self._rounds, (number if index > last else number + 1, index, pump))
 
@@ -174,10 +174,10 @@ class FlowScheduler(ReactivexScheduler):
         return None if self.on_kick is None else self.on_kick()
 
     def step(self, *, fires: bool = True) -> int | None:
-        """Do one piece of work; return 0 if there was one, else ns to the next timer, or None.
+        """Do one piece of work and return 0; without one, return ns to the next timer, or None.
 
         Args:
-            fires: False to leave timers alone, in virtual time; returns -1 if one is due.
+            fires: False, in virtual time, to fire no timer; returns -1 if one is due.
         """
         with self.lock:
             self.running = True
@@ -212,7 +212,7 @@ class FlowScheduler(ReactivexScheduler):
                 return job, 0
             job, wait = self._timers.due(fires=fires)
             return job, -1 if job is None and wait is not None and wait <= 0 else wait
-        if self._has_fired:  # timers that are always due must not keep the rest from its turn
+        if self._has_fired:  # timers that are always due must not starve the other work
             self._has_fired = False
             job = self._ready_job()
             if job is not None:
@@ -224,7 +224,7 @@ class FlowScheduler(ReactivexScheduler):
         return job, 0 if job is not None else wait
 
     def _ready_job(self) -> Callable[[], None] | None:
-        """Return what is to be done now, timers apart."""
+        """Return the next job other than a timer."""
         if self._calls:
             fn = self._calls.popleft()
             self.domain.is_called = bool(self._calls)
@@ -272,12 +272,12 @@ class FlowScheduler(ReactivexScheduler):
 
         Args:
             timeout_s: Longest sleep, s; None for any time.
-            kicks: How many there were before the last step: it does not sleep if there are more by now.
+            kicks: Value of `kicks` before the last step; it does not sleep if that has changed.
         """
         try:
             with self.lock:
                 bell = self._bell = self._bell or new_bell()
-                self._is_asleep = True  # before the look: a signal's handler may come between them
+                self._is_asleep = True  # before the check, since a signal handler may run between them
                 if not self.is_idle() or self.is_stopped or self.kicks != kicks:
                     return
             if bell.wait(timeout_s):
@@ -290,7 +290,7 @@ class FlowScheduler(ReactivexScheduler):
         """Wake up after the time is over or a signal has come."""
         with self.lock:
             self._is_asleep = False
-        if self._is_rung and self._bell is not None:  # in the last moment
+        if self._is_rung and self._bell is not None:  # rung just after the timeout
             self._bell.wait(None)
             self._is_rung = False
 
@@ -298,7 +298,7 @@ class FlowScheduler(ReactivexScheduler):
         """Close; the driver does not sleep any more."""
         with self.lock:
             bell, self._bell = self._bell, None
-            if bell is not None and not self._is_rung:  # else it goes with the last who has it
+            if bell is not None and not self._is_rung:  # otherwise it closes with its last reference
                 bell.close()
 
     def is_idle(self) -> bool:

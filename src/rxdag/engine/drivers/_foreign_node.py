@@ -19,13 +19,13 @@ from rxdag.engine.drivers._flow import FlowScheduler
 
 
 class ForeignNode(Guarded):
-    """Feeds a reactivex operator, and collects what it gives, from whatever thread.
+    """Feeds a reactivex operator and collects its outputs, whichever thread they come from.
 
     Args:
         name: Of the node.
         run: The run.
         scheduler: Of the domain.
-        build: The operator: Observable -> Observable.
+        build: The operator, Observable -> Observable.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ForeignNode(Guarded):
         self._mark: int | None = None
 
     def open(self) -> None:
-        """Subscribe to what the operator makes of the input."""
+        """Subscribe to the operator's output for the input."""
         try:
             observable = self._build(self._subject)
             self._subscription.disposable = observable.subscribe(
@@ -70,6 +70,7 @@ class ForeignNode(Guarded):
             self.fail(node_error(self.name, error, item))
 
     def mark(self, watermark: i64) -> None:
+        # Other watermarks stop here, since the outputs have no event time.
         if watermark >= FLUSHED:
             self._mark = watermark
 
@@ -82,7 +83,7 @@ class ForeignNode(Guarded):
             try:
                 self._subject.on_completed()
             except BaseException as failure:
-                if self.is_ended:  # it has said that it is complete, and then failed
+                if self.is_ended:  # it has completed, and then raised
                     self._fail_run(failure)
                 else:
                     self.break_down(failure)
@@ -117,7 +118,7 @@ class ForeignNode(Guarded):
         self._here(lambda: self.fail(node_error(self.name, error, self._item)))
 
     def _here(self, fn: Callable[[], None]) -> None:
-        """Run an action on the domain's thread: at once if this is it, else soon."""
+        """Run an action on the domain's thread: at once if that is the current one, else soon."""
         if self._scheduler.thread != threading.get_ident():
             self._scheduler.call(fn)
         else:
@@ -128,7 +129,7 @@ class ForeignNode(Guarded):
         self.run.fail(node_error(self.name, error))
 
     def _dispose(self) -> None:
-        """Leave what the operator has made; what fails there fails the run."""
+        """Dispose of the operator's subscription; an error there fails the run."""
         try:
             self._subscription.dispose()
         except BaseException as error:

@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 
 class _CallReader(Reader):
-    """A call that is under way: it gives its result, and ends."""
+    """A running call: it delivers its result, and ends."""
 
     def __init__(self, work: Awaitable[Any], context: SourceContext) -> None:
         self._task = asyncio.ensure_future(contained(work))

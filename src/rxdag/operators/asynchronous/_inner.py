@@ -22,7 +22,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
     """Return the source of a stream returned by a function.
 
     Raises:
-        BadProgram: If it is none, and nothing that can be iterated.
+        BadProgram: If it is neither a source nor iterable.
     """
     if isinstance(stream, Source):
         return stream  # pyright: ignore[reportUnknownVariableType]  # of what items, nobody knows
@@ -37,7 +37,7 @@ def source_of(stream: Any, where: str) -> Source[Any]:
 
 
 class _FlatKernel(InnerKernel):
-    """Passes on what the streams give; `latest` closes the one before."""
+    """Passes on the items of the streams; `latest` closes the previous one."""
 
     state = ("inner", "lingers")
 
@@ -48,7 +48,7 @@ class _FlatKernel(InnerKernel):
         self.concurrency = concurrency
 
     def want(self, now: int) -> int | None:
-        # One at a time: a stream that is there already is read before the next item, however they were put into chunks.
+        # One at a time: an open stream is read before the next item, whatever the chunk sizes.
         return 1 if self.concurrency is None or len(self.inner) < self.concurrency else 0
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
@@ -83,6 +83,7 @@ class _FlatKernel(InnerKernel):
         self.inner = []
         for *row, given in saved["inner"]:
             inner = Inner(*row)
+            # The reopened stream begins with the items that were emitted before the restart.
             inner.given = inner.skip = given
             self.inner.append(inner)
         self.lingers = saved["lingers"]
@@ -123,7 +124,8 @@ def flat_map(fn: Callable[[A], InnerOf[B]], /, *, concurrency: int = CONCURRENCY
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. As in `sources.iterable`, a text, bytes or a dict is refused: a path that was meant to be read would
+            become a stream of characters. So is None. `explode` takes all four as a `for` loop does.
         concurrency: Maximum number of open streams, 1 or more.
 
     Raises:
@@ -151,7 +153,7 @@ def concat_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. A text, bytes, a dict and None are refused; see `flat_map`.
 
     Raises:
         GraphError: If `fn` is not callable.
@@ -177,7 +179,7 @@ def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
 
     Args:
         fn: A function of the item that returns an iterable, an async iterable or a source; blocking sources are not
-            allowed.
+            allowed. A text, bytes, a dict and None are refused; see `flat_map`.
 
     Raises:
         GraphError: If `fn` is not callable.

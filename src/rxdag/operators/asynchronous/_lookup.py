@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 class _LookupKernel(InnerKernel):
-    """Items wait in order for the value of their key; one call for each key, and a memory of what they gave."""
+    """Items wait in order for the value of their key; one call per key, and a cache of the results."""
 
     state = ("waiting", "known", "now", "lingers")
     derived = ("inner", "_asking", "_times")
@@ -45,12 +45,12 @@ class _LookupKernel(InnerKernel):
         self.concurrency = spec.concurrency
         self.resource = spec.resource
         self.waiting: deque[tuple[Any, Inner]] = deque()
-        """Key that is asked for and item, in order."""
+        """Requested key and item, in order of arrival."""
         self._asking: dict[Any, list[Inner]] = {}
-        """Items that wait for a call, by key, in order. A NaN is found again as the same object, as in any dict."""
+        """Items that wait for a call, by key, in order. As in any dict, a NaN key is found only as the same object."""
         self._times = LeastTime()
         self.known: dict[Any, tuple[Any, int]] = OrderedDict()
-        """Value and when it is too old, by key, the one longest unused first."""
+        """Value and its expiry time by key, least recently used first."""
         self._now = 0
 
     def blame(self, item: Any, error: Exception) -> Exception:
@@ -61,6 +61,7 @@ class _LookupKernel(InnerKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
+        # Any error is raised before the state changes.
         hash(asked)
         found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)
@@ -68,13 +69,14 @@ class _LookupKernel(InnerKernel):
         self._times.add(ts)
         self._now = now
         if found is not None and found[1] > now:
+            # Reinserted at the end, to keep keys in order of last use.
             self.known[asked] = found
             row.results.append(found[0])
         else:
             self._ask(asked, row)
 
     def _ask(self, asked: Any, row: Inner) -> None:
-        """Keep an item until the call for its key has returned; make the call if none is under way."""
+        """Keep an item until the call for its key has returned; make the call if none is running."""
         rows = self._asking.get(asked)
         if rows is not None:
             rows.append(row)
@@ -140,6 +142,7 @@ class _LookupKernel(InnerKernel):
             row.results = list(results)
             self.waiting.append((asked, row))
             self._times.add(ts)
+            # A call that had not returned is made again.
             if not results:
                 self._ask(asked, row)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])

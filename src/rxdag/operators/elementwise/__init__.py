@@ -1,4 +1,4 @@
-"""Operators that look at one item at a time, and whose stream another stream opens or closes.
+"""Operators that process one item at a time, and those that another stream opens or closes.
 
 Internal: not part of the API; may change in any release.
 """

@@ -37,7 +37,7 @@ class _CallNode(StatelessNode):
         self.fn: Callable[[Any], Any] = called(kernel.fn)
 
     def look_first(self, where: str, *, may_yield: bool = False) -> None:
-        """Look at what the function returns first."""
+        """Check the first result of the function."""
         self.fn = first_call(self.fn, where, self, "fn", may_yield=may_yield)
 
 
@@ -108,7 +108,7 @@ class _TapNode(_CallNode):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MapKernel(_Calls):
-    """Sends out what a function gives."""
+    """Sends out the results of a function."""
 
     node = _MapNode
 

@@ -186,7 +186,9 @@ def explode(fn: Any, /) -> Any:
     Clock: none.
 
     Args:
-        fn: A function of the item that returns an iterable; or a field that holds one, by name or as an expression.
+        fn: A function of the item that returns an iterable; or a field that holds one, by name or as an expression. As
+            in a `for` loop, a text gives its characters, bytes give numbers, and a dict gives its keys; None gives
+            nothing. `flat_map` refuses all four.
 
     Raises:
         GraphError: If `fn` is neither.

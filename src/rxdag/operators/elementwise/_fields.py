@@ -33,13 +33,13 @@ B = TypeVar("B")
 
 
 class _RecordKernel(MapKernel):
-    """Sends out records of new fields.
+    """Emits records of new fields.
 
     Args:
-        record: Reader of the record: the definition.
-        fields: What is new, by name: readers or functions.
+        record: Definition of the record.
+        fields: Readers or functions of the new fields, by name.
         of: Type of the records; None for dicts.
-        keep: True if the fields of the item stay beside them.
+        keep: True to keep the fields of the item beside them.
     """
 
     def __init__(self, record: FieldReader, fields: dict[str, Any], of: Any, *, keep: bool) -> None:
@@ -61,7 +61,7 @@ class _RecordKernel(MapKernel):
 
 
 def _runs_code(of: Any) -> bool:
-    """Return whether code of the user's makes the records, which may fail or change what it is given."""
+    """Return whether user code makes the records, which may fail or change its arguments."""
     if of is None or issubclass(typing.get_origin(of) or (of if isinstance(of, type) else object), Mapping):
         return False
     return field_names(of) is None or checks_itself(of)
@@ -118,7 +118,7 @@ class _Records(Operator[Any, Any]):
         hints = field_types(shape.item_type)
         types = {name: hints.get(name, Any) for name in names}
         types |= {name: hints.get(field_name(value) or "", Any) for name, value in self.fields}
-        make: Any = typing.TypedDict  # made at run time, to know names by
+        make: Any = typing.TypedDict  # created at run time, to provide the names
         return make("Record", types)
 
     def kernel(self) -> _RecordKernel:

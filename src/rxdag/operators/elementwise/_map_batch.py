@@ -60,6 +60,7 @@ class _BatchKernel(Kernel):
 
     def _first_failed(self, columns: Columns, error: Exception) -> RowFailed:
         """Return the first item on which the function fails if called with it alone."""
+        # A single item has already been tried on its own.
         for index in range(len(columns) if len(columns) > 1 else 0):
             try:
                 self._applied(columns[index : index + 1])
@@ -102,7 +103,7 @@ class _BatchKernel(Kernel):
 
 
 def _check_made(made: Any, has: str, what: str) -> None:
-    """Raise BadProgram if a function has returned something else than such a batch."""
+    """Raise BadProgram if a function's result is not such a batch."""
     if not hasattr(made, has) or isinstance(made, str):
         raise BadProgram(f"map_batch: fn must return {what}, got {shown(made)}")
 

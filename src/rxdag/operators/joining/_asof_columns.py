@@ -14,9 +14,9 @@ from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, row
 
 _SWEEP_FROM: Final = 4096
 _LAST: Final = (1 << 63) - 1
-"""The last instant that there is."""
+"""Latest event time."""
 _NEVER: Final = np.uint64((1 << 64) - 1)
-"""Further away than any time."""
+"""Distance greater than any between two times."""
 
 
 class _Sorted:
@@ -41,7 +41,7 @@ class _Sorted:
         key = lefts.key
         if key is None:
             return [(np.arange(lefts.n), 0, len(self.order))]
-        # A null has the code -1 on both sides, and stands last here; a name that the right side lacks has -2.
+        # A null has the code -1 on both sides, and is last here; names missing on the right get -2.
         known = np.array([*(self._codes.get(name, -2) for name in key.names), -1])
         codes = known[key.codes]
         order = np.argsort(codes, kind="stable")
@@ -52,14 +52,14 @@ class _Sorted:
 
 
 class AsofColumnsKernel(Kernel):
-    """Left items by event time; right items in order of arrival, and sorted when they are looked at.
+    """Holds left items by event time, and right items in order of arrival, sorted on demand.
 
     Args:
-        backward: Whether the last right item before a left one counts.
-        forward: Whether the first one behind it does.
-        tolerance: Furthest that it may be, ns; None for any.
-        exact: Whether one of the very same time counts.
-        into: What becomes of both.
+        backward: True to match the last right item before a left one.
+        forward: True to match the first right item after it.
+        tolerance: Greatest distance of a match, ns; None for any.
+        exact: True to match right items of exactly the same time.
+        into: Function of the left and the right item.
     """
 
     state = ("lefts", "rights")
@@ -83,15 +83,15 @@ class AsofColumnsKernel(Kernel):
         self._into = into
         self.lefts = Runs()
         self.settling: Columns | None = None
-        """Left items that the watermark has passed, in order, the first of which is not certain yet or has not come out."""
+        """Left items that the watermark has passed and that have not been emitted, in order."""
         self._certain: Iterator[tuple[list[Any], Any]] | None = None
-        """Rows and right items that a pause has left, the next pair first; None if nothing is left."""
+        """Rows and right items still to be emitted after a pause, in order; None if there are none."""
         self._n_certain = 0
         self.rights: list[Columns] = []
         self._n_rights = 0
         self._sweep_at = _SWEEP_FROM
         self._sorted: _Sorted | None = None
-        """The right items sorted, while none has come since."""
+        """The sorted right items; None once another one has come."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("join_asof: must get columns here")
@@ -129,6 +129,7 @@ class AsofColumnsKernel(Kernel):
             found, reach = self._matches(lefts)
             n = lefts.n
             if self._forward and watermark != MAX:
+                # _LAST means no limit: only the end makes such a match final.
                 open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
                 n = int(open_ones[0]) if len(open_ones) else n
             items = self.rights[0].rows() if self.rights else []
@@ -146,6 +147,7 @@ class AsofColumnsKernel(Kernel):
                     self._certain = certain
                     break
         finally:
+            # Also if `into` raises: emitted items are no longer held, but the failing item still is.
             self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
 
@@ -171,7 +173,7 @@ class AsofColumnsKernel(Kernel):
             if self._forward:
                 at = np.searchsorted(of_key, ts[rows], "left" if self._exact else "right")
                 after[rows] = np.where(at < high - low, at + low, -1)
-        # What lies between two times may not fit into an int64, but it does into a uint64.
+        # The distance of two times may not fit into an int64, but always fits into a uint64.
         back = np.where(before >= 0, (ts - places[before]).view(np.uint64), _NEVER)
         ahead = np.where(after >= 0, (places[after] - ts).view(np.uint64), _NEVER)
         if tolerance is not None:
@@ -209,7 +211,7 @@ class AsofColumnsKernel(Kernel):
             old = old[in_time(rights.take(old))] if len(old) else old
             by_key = old[np.argsort(keys[old], kind="stable")]
             is_last = np.append(keys[by_key][1:] != keys[by_key][:-1], True) if len(by_key) else np.zeros(0, np.bool_)
-            keep[by_key[is_last]] = True  # the last one before is kept for those that are still to come
+            keep[by_key[is_last]] = True  # the last earlier one is kept for later left items
             if self._tolerance is not None:
                 keep &= ts >= max(needed - self._tolerance, -(1 << 63))
         kept = rights.where(keep)

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
 
 Strategy = Literal["backward", "forward", "nearest"]
-"""The right item that is taken."""
+"""Side of a left item on which its right item is searched."""
 
 _SWEEP_FROM: Final = 1024
 _NOT_YET: Final = object()
@@ -28,7 +28,7 @@ class _Rights:
     def add(self, place: tuple[int, int, int], item: Any) -> None:
         """Take in an item at its place."""
         at = len(self.places)
-        # Right items mostly come in order: then they are appended without a search.
+        # Right items mostly arrive in order, and are then appended without a search.
         if at and place < self.places[-1]:
             at = bisect_left(self.places, place)
         self.places.insert(at, place)
@@ -42,8 +42,8 @@ class _Rights:
 class AsofKernel(Kernel):
     """Left items that wait, in a heap by (ts, sequence, arrival); right items by key.
 
-    Left items leave in their order, whatever their keys: one that still waits for a later right item holds up those
-    behind it, and the watermark.
+    Left items leave in order whatever their keys: an item that still waits for a later right item holds up the items
+    behind it and the watermark.
     """
 
     state = ("lefts", "rights")
@@ -98,7 +98,7 @@ class AsofKernel(Kernel):
             ts, sequence, _, key, item = self.lefts[0]
             found = self._match(ts, key, watermark)
             if found is _NOT_YET:
-                self.wake = MIN  # any step may settle it
+                self.wake = MIN  # any watermark may make the match final
                 return
             made = (item, found) if self._into is None else self._into(item, found)
             # Only now: an item on which `into` fails is still held.
@@ -126,7 +126,7 @@ class AsofKernel(Kernel):
                 after = at
             reach = MAX if tolerance is None else ts + tolerance
             if before is not None:
-                reach = min(reach, ts + (ts - places[before][0]))  # one that is further is not nearer
+                reach = min(reach, ts + (ts - places[before][0]))  # a more distant item is not a better match
             if after is not None:
                 reach = min(reach, places[after][0])
             if watermark < reach and watermark != MAX:
@@ -160,7 +160,7 @@ class AsofKernel(Kernel):
         """Purge a key's right items that no left item can match any more."""
         needed = self._needed_from()
         if self._backward:
-            # The last one strictly before is kept for those that must not be exact.
+            # The last one strictly before is kept for left items that exclude exact matches.
             n = max(0, bisect_left(rights.places, (needed, MIN, 0)) - 1)
             if self._tolerance is not None:
                 n = max(n, bisect_left(rights.places, (needed - self._tolerance, MIN, 0)))
@@ -177,7 +177,7 @@ class AsofKernel(Kernel):
             self._purge(self.rights[key], emit)
             if not self.rights[key].places:
                 del self.rights[key]
-        # At twice what is left, so that sweeps cost a constant for each item.
+        # At twice the remaining number, so that sweeps cost amortized constant time per item.
         self._sweep_at = max(_SWEEP_FROM, 2 * self._n_rights)
 
     def _let_go(self, emit: Emit[Any]) -> None:

@@ -38,7 +38,7 @@ class _ZipKernel(Kernel):
         """Number of empty queues."""
         self._times = LeastTime()
         self._has_given = False
-        """True if items have left the queues since the node asked last."""
+        """True if items have left the queues since `changed_wants` was last asked."""
         self._finished = False
 
     def want_from(self, input: int, now: int) -> int | None:
@@ -67,6 +67,7 @@ class _ZipKernel(Kernel):
             self._times.remove(row[1])
             if not queue:
                 self._empty += 1
+                # No tuple can follow once an ended input has no items left.
                 self._finished = self._finished or self.ended[input]
         last = max(rows, key=lambda row: (row[1], row[2]))
         emit.absorbed(len(rows))
@@ -124,7 +125,7 @@ class _LatestKernel(Kernel):
     def __init__(self, n: int) -> None:
         self.last: list[list[Any]] = [[] for _ in range(n)]
         self.is_barren = False
-        """True once an input has ended without an item: nothing can come out any more."""
+        """True once an input has ended without an item, after which nothing can be emitted."""
 
     def is_finished(self) -> bool:
         return self.is_barren
@@ -203,7 +204,7 @@ class _WithLatestKernel(Kernel):
 
 @dataclass(frozen=True)
 class _Combine(FanIn):
-    """Streams into one; `kind` says how, and labels the node."""
+    """Combines streams into one; `kind` defines how, and labels the node."""
 
     kind: str
     make: Callable[[], Kernel]

@@ -37,6 +37,7 @@ class _ConcatKernel(Kernel):
 
     def _first_open(self, ended: int) -> int:
         marks = self.inputs.of
+        # The ending input is excluded by its number, since its mark is recorded only after this call.
         return next((i + 1 for i in range(self._n) if marks[i] < FLUSHED and i != ended), self._n)
 
 

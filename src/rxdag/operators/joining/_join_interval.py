@@ -29,7 +29,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, Row]] = []
-        """(event time, order of arrival, row), those that have left in front."""
+        """(event time, order of arrival, row), with the rows that have left in front."""
         self._first = 0
 
     def __len__(self) -> int:
@@ -40,6 +40,7 @@ class _Waiting:
 
     def between(self, low: int, high: int) -> list[Row]:
         """Return those of a stretch of time, both ends included, in order of arrival."""
+        # A tuple of the time alone sorts before all rows of that time.
         begin = bisect_left(self._rows, (low,), lo=self._first)
         end = bisect_left(self._rows, (high + 1,), lo=begin)
         return [row for _, _, row in sorted(self._rows[begin:end], key=itemgetter(1))]
@@ -47,13 +48,14 @@ class _Waiting:
     def leave(self) -> None:
         """Remove the first item."""
         self._first += 1
+        # Removed in bulk, since deleting the first element of a list moves all others.
         if 2 * self._first > len(self._rows):
             del self._rows[: self._first]
             self._first = 0
 
 
 class _IntervalJoinKernel(Kernel):
-    """Items of both inputs by key, in order of time; those that are past leave by a heap of (watermark, order, key)."""
+    """Items of both inputs by key, in order of time; expired ones leave by a heap of (watermark, order, key)."""
 
     state = ("rows", "wake")
     derived = ("_leave", "_order")
@@ -78,11 +80,13 @@ class _IntervalJoinKernel(Kernel):
         elif known is not None:
             met = known[0].between(ts - self._upper, ts - self._lower)
         made: list[Any] = []
+        # All calls of user code come before the state changes.
         for other in met:
             if made and emit.is_over():
                 break
             made.append(self._made(row, other))
         self._wait(key, row)
+        # There are fewer results than partners if the run was cancelled meanwhile.
         for other, out in zip(met, made, strict=False):
             row.was_paired = other.was_paired = True
             emit(out, ts=max(row.ts, other.ts), sequence=sequence)

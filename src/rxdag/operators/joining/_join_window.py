@@ -37,7 +37,7 @@ _start_of = attrgetter("start")
 
 
 class _WindowJoinKernel(Kernel):
-    """Open windows by key, in order of their starts; a heap says which one ends next."""
+    """Open windows by key, in order of their starts; a heap finds the one that ends next."""
 
     state = ("panes", "rows", "wake", "given")
     derived = ("_n", "_ends", "_order", "_left", "_pairs", "is_paused")
@@ -52,7 +52,7 @@ class _WindowJoinKernel(Kernel):
         self._order = itertools.count()
         self._n = 0
         self._left: list[tuple[Any, _Pane]] = []
-        """The panes that are still to come out of the window at hand, the next one last."""
+        """Panes of the current window that are still to be emitted, the next one last."""
         self._pairs: Iterator[tuple[Row, Row]] | None = None
         """Remaining pairs of the current pane; None if none has been emitted yet."""
         self.given = 0
@@ -84,7 +84,7 @@ class _WindowJoinKernel(Kernel):
         return panes[first:behind]
 
     def _pane(self, key: Any, start: int, end: int) -> _Pane:
-        """Return the pane of a window; one that is new takes in the sessions that lie in it."""
+        """Return the pane of a window; a new one takes in the sessions inside it."""
         panes = self.panes.setdefault(key, [])
         at = bisect_left(panes, start, key=_start_of)
         if not self._assigner.merges:
@@ -142,6 +142,7 @@ class _WindowJoinKernel(Kernel):
         """Emit the results of a pane; return False if it pauses with more to emit."""
         lefts, rights = pane.sides
         if self._pairs is None:
+            # `given` is above 0 here only after a restart; those pairs were emitted before it.
             self._pairs = itertools.islice(itertools.product(lefts, rights), self.given, None)
         n = len(lefts) * len(rights)
         for left, right in self._pairs:
@@ -162,6 +163,7 @@ class _WindowJoinKernel(Kernel):
         return True
 
     def on_end(self, emit: Emit[Any]) -> None:
+        # Above the end of every window: windows around the last times end above MAX.
         self.on_watermark(2 * MAX, emit)
 
     def held(self) -> int:

@@ -36,10 +36,10 @@ class _MergeKernel(Kernel):
 
 
 class _DriftKernel(Kernel):
-    """Takes nothing from an input that is too far ahead of the slowest; the slowest is never held back.
+    """Stops reading an input that is too far ahead of the slowest; the slowest is never held back.
 
-    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so the
-    slowest is found in a heap whose entries are brought up to date as they come up.
+    The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so a heap
+    finds the slowest, and its entries are updated when they reach the top.
     """
 
     state = ("newest",)
@@ -56,11 +56,11 @@ class _DriftKernel(Kernel):
         """Place and number of each input that is held back."""
         self._waits = [False] * n
         self._rejoined = False
-        """True if an input that was not waited for is waited for again."""
+        """True if an input counts again that had been idle or had ended."""
 
     def want_from(self, input: int, now: int) -> int | None:
         own = max(self.newest[input], self.inputs.of[input])
-        # An input that was idle was taken out of the heap; it is back.
+        # An idle input was removed from the heap, and is now added again.
         if not self._placed[input] and self._counts(input):
             heapq.heappush(self._places, (own, input))
             self._placed[input] = self._rejoined = True
@@ -78,7 +78,7 @@ class _DriftKernel(Kernel):
         return self._caught_up() if self._ahead else []
 
     def _caught_up(self) -> list[int]:
-        """Return the inputs that are held back no more, or were further ahead than is known."""
+        """Return the inputs that are no longer held back, or were further ahead than their marks show."""
         ahead = self._ahead
         changed: list[int] = []
         limit = self._slowest(MAX - self._max_drift) + self._max_drift
@@ -100,7 +100,7 @@ class _DriftKernel(Kernel):
             current = max(self.newest[input], marks[input])
             if current == place:
                 return place
-            # Places never go back, so an old one is too low, and comes up before it matters.
+            # Places never go back, so an outdated one is too low, and reaches the top before it matters.
             heapq.heapreplace(places, (current, input))
         return default
 
@@ -117,8 +117,8 @@ class _DriftKernel(Kernel):
 class _SortedKernel(Kernel):
     """Items above the watermark, in a heap of (ts, sequence, input, order of arrival).
 
-    What leaves is in order, so each item raises a watermark of its own, ts - 1, behind it: the item that has raised the
-    watermark of the inputs may rest here yet, and no watermark may come before the item that raises it.
+    Since the output is in order, each item is followed by a watermark of its own, ts - 1. The watermark of the inputs
+    cannot be used: the item that raised it may still rest here, and no watermark may precede the item that raises it.
     """
 
     state = ("rows", "arrived", "wake", "last")
@@ -130,18 +130,18 @@ class _SortedKernel(Kernel):
         self.rows: list[tuple[int, int, int, int, Any]] = []
         self.counts = [0] * n
         self._ahead: list[tuple[int, int]] = []
-        """Watermark and number of each input that is held back; the watermark may be an older one."""
+        """Watermark and number of each input that is held back; the watermark may be out of date."""
         self._waits = [False] * n
         self._gave: list[int] = []
-        """Inputs that were full and have given an item since the node asked last."""
+        """Inputs that were full and from which an item has left since `changed_wants` was last asked."""
         self.arrived = 0
         self.last = MIN
-        """Largest event time that has left."""
+        """Largest event time emitted."""
 
     def want_from(self, input: int, now: int) -> int | None:
         mark = self.inputs.of[input]
         if mark <= self.watermark:
-            return None  # the others wait for it, or may come to
+            return None  # the other inputs wait for it, or may do so later
         room = max(0, self._max_items - self.counts[input])
         if not room and not self._waits[input]:
             self._waits[input] = True
@@ -176,7 +176,7 @@ class _SortedKernel(Kernel):
     def _give_first(self, emit: Emit[Any]) -> int:
         """Emit the first item; return its event time."""
         ts, sequence, input, _, item = heapq.heappop(self.rows)
-        # Full until this item left: the node must ask this input again what it wants.
+        # The input was full until this item left, so its demand must be asked again.
         if self.counts[input] == self._max_items:
             self._gave.append(input)
         self.counts[input] -= 1
@@ -189,7 +189,7 @@ class _SortedKernel(Kernel):
         self.wake = MAX
 
     def low(self) -> int:
-        # The item that raised the watermark rests here, and no mark may come before the item that raises it.
+        # The item that raised the watermark rests here, and no mark may precede that item.
         if self.rows and self.rows[0][0] == self.watermark + 1 and not self._is_idle():
             return self.last
         return self.watermark

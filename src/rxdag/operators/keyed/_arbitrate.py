@@ -1,4 +1,4 @@
-"""Arbitrate: one stream in sequence of several copies of it, each of which may have holes."""
+"""Arbitrate: one stream in sequence from several copies of it, each of which may have gaps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Gap:
 
 
 class _Feed:
-    """One sequence: the number that comes next, what waits for it, and what was given up."""
+    """One sequence: its next number, the items that wait for it, and the numbers given up."""
 
     __slots__ = ("began", "gaps", "next", "numbers", "pending")
 
@@ -53,11 +53,11 @@ class _Feed:
         self.began = began
         self.next = began
         self.pending: dict[int, list[Any]] = {}
-        """By number: [due, item, ts, sequence, key]."""
+        """Waiting items, [due, item, ts, sequence, key], by number."""
         self.numbers: list[int] = []
         """Heap of the numbers of `pending`."""
         self.gaps: list[list[int]] = []
-        """The last ones: [first, last]."""
+        """The most recent gaps, [first, last]."""
 
     def lacks(self, n: int) -> bool:
         """Return True if a number below the next one is missing."""
@@ -65,7 +65,7 @@ class _Feed:
 
 
 class _ArbitrateKernel(Kernel):
-    """Feeds by key; what waits is in a heap by when it is waited for no longer, in order of arrival."""
+    """Feeds by key; a heap has waiting items by the end of their wait, in order of arrival."""
 
     state = ("feeds", "due", "wake", "timer")
     derived = ("_arrived", "_n", "_sweep_at", "_times")
@@ -116,6 +116,7 @@ class _ArbitrateKernel(Kernel):
             heapq.heappush(self._due, (due, self._arrived, group, n))
             if len(feed.pending) > self._max_pending:
                 self._give_up(group, feed, emit)
+            # The item may be so late that its wait is over already.
             if not self._by_clock:
                 self._pass_over(self.watermark, emit)
         self._set_alarm()
@@ -135,7 +136,7 @@ class _ArbitrateKernel(Kernel):
             emit(item, ts=ts, sequence=sequence, key=key)
 
     def _give_up(self, group: Any, feed: _Feed, emit: Emit[Any]) -> None:
-        """Wait no longer for what is missing before the first that waits."""
+        """Stop waiting for the numbers missing before the first waiting item."""
         behind = feed.numbers[0]
         _, _, ts, sequence, key = feed.pending[behind]
         gap = [feed.next, behind - 1]
@@ -149,7 +150,7 @@ class _ArbitrateKernel(Kernel):
         while self._due and self._due[0][0] <= until:
             due, _, group, n = heapq.heappop(self._due)
             feed = self.feeds[group]
-            # Each turn gives up one gap below the item, until it leaves itself; it may have left before.
+            # Each turn gives up one gap below the item, until the item itself leaves; it may have left before.
             while n in feed.pending and feed.pending[n][0] == due:
                 self._give_up(group, feed, emit)
 

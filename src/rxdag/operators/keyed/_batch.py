@@ -15,13 +15,13 @@ A = TypeVar("A")
 
 
 class _List:
-    """A list that is filled.
+    """A list that is being filled.
 
     Attributes:
-        items: What has come.
-        ts: Largest event time of them.
+        items: The items so far.
+        ts: Largest event time of the items.
         sequence: Sequence of the item with that time.
-        first: Event time of the first of them.
+        first: Event time of the first item.
     """
 
     __slots__ = ("first", "items", "sequence", "ts")
@@ -47,9 +47,9 @@ class _List:
 
 
 class _BatchKernel(KeyedKernel):
-    """A list of each key; with `max_wait` a time of the clock at which it comes out.
+    """Holds a list for each key; with `max_wait`, also the time of the clock at which it is emitted.
 
-    The first event time of a list is the least that it can come out with, and the watermark stays below it.
+    A list is emitted with an event time of at least its first one, so the watermark stays below that.
     """
 
     state = ("keys", "waits")
@@ -70,6 +70,7 @@ class _BatchKernel(KeyedKernel):
         self.n = 0
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
+        # Without keys, empty lists are due from the start; a key is known only from its first item.
         if self._starts_empty:
             self.keys.keep(None, _List(), MAX)
             self._begin_wait(None, now)
@@ -105,6 +106,7 @@ class _BatchKernel(KeyedKernel):
         else:
             self.keys.drop(key)
             self._waits.drop(key)
+        # An empty list has no time of its own, and must not be late when it is emitted.
         if not items and self.watermark < MAX:
             filled.not_before(self.watermark + 1)
         self._send(key, filled, items, emit)
@@ -177,8 +179,8 @@ class _Steps:
     """The lists of a key that are open.
 
     Attributes:
-        rows: Items of them, each once: [item, ts, sequence].
-        n: How many items have come since the first list began.
+        rows: Items of these lists, each once: [item, ts, sequence].
+        n: Number of items since the first list began.
     """
 
     __slots__ = ("n", "rows")
@@ -189,7 +191,7 @@ class _Steps:
 
 
 class _SteppingKernel(KeyedKernel):
-    """Lists of each key that begin so many items apart."""
+    """Lists of each key that begin a fixed number of items apart."""
 
     derived = (*KeyedKernel.derived, "_firsts", "n")
     passes = False

@@ -20,8 +20,8 @@ class Lasting:
     """The lifetime of a key.
 
     Attributes:
-        ttl: A key ends when nothing has come for it for so long, ns; None for never.
-        by_clock: True if that is time of the clock, False if it is event time.
+        ttl: Silence after which a key ends, ns; None for never.
+        by_clock: True if the ttl is in processing time, False if in event time.
     """
 
     ttl: int | None = None
@@ -31,16 +31,16 @@ class Lasting:
 class KeyedKernel(Kernel):
     """Keeps a value for each key; of a stream without keys, for the one key None.
 
-    A key ends when nothing has come for it for its ttl: when the watermark or the clock has passed that time, or when its
-    next item comes after it. What an operator would give out of the key at the end of the stream comes out then.
+    A key ends after a silence of its ttl: once the watermark or the clock has passed that time, or when its next item
+    is later than that. The operator then emits what it would emit for the key at the end of the stream.
     """
 
     state: ClassVar[tuple[str, ...]] = ("keys",)
     derived: ClassVar[tuple[str, ...]] = ("wake", "timer")
     fires_before = True
     gives_at_end: ClassVar[bool] = False
-    """True if something leaves when a key ends, so that a ttl of the clock needs a timer. Of other kernels the clock's
-    keys are freed as items come."""
+    """True if a key's end emits something, so that a ttl in processing time needs a timer. Other kernels free such keys
+    as items come."""
 
     def __init__(self, lasting: Lasting) -> None:
         self.keys = Expiring()
@@ -48,7 +48,7 @@ class KeyedKernel(Kernel):
         self.by_clock = lasting.by_clock
 
     def found(self, key: Any, at: int) -> Kept | None:
-        """Return what is known of a key at a time; None for a key that is new, or has ended."""
+        """Return the value of a key at a time; None for a key that is new, or has ended."""
         return self.keys.find(key, at, MIN if self.by_clock else self.watermark)
 
     def until(self, at: int) -> int:
@@ -67,7 +67,7 @@ class KeyedKernel(Kernel):
             self.set_alarm()
 
     def begin(self, key: Any, value: Any, at: int, emit: Emit[Any]) -> None:
-        """Set the first value of a key; if the key was known before and has ended, what it leaves comes out."""
+        """Set the first value of a key; if an earlier life of the key has ended, its last output is emitted."""
         ended = self.keys.drop(key)
         self.keep(key, value, at)
         if ended is not None:
@@ -86,7 +86,7 @@ class KeyedKernel(Kernel):
         """Set the timer for the next key that expires."""
         due = self.keys.due
         if not self.by_clock:
-            # The watermark W says that no item at or before W will come: at due - 1 the key can get no item in time.
+            # Watermark W means that no item at or before W will come, so at due - 1 no item can still prolong the key.
             self.wake = due - 1 if due < MAX else MAX
         elif self.gives_at_end:
             self.timer = due if due < MAX else None
@@ -127,9 +127,9 @@ class ByKey(Operator[A, B], Generic[A, B]):
     """An operator that carries state along each key, and forgets a key after its ttl.
 
     Attributes:
-        ttl_ns: How long a key lasts after its last item, ns; None for ever.
-        chosen_clock: The clock of the ttl, if the user chose one.
-        by_clock: True if the ttl is time of the clock.
+        ttl_ns: Silence after which a key is forgotten, ns; None for never.
+        chosen_clock: Clock of the ttl, if the user has chosen one.
+        by_clock: True if the ttl is in processing time.
         by_key: True on a stream that has keys.
     """
 
@@ -159,7 +159,7 @@ def ttl_ns(ttl: Duration | None, clock: str | None, name: str) -> int | None:
     """Return a ttl in nanoseconds, and check the clock that goes with it.
 
     Raises:
-        GraphError: If `ttl` is 0 or no duration, or `clock` is none or comes alone.
+        GraphError: If `ttl` is 0 or not a duration, or `clock` is unknown or given without `ttl`.
     """
     if clock not in (None, "event", "processing"):
         raise GraphError(f'{name}: clock must be "event" or "processing", got {shown(clock)}')

@@ -13,13 +13,13 @@ from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import FieldReader
 
 _MOST_CUTS: Final = 2
-"""A run is worked on in parts between instants at which keys are forgotten, if there are no more of them."""
+"""A run is cut where keys are forgotten if that happens at most this many times in it."""
 _IDLE_NAMES: Final = 4096
-"""Texts of keys that nobody holds any more are let go of once there are so many, and as many as there are keys."""
+"""Least number of unused key texts that are kept; they are dropped once they exceed it and the number of keys."""
 
 
 class DedupeColumnsKernel(Kernel):
-    """First times by key; those of a span of time are forgotten together, as the kernel of rows does.
+    """Holds first times by key; those of one time span are forgotten together, as in the row kernel.
 
     Args:
         key_of: Reader of the key.
@@ -36,7 +36,7 @@ class DedupeColumnsKernel(Kernel):
         self._packer = KeyPacker(key_of)
         self._first = IntTable()
         self._oldest = MAX
-        """The least first time."""
+        """Minimum of the first times."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
@@ -56,9 +56,9 @@ class DedupeColumnsKernel(Kernel):
         emit(passed)
 
     def _stretches(self, before: NDArray[np.int64] | None, n: int) -> list[tuple[int, int, Any]]:
-        """Return from where to where a run is worked on at once, and what is not forgotten there.
+        """Return the bounds of the parts that are processed at once, with the first instant not forgotten there.
 
-        Where the watermark has much forgotten on the way, that is told of each item instead.
+        If keys would be forgotten too often within the run, each item is compared with the watermark before it instead.
         """
         if before is None:
             return [(0, n, self._least())]
@@ -83,14 +83,17 @@ class DedupeColumnsKernel(Kernel):
         is_known = (ts[known] - came < within) & (came >= _of(since, known))
         keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
+        # An item before `since` passes, but would be forgotten at once, so it is not remembered.
         is_old = ts[fresh] < _of(since, fresh)
         if is_old.any():
             old, fresh = fresh[is_old], fresh[~is_old]
         else:
             old = fresh[:0]
+        # Repeats within the run: insert() keeps the first time of each key, and returns the other rows.
         again = fresh[first.insert(keys[fresh], ts[fresh])]
         open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
         if len(open_):
+            # Sorted, since _settle() processes the items of some keys in order of arrival.
             self._settle(np.sort(open_), keys, ts, since, keep)
         if len(fresh):
             self._note_oldest(min(self._oldest, int(ts[fresh].min())))
@@ -108,6 +111,7 @@ class DedupeColumnsKernel(Kernel):
         """Return the same for several watermarks."""
         within = self._within
         least = 2 * within - (1 << 63)
+        # Raised to `least`, below which int64 would overflow; those items are computed with Python ints.
         since = (np.maximum(before, least) + 1) // within * within - within
         odd = before < least
         if odd.any():
@@ -132,7 +136,7 @@ class DedupeColumnsKernel(Kernel):
         since: Any,
         keep: NDArray[np.bool_],
     ) -> None:
-        """Decide on what depends on an earlier item of the same run, or comes after its key's span."""
+        """Decide on items that depend on an earlier one of the same run, or follow their key's span."""
         first, within = self._first, self._within
         places = first.find(keys[rows])
         came = first.at(places)
@@ -140,7 +144,7 @@ class DedupeColumnsKernel(Kernel):
         keep[rows[is_near]] = False
         if is_near.all():
             return
-        # The first time of these keys changes on the way, so their items are looked at one after the other.
+        # The first time of these keys changes within the run, so their items are processed one by one.
         moving = set(places[~is_near].tolist())
         when = ts[rows].tolist()
         least = np.broadcast_to(_of(since, rows), rows.shape).tolist()
@@ -184,5 +188,5 @@ class DedupeColumnsKernel(Kernel):
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:
-    """Return what is not forgotten before some rows: of each, or for all of them."""
+    """Return the first instant not forgotten before some rows: of each, or for all of them."""
     return since if isinstance(since, int) else since[rows]

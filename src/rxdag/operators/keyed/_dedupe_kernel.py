@@ -15,7 +15,7 @@ from rxdag.operators._first_read import first_read
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 _MOST_SPANS: Final = 8
-"""More spans than that are made longer ones."""
+"""Number of spans above which they are merged into longer ones."""
 
 
 class _DedupeNode(KernelNode):
@@ -67,13 +67,13 @@ class _DedupeNode(KernelNode):
 class _Deduped(Kernel):
     """Passes each key once; subclasses decide how keys are stored.
 
-    A first time is forgotten when the watermark has reached the end of the span behind its own, of spans as long as
-    `within`; what comes so late is not remembered.
+    A first time is forgotten once the watermark has reached the end of the span after its own, where spans are `within`
+    long; an item that late is not remembered.
     """
 
     _key_of: Callable[[Any], Hashable]
     _since = MIN
-    """The least first time that is known still."""
+    """Earliest first time that may still be known."""
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("dedupe", self._key_of, item, error)
@@ -86,10 +86,11 @@ class _Deduped(Kernel):
 
 
 class SpansKernel(_Deduped):
-    """First times by key, in a dict for each span of time, let go of a dict at a time.
+    """Holds first times by key, in one dict per time span; whole dicts are forgotten.
 
-    A repeat's key is in the dict of its own span, in that of a later one, or, if not too long ago, in the one before. Spans
-    are as long as `within`, or twice that, or four times, so that few are open however much out of order the items are.
+    The key of a repeat is in the dict of its own span, of a later one, or, if it passed less than `within` ago, of the
+    one before. Spans are `within` long, or twice or four times that and so on, so that few are open whatever the
+    disorder.
     """
 
     node = _DedupeNode
@@ -101,14 +102,14 @@ class SpansKernel(_Deduped):
         self._within = within
         self.length = within
         self.spans: dict[int, dict[Hashable, int]] = {}
-        self.wake = MIN  # so that it looks at the first watermark
+        self.wake = MIN  # so that the first watermark is processed
         self._low: i64 = 1
         self._high: i64 = 0
         self._now: dict[Hashable, int] = {}
         self._before: dict[Hashable, int] = {}
         self._later: tuple[dict[Hashable, int], ...] = ()
         self._keeps = True
-        """False if some of the span at hand is forgotten already: what is so late is not remembered."""
+        """False if the current span is partly forgotten already: items that late are not remembered."""
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         if self.is_repeat(self._key_of(item), ts):
@@ -117,13 +118,13 @@ class SpansKernel(_Deduped):
         return None
 
     def is_repeat(self, key: Any, ts: i64) -> bool:
-        """Return True if a key has passed; else remember that it passes now."""
+        """Return True if a key has passed before; else remember that it passes now."""
         if not self._low <= ts < self._high:
             self._turn(ts)
         first: Any = self._now.get(key)
         if first is None:
             first = self._before.get(key)
-        # `since` is checked too: what is forgotten must not depend on when the dict is freed.
+        # `since` is checked too, so that the result does not depend on when the dict is freed.
         if first is not None and ts - first < self._within and first >= self._since:
             return True
         if self._later and self._came_later(key):
@@ -140,6 +141,7 @@ class SpansKernel(_Deduped):
         return DedupeColumnsKernel(self._key_of, self._within)
 
     def _came_later(self, key: Hashable) -> bool:
+        # `since` can be MIN itself, so the default of get() alone does not reveal a missing key.
         return any(span.get(key, MIN) >= self._since and key in span for span in self._later)
 
     def _turn(self, ts: int) -> None:
@@ -151,7 +153,7 @@ class SpansKernel(_Deduped):
         spans, span = self.spans, ts // self.length
         self._low, self._high = max(span * self.length, MIN), min((span + 1) * self.length, MAX)
         self._keeps = span * self.length >= self._since
-        if span not in spans:  # it is too late to be remembered, as the next one of this span need not be
+        if span not in spans:  # this item is too late to be remembered, but the next one of its span may not be
             self._low, self._high = 1, 0
         self._now, self._before = spans.get(span, {}), spans.get(span - 1, {})
         self._later = tuple(firsts for other, firsts in spans.items() if other > span)
@@ -160,7 +162,7 @@ class SpansKernel(_Deduped):
         """Make one of two spans."""
         self.length *= 2
         merged: dict[int, dict[Hashable, int]] = {}
-        for span, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+        for span, firsts in sorted(self.spans.items()):  # the later of two first times counts
             merged.setdefault(span // 2, {}).update(firsts)
         self.spans = merged
 
@@ -173,7 +175,7 @@ class SpansKernel(_Deduped):
 
     def snapshot(self) -> dict[str, Any]:
         first: dict[Hashable, int] = {}
-        for _, firsts in sorted(self.spans.items()):  # of two first times the later one counts
+        for _, firsts in sorted(self.spans.items()):  # the later of two first times counts
             first.update(firsts)
         return {"first": [[key, ts] for key, ts in first.items() if ts >= self._since], "since": self._since}
 
@@ -186,7 +188,7 @@ class SpansKernel(_Deduped):
 
 
 class CappedKernel(_Deduped):
-    """First times by key, no more of them than `max_keys`: the oldest goes first."""
+    """Up to `max_keys` first times by key: the oldest is forgotten first."""
 
     state = ("first", "since")
     derived = ("wake",)
@@ -204,7 +206,7 @@ class CappedKernel(_Deduped):
         if first is not None:
             if self._within is None or (ts - first < self._within and first >= self._since):
                 return emit.dropped(item, "repeated")
-            del self.first[key]  # it comes in again behind all others: their order is that of their passing
+            del self.first[key]  # reinserted at the end, to keep keys in order of passing
         if ts >= self._since:
             self.first[key] = ts
         if len(self.first) > self._max_keys:

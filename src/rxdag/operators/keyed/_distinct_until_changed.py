@@ -1,4 +1,4 @@
-"""Distinct until changed: items whose value is not that of the one before, in the stream or in each key."""
+"""Distinct until changed: items whose value differs from the previous one of the stream or key."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _ChangedKernel(Kernel):
 
 
 class _ExpiringChangedKernel(KeyedKernel):
-    """The last value of each key, until nothing has come for the ttl."""
+    """The last value of each key, until the key is idle for the ttl."""
 
     def __init__(self, value_of: Callable[[Any], Any] | None, lasting: Lasting) -> None:
         super().__init__(lasting)

@@ -16,7 +16,7 @@ class ChangedColumnsKernel(Kernel):
     """The last value of each key.
 
     Args:
-        value_of: Reader of what is compared.
+        value_of: Reader of the compared value.
     """
 
     state = ("values",)
@@ -31,6 +31,7 @@ class ChangedColumnsKernel(Kernel):
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         column = columns.values(self._value_of)
         codes = np.zeros(columns.n, np.int64) if columns.key is None else columns.key.codes
+        # Stable, so that rows of the same key stay in order of arrival.
         order = np.argsort(codes, kind="stable")
         same_key = codes[order[1:]] == codes[order[:-1]]
         keep = np.ones(columns.n, np.bool_)
@@ -42,7 +43,7 @@ class ChangedColumnsKernel(Kernel):
         for row, key, first in zip(begins.tolist(), keys, firsts, strict=True):
             if key in self.values and _same(self.values[key], first, row):
                 keep[row] = False
-        # The keys that are new come into the table in order of arrival, as they do item by item.
+        # New keys enter the table in order of arrival, as in the row kernel.
         for _, key, last in sorted(zip(begins.tolist(), keys, lasts, strict=True), key=lambda each: each[0]):
             self.values[key] = last
         passed = columns.where(keep)

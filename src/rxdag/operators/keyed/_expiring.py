@@ -10,10 +10,10 @@ from rxdag.operators._compact import compact
 from rxdag.operators._heaps import LEAST, swept
 
 ABSENT: Final = object()
-"""Stands for a value that is not there."""
+"""Stands for a missing value."""
 
 _MOST_REMOVED: Final = 1000
-"""Keys that may be removed before the table is made smaller."""
+"""Number of removals after which the table is compacted."""
 
 
 class Kept:
@@ -21,8 +21,8 @@ class Kept:
 
     Attributes:
         value: The value.
-        until: First time at which it is no longer known; MAX for never.
-        number: Place among all keys in order of arrival.
+        until: First time at which the value has expired; MAX for never.
+        number: Position of the key in order of arrival.
     """
 
     __slots__ = ("number", "until", "value")
@@ -34,18 +34,18 @@ class Kept:
 
 
 class Expiring:
-    """Values by key, each known until a time of its own.
+    """Values by key, each of which expires at a time of its own.
 
-    A heap finds the keys whose time has come. It has one entry for each key; a key whose time is put off keeps its entry,
-    which is put right when it comes up. So an item costs a look-up, and a key costs one step of the heap for each span
-    of time that it lasts, however many other keys there are.
+    A heap finds expired keys. It has one entry per key; if the expiry of a key is put off, the entry stays and is
+    corrected when it reaches the top. An item therefore costs a dict lookup, and a key one heap operation for each ttl
+    that it lasts.
     """
 
     __slots__ = ("_due", "_number", "_removed", "_sweep_at", "values")
 
     def __init__(self) -> None:
         self.values: dict[Any, Kept] = {}
-        """In order of arrival of the keys."""
+        """Values by key, in order of arrival of the keys."""
         self._due: list[tuple[int, int, Any]] = []
         self._number = 0
         self._removed = 0
@@ -55,13 +55,13 @@ class Expiring:
         return len(self.values)
 
     def find(self, key: Any, at: int, watermark: int) -> Kept | None:
-        """Return what is known of a key at a time; None if nothing is, or its time is over.
+        """Return the value of a key at a time; None if unknown or expired.
 
         Args:
             key: The key.
-            at: Time at which it is asked for.
-            watermark: Whatever ends at or before the time behind it is over too, so that the answer does not depend on
-                when `take_out` was called last; MIN where no watermark counts.
+            at: Time of the request.
+            watermark: Values that expire at or before `watermark + 1` are gone too, so that the result does not depend
+                on when `take_out` was last called; MIN if watermarks do not count.
         """
         kept = self.values.get(key)
         if kept is None or at >= kept.until or watermark >= kept.until - 1:
@@ -69,7 +69,7 @@ class Expiring:
         return kept
 
     def keep(self, key: Any, value: Any, until: int) -> None:
-        """Set the value of a key; the time until which it is known moves forward only."""
+        """Set the value of a key; its expiry only moves forward."""
         kept = self.values.get(key)
         if kept is None:
             self._number += 1
@@ -91,7 +91,7 @@ class Expiring:
         return kept is not None and kept.number == entry[1]
 
     def drop(self, key: Any) -> Kept | None:
-        """Forget a key; returns what was known of it, whether its time is over or not."""
+        """Forget a key; returns its value, expired or not."""
         kept = self.values.pop(key, None)
         if kept is not None:
             self._gave_back(1)
@@ -103,21 +103,21 @@ class Expiring:
         return self._due[0][0] if self._due else MAX
 
     def take_out(self, time: int) -> list[tuple[Any, Kept]]:
-        """Forget the keys whose time is over; returns them by that time, then in order of arrival.
+        """Forget expired keys; returns them by expiry, then in order of arrival.
 
         Args:
-            time: No earlier time is of interest any more: the clock's, or the one behind the watermark.
+            time: Values that expire at or before it are removed: the time of the clock, or watermark + 1.
         """
         due, values = self._due, self.values
         out: list[tuple[Any, Kept]] = []
         while due and due[0][0] <= time:
             until, number, key = due[0]
             kept = values.get(key)
-            # An entry outlives its key: the number shows whether the key was dropped and has come again.
+            # An entry may outlive its key: the number shows whether the key was dropped and added again.
             if kept is None or kept.number != number or kept.until == MAX:
                 heapq.heappop(due)
             elif kept.until > until:
-                # The key was used since: one entry moves, however often it was used.
+                # The key was used meanwhile: its one entry moves, however often that was.
                 heapq.heapreplace(due, (kept.until, number, key))
             else:
                 heapq.heappop(due)
@@ -133,7 +133,7 @@ class Expiring:
         return out
 
     def _gave_back(self, n: int) -> None:
-        """Make the table smaller once most of it is empty."""
+        """Shrink the table once most of it is empty."""
         self._removed += n
         if self._removed > _MOST_REMOVED and self._removed > 3 * len(self.values):
             compact(self.values, self._removed)
@@ -144,7 +144,7 @@ class Expiring:
         return [[key, kept.value, kept.until] for key, kept in self.values.items()]
 
     def load(self, rows: list[list[Any]]) -> None:
-        """Take up what `rows` gave."""
+        """Restore the result of `rows`."""
         self.values, self._due, self._number, self._removed, self._sweep_at = {}, [], 0, 0, LEAST
         for key, value, until in rows:
             self.keep(key, value, until)

@@ -15,7 +15,7 @@ def first_value(initial: Any, fn: Any, name: str) -> tuple[Any, Callable[[Any, A
     """Return the first value, ABSENT if there is none, and the function.
 
     Args:
-        initial: The first value, or the function if `fn` is left out.
+        initial: The first value, or the function if `fn` is omitted.
         fn: The function of the value and the item.
         name: Of the operator, for the message.
 

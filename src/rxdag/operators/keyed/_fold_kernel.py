@@ -13,12 +13,12 @@ from rxdag.operators.keyed._expiring import ABSENT
 
 
 def added(total: Any, value: Any) -> Any:
-    """Return the sum of two values; integers of numpy's do not overflow."""
+    """Return the sum of two values; numpy integers do not overflow."""
     return total + own_number(value)
 
 
 def _is_own(values: list[Any]) -> bool:
-    """Return True if none of the values is a number of numpy's."""
+    """Return True if none of the values is a numpy number."""
     return all(own_number(value) is value for value in values)
 
 
@@ -54,6 +54,7 @@ class _FoldNode(KernelNode):
         total = fold.value
         n = 0
         try:
+            # A numpy number among the items makes the total one too; push() then adds the items again, one by one.
             for item in items if _is_own(items[:1]) else ():
                 total = total + item
                 n += 1
@@ -83,7 +84,7 @@ class FoldKernel(Kernel):
         self.value: Any = initial
         self.fn = fn
         self.adds = fn is added
-        """True if it adds up the items."""
+        """True if the function is addition."""
         self.n: i64 = 0
         self.ts: i64 = MIN + 1
         self.sequence: Any = 0

@@ -51,7 +51,7 @@ class KeyByKernel(Kernel):
         key = self._key_of(item)
         if (
             not self._is_plain and key.__class__ is not str
-        ):  # the most have texts, and the call costs more than the question
+        ):  # most keys are texts, and the test is cheaper than the call
             hash(key)
         emit(item, key=key)
 

@@ -31,7 +31,7 @@ class _KeyBy(KeyBy[A, K]):
     fields: tuple[Any, ...]
     names: tuple[str, ...]
     is_plain: bool = False
-    """True if the items' type says that the key is a text or a number, which can be hashed."""
+    """True if the key is known from the item type to be a text or a number, and so hashable."""
     label = "key_by"
 
     def check(self, shape: Shape, where: str) -> None:

@@ -18,7 +18,7 @@ class Predicated(ByKey[A, A], Generic[A]):
     """Passes on the items that a predicate chooses.
 
     Attributes:
-        predicate: What is asked of an item; None for nothing.
+        predicate: Condition on an item; None for none.
     """
 
     predicate: Field[A, bool] | None

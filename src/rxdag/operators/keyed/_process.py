@@ -47,7 +47,7 @@ class _Context:
         self.key: Any = None
         self.ts = self.watermark = self.now = 0
         self.earliest = MIN
-        """A timer must be set to a later time than this."""
+        """A timer must be set to a time after this."""
         self.out: list[tuple[str, Any, int | None]] = []
         self.timers: dict[str, int | None] = {}
         self.is_cleared = False
@@ -93,9 +93,9 @@ class _Context:
 class _ProcessKernel(Kernel):
     """States and timers by key; timers are in a heap by when they are due, in order of setting.
 
-    Whether a state is known is judged at the time of the item or timer that asks for it, never by the watermark that
-    has just come, which may have jumped. States that have expired by event time are let go of when the next item comes,
-    so that `on_end` is called for the same keys wherever the last watermark before the end stands.
+    A state has expired or not by the time of the item or timer that reads it, never by the newest watermark, which may
+    have jumped. States that have expired by event time are removed when the next item comes, so that `on_end` is called
+    for the same keys whatever the last watermark before the end.
     """
 
     state = ("states", "timers", "now", "seen")
@@ -110,16 +110,16 @@ class _ProcessKernel(Kernel):
         self._ttl = ttl
         self._states = Expiring()
         self._timers: dict[Any, dict[str, tuple[int, int]]] = {}
-        """By key and name: when the timer is due, and its number in the order of setting."""
+        """Due time and number in the order of setting, by key and timer name."""
         self._due: list[tuple[int, int, Any, str]] = []
         self._n_set = 0
         self._context = _Context(process)
         self._now = 0
         self._seen = MIN
-        """The watermark when the last item came."""
+        """Watermark at the last item."""
         self._sweep_at = LEAST
         self._left: list[Any] = []
-        """At the end: the keys whose `on_end` is still to be called, the next one last."""
+        """Keys whose `on_end` is still to be called at the end, the next one last."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self._by_clock else ts
@@ -161,6 +161,7 @@ class _ProcessKernel(Kernel):
             if when is None:
                 self._timers.get(key, {}).pop(name, None)
             elif self._timers.get(key, {}).get(name, (None, 0))[0] != when:
+                # A timer that is set to the same time again keeps its place among the timers of that time.
                 self._n_set += 1
                 self._timers.setdefault(key, {})[name] = when, self._n_set
                 heapq.heappush(self._due, (when, self._n_set, key, name))
@@ -182,8 +183,9 @@ class _ProcessKernel(Kernel):
             emit.made(item, ts=own if ts is None else ts, sequence=sequence, key=None, port=port)
 
     def _fire(self, until: int, emit: Emit[Any]) -> None:
-        """Call the process for each timer that is due, in their order, as long as there is room for what comes of it."""
+        """Call the process for each due timer, in order, as long as there is room for the outputs."""
         n = 0
+        # One timer at least, so that each call makes progress.
         while self._is_due(until) and not (n and emit.must_pause()):
             n += 1
             row = heapq.heappop(self._due)
@@ -211,7 +213,7 @@ class _ProcessKernel(Kernel):
 
     def _set_alarm(self) -> None:
         while self._due and not self._is_set(self._due[0]):
-            heapq.heappop(self._due)  # else it would wake the kernel, which then forgets what no other run forgets
+            heapq.heappop(self._due)  # otherwise it would wake the kernel, which then forgets too much
         due = self._due[0][0] if self._due else None
         if self._by_clock:
             self.timer = due
@@ -229,6 +231,7 @@ class _ProcessKernel(Kernel):
         self._forget(now)
 
     def on_end(self, emit: Emit[Any]) -> None:
+        # Processing-time timers are discarded at the end.
         self.timer = None
         if self._by_clock:
             self._forget(self._now)

@@ -65,7 +65,7 @@ class _KeyedScanKernel(Kernel):
 
 
 class _ExpiringScanKernel(KeyedKernel):
-    """A total for each key, until nothing has come for the ttl."""
+    """A total for each key, until the key is idle for the ttl."""
 
     def __init__(self, initial: Any, fn: Callable[[Any, Any], Any], lasting: Lasting) -> None:
         super().__init__(lasting)

@@ -17,7 +17,7 @@ from rxdag.operators.keyed._expiring import Kept
 A = TypeVar("A")
 
 _Row = tuple[Any, Any, Any]
-"""A row: rank, unique value, item."""
+"""Rank, unique value, item."""
 
 
 class _TopKernel(KeyedKernel):
@@ -58,11 +58,12 @@ class _TopKernel(KeyedKernel):
         """Return the rows with one more, ranked again, cut to the number that may ever be emitted."""
         rank = ranked(self._by(item), "top_n: by")
         if self._unique is None:
+            # sorted() is stable even with reverse=True, so equal ranks stay in order of arrival.
             return sorted([*older, (rank, None, item)], key=_rank, reverse=True)[: self._n]
         of = self._unique(item)
         others = [row for row in older if row[1] != of]
         if any(row[1] == of and _are_equal(row[2], item) for row in older):
-            return older  # an item that is equal to the one whose place it takes changes nothing
+            return older  # replacing an item by an equal one changes nothing
         return sorted([*others, (rank, of, item)], key=_rank, reverse=True)
 
     def end_key(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
@@ -85,7 +86,7 @@ class _TopKernel(KeyedKernel):
 
 
 def _are_equal(a: Any, b: Any) -> bool:
-    """Return True if two items say that they are equal; those that cannot say so, as with arrays inside, are not."""
+    """Return True if two items compare equal; items that cannot be compared, as with arrays inside, are not equal."""
     try:
         return bool(a == b)
     except Exception:

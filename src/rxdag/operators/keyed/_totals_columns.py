@@ -19,9 +19,9 @@ class TotalColumnsKernel(FoldKernel):
     """A total of a field.
 
     Args:
-        name: Which: "count", "sum", "min" or "max".
-        initial: What there is before the first item.
-        step: Takes in one value.
+        name: Kind of total: "count", "sum", "min" or "max".
+        initial: Total before the first item.
+        step: Adds one value to the total.
         value_of: Reader of the field.
     """
 
@@ -80,7 +80,7 @@ class TotalColumnsKernel(FoldKernel):
         return self._ranked(column, np.argmax)
 
     def _ranked(self, column: Array, place_of: Callable[[Array], Any]) -> tuple[Any] | None:
-        """Return the first of the least or greatest; None if there is a NaN, which is for the item's own step to refuse."""
+        """Return the first of the least or greatest; None if there is a NaN, which the row step has to refuse."""
         best = column[int(place_of(column))].item()
         return None if best != best else (self.fn(self.value, best),)
 

@@ -37,7 +37,7 @@ class _InstantKernel(Kernel):
         self.wake = MAX
         self._n = 0
         self._surplus: list[list[Any]] = []
-        """Rows [item, ts, sequence, key] of a restored state that a newer one has replaced: they leave at the next watermark."""
+        """Rows [item, ts, sequence, key] of a restored state that are replaced; dropped at the next watermark."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
@@ -48,7 +48,7 @@ class _InstantKernel(Kernel):
         if self._keep != "last" or not rows:
             rows.append([item, sequence, key])
             self._n += 1
-        elif sequence >= rows[0][1]:
+        elif sequence >= rows[0][1]:  # the later arrival wins a tie
             older, rows[0] = rows[0], [item, sequence, key]
             return emit.dropped(older[0], "conflated")
         else:
@@ -60,7 +60,7 @@ class _InstantKernel(Kernel):
         groups = self.instants.get(ts)
         if groups is None:
             groups = dict[Any, list[list[Any]]]()
-            rows = groups.setdefault(group, [])  # raises, if the key has no hash, before anything has changed
+            rows = groups.setdefault(group, [])  # an unhashable key raises before the state changes
             self.instants[ts] = groups
             heapq.heappush(self._times, ts)
             return rows
@@ -111,6 +111,7 @@ class _InstantKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.instants, self._times, self._surplus = {}, [], []
         self._n = len(saved["rows"])
+        # The columns kernel also saves rows that newer ones replace, which are still to be counted as dropped.
         for item, ts, sequence, key in saved["rows"]:
             group = key if self._key_of is None else self._key_of(item)
             rows = self._rows_of(ts, group)
@@ -125,7 +126,7 @@ class _InstantKernel(Kernel):
 
 
 class _BurstKernel(_InstantKernel):
-    """Gives out the items of an instant as one list."""
+    """Emits the items of an instant as one list."""
 
     passes = False
 
@@ -135,7 +136,7 @@ class _BurstKernel(_InstantKernel):
 
 
 class _NewestKernel(Kernel):
-    """The newest item of each key, until there is room behind: the key that waits longest goes first."""
+    """The newest item of each key, until there is room downstream: the key that waits longest goes first."""
 
     state = ("newest",)
     derived = ("_times",)
@@ -149,6 +150,7 @@ class _NewestKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         group = key if self._key_of is None else self._key_of(item)
         older = self.newest.get(group)
+        # A key that waits keeps its place in the order.
         self.newest[group] = [item, ts, sequence, key]
         self._times.add(ts)
         if older is not None:

@@ -32,7 +32,7 @@ class DelayKernel(Kernel):
         self.enter(now + self._wait, item, ts, sequence, key)
 
     def enter(self, leaves: int, item: Any, ts: int, sequence: int, key: Any) -> None:
-        """Append an item to those that wait."""
+        """Append an item to the waiting ones."""
         self.queue.append([leaves, item, ts, sequence, key])
         self._times.add(ts)
         self.timer = self.queue[0][0]

@@ -18,7 +18,7 @@ class InstantColumnsKernel(Kernel):
     """Items by (ts, key), until the watermark passes them.
 
     Args:
-        key_of: Reader of what items must have in common; None for the key of the stream.
+        key_of: Reader of the key within which items replace each other; None for the key of the stream.
         keep: "last" or "all".
     """
 
@@ -41,7 +41,7 @@ class InstantColumnsKernel(Kernel):
         if columns.ts is None:
             raise TypeError("conflate: must have event times to work on columns")
         if self._key_of is not None:
-            columns.coded(self._key_of)  # raises, if it does, before anything has changed
+            columns.coded(self._key_of)  # any error is raised before the state changes
         live, at = split_late(columns, self.watermark)
         emit_late(columns, at, emit)
         self.runs.add(live)
@@ -65,6 +65,7 @@ class InstantColumnsKernel(Kernel):
         ts_in, group_in = ts[order], group[order]
         is_new = np.concatenate(([True], (ts_in[1:] != ts_in[:-1]) | (group_in[1:] != group_in[:-1])))
         starts = is_new.nonzero()[0]
+        # `order` holds positions, so the least of a group is its first arrival.
         came_first = np.minimum.reduceat(order, starts)
         if self._keep == "last":
             last: NDArray[np.intp] = order[np.append(starts[1:], columns.n) - 1]

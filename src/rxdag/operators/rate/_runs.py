@@ -18,17 +18,17 @@ class Runs:
         self._runs: list[Columns] = []
         self.n = 0
         self.wake = MAX
-        """Least watermark at which an item comes out."""
+        """Least watermark at which an item is emitted."""
 
     def add(self, columns: Columns) -> None:
-        """Take in a run; none of it is late."""
+        """Take in a run without late items."""
         if columns.n and columns.ts is not None:
             self._runs.append(columns.marked(None))
             self.n += columns.n
             self.wake = min(self.wake, int(columns.ts.min()))
 
     def take_up_to(self, watermark: int) -> Columns | None:
-        """Take out what the watermark has passed; None for nothing."""
+        """Remove and return the items that the watermark has passed; None if there are none."""
         if not self._runs or watermark < self.wake:
             return None
         whole = joined(self._runs) if len(self._runs) > 1 else self._runs[0]
@@ -43,7 +43,7 @@ class Runs:
         return [row for run in self._runs for row in saved_rows(run)]
 
     def load(self, rows: list[list[Any]]) -> None:
-        """Take up what `rows` gave."""
+        """Restore the result of `rows`."""
         self._runs, self.n, self.wake = [], 0, MAX
         columns = columns_of(rows)
         if columns is not None:
@@ -58,7 +58,7 @@ def rows_of(columns: Columns) -> list[list[Any]]:
 
 
 def saved_rows(columns: Columns | None) -> list[list[Any]]:
-    """Return items as a kernel of rows has them: [item, event time, sequence, key], where there is none 0 and None."""
+    """Return items as rows for a row kernel: [item, event time, sequence, key], with 0 or None for missing parts."""
     if columns is None:
         return []
     n = columns.n
@@ -67,7 +67,7 @@ def saved_rows(columns: Columns | None) -> list[list[Any]]:
 
 
 def columns_of(rows: list[list[Any]]) -> Columns | None:
-    """Return such rows as columns; they have times and keys, whatever the stream has."""
+    """Return such rows as columns, always with times and keys."""
     if not rows:
         return None
     items, ts, sequence, keys = map(list, zip(*rows, strict=True))

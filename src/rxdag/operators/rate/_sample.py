@@ -13,7 +13,7 @@ A = TypeVar("A")
 
 
 class _SampleKernel(WaitingKernel):
-    """The end waits for the next instant if there is something to give out then."""
+    """The end waits for the next instant if an item is due then."""
 
     state = ("keys", "waits", "tick", "lingers")
     tick: int | None = None

@@ -1,4 +1,4 @@
-"""Throttle: so many items in a time and no more, of each key."""
+"""Throttle: at most a number of items of each key per interval."""
 
 from __future__ import annotations
 
@@ -145,6 +145,7 @@ class _KeyedShapeKernel(Kernel):
         leaves = opens if opens > now else now
         full_at = self._bucket.after(full_at, leaves)
         self._full_at.keep(group, full_at, full_at)
+        # Waiting items that are due come first.
         if leaves == now and (not self.queue or self.queue[0][0] > now):
             emit(item)
             return

@@ -14,9 +14,9 @@ A = TypeVar("A")
 
 
 class WaitingKernel(KeyedKernel):
-    """The newest item of each key, [item, ts, sequence] or [] if none waits, and the time of the clock at which it comes out.
+    """Holds the newest item of each key, [item, ts, sequence], or [] if none waits, and the time of its emission.
 
-    The watermark stays below the items that wait, since they come out with their own times.
+    The watermark stays below the waiting items, since they keep their own event times.
     """
 
     state: ClassVar[tuple[str, ...]] = ("keys", "waits")
@@ -49,7 +49,7 @@ class WaitingKernel(KeyedKernel):
         self.hand_out(key, kept, emit)
 
     def hand_out(self, key: Any, kept: Kept, emit: Emit[Any]) -> None:
-        """Emit the item of a key that waits, if there is one."""
+        """Emit the waiting item of a key, if any."""
         if kept.value:
             item, ts, sequence = kept.value
             kept.value = []
@@ -97,7 +97,7 @@ class Waits(ByKey[A, A]):
     """An operator whose main parameter is a duration.
 
     Attributes:
-        wait_ns: How long, ns.
+        wait_ns: The duration, ns.
     """
 
     wait_ns: int

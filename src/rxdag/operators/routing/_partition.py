@@ -29,13 +29,13 @@ class _PartitionKernel(Kernel):
 
 
 def _murmur3_32(key: object) -> int:
-    import mmh3  # compiled: it is loaded when it is used
+    import mmh3  # a compiled package, loaded on first use
 
     return mmh3.hash(str(key).encode(), 0, signed=False)
 
 
 def _murmur3_64(key: object) -> int:
-    import mmh3  # compiled: it is loaded when it is used
+    import mmh3  # a compiled package, loaded on first use
 
     return mmh3.hash64(str(key), signed=False)[0] & 0x7FFFFFFF
 

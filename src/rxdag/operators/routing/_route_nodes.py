@@ -32,6 +32,7 @@ class _RouteNode(KernelNode):
             self.passed += 1
             way.n += 1
             if self.blocked > self.free:
+                # give() counts it.
                 way.n -= 1
                 self.give(way, item, ts, sequence, key)
             else:

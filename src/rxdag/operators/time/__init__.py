@@ -1,4 +1,4 @@
-"""Operators that give items their event time.
+"""Operators that set the event time of items.
 
 Internal: not part of the API; may change in any release.
 """

@@ -41,7 +41,7 @@ _NAT: Final = -(1 << 63)
 
 
 class _EventTimeNode(KernelNode):
-    """Gives an item its time and hands it on; the watermark that it raises follows it."""
+    """Sets the time of an item and passes it on; the watermark that it raises follows it."""
 
     def bind(self) -> None:
         super().bind()
@@ -52,9 +52,11 @@ class _EventTimeNode(KernelNode):
             None if kernel._sequence_of is None else called(kernel._sequence_of)
         )
         self.scale: i64 = kernel._scale
+        # Within these bounds, the time in ns fits into an int64.
         self.least: int = (MIN + 1) // kernel._scale + 1
         self.largest: int = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
+        # 1 ns more, so that an item that is behind by exactly the lag is still on time.
         self.lag: i64 = kernel._lag + 1
         self.way: Exit = Exit("out", False)
 
@@ -87,9 +89,11 @@ class _EventTimeNode(KernelNode):
             self.hold((ITEM, self.way, item, at, sequence, key))
         else:
             out.push(item, at, sequence, key)
+        # After the item, since a watermark follows the item that raises it.
         if at > self.stamp.max_ts:
             self.stamp.max_ts = at
             mark = at - self.lag
+            # `mark < at` is False if the difference has wrapped around as a machine int.
             if MIN < mark < at:
                 if self.blocked > self.free:
                     self.give_mark(mark)
@@ -159,21 +163,22 @@ class EventTimeKernel(Kernel):
 
         before = int(self.max_ts)
         largest = np.empty_like(ts)
-        # Shifted by one: an item is judged by the watermark before it, not by its own.
+        # Shifted by one: the watermark before an item counts, not the one it raises.
         largest[0] = before
         np.maximum.accumulate(ts[:-1], out=largest[1:])
         return np.maximum(largest, before, out=largest)
 
     def _watermarks(self, largest: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the watermark that holds before each item; MIN while there is none."""
+        """Return the watermark before each item; MIN while there is none."""
         import numpy as np
 
         least = MIN + self._lag + 1
+        # Raised first, so that the difference stays in int64.
         return np.maximum(largest, least) - (self._lag + 1)
 
 
 class StampKernel(Kernel):
-    """Gives items their times; watermarks are those of the stream."""
+    """Sets the times of items; watermarks are those of the stream."""
 
     def __init__(self, time_of: Callable[[Any], Any], sequence_of: Callable[[Any], Any] | None) -> None:
         self._time_of = time_of

@@ -10,23 +10,23 @@ from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
 from rxdag.operators._sequence import sequence_number
 
 _TICK_NS: Final = 10_000_000
-"""With `advance="clock"`: watermarks that the clock brings are no closer than this."""
+"""Least time between two watermarks from the clock, with `advance="clock"`."""
 
 
 class FeedTimeKernel(Kernel):
-    """One watermark for each feed; the least of those that are active and aligned goes out.
+    """Keeps a watermark for each feed; the output has the minimum over the active and aligned feeds.
 
-    A feed's place is its largest time or, where the clock moves it, its largest time less the time of the clock then:
-    so that the place does not change while nothing comes.
+    The place of a feed is its largest time. With `advance="clock"` it is that time minus the time of the clock then, so
+    that it does not change while nothing comes.
 
     Args:
         time_of: Event time of an item, ns.
         sequence_of: Tie-break; None for none.
-        lag: How far behind a feed's largest time its watermark is, ns.
-        feed_of: Which feed an item is of; None for one feed.
-        idle_after: A feed that brings nothing for so long is left out, ns; None for never.
-        max_future: Most that a time may be ahead of the clock, ns; None for any.
-        by_clock: True to have watermarks go on with the clock.
+        lag: Distance of a feed's watermark behind its largest time, ns.
+        feed_of: Feed of an item; None for a single feed.
+        idle_after: Silence after which a feed is idle, ns; None for never.
+        max_future: Furthest that a time may be ahead of the clock, ns; None for any.
+        by_clock: True to advance watermarks with the clock.
     """
 
     state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
@@ -58,7 +58,7 @@ class FeedTimeKernel(Kernel):
         self.given = MIN
         self.is_idle = False
         self._least: list[tuple[int, int, Any]] = []
-        """A heap of (place, order, feed) of the feeds that count; a place may be out of date, and is then too low."""
+        """Heap of (place, order, feed) of the feeds that count; an outdated place is too low, never too high."""
         self._order = 0
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
@@ -115,7 +115,7 @@ class FeedTimeKernel(Kernel):
             place, order, feed = least[0]
             if feed in self.idle or feed in self.unaligned:
                 heapq.heappop(least)
-            # Places of the heap are corrected here only: an item costs no heap step while its feed is not the slowest.
+            # Places in the heap are corrected only here, so an item costs no heap step unless its feed is the slowest.
             elif place < self.places[feed]:
                 heapq.heapreplace(least, (self.places[feed], order, feed))
             else:
@@ -142,7 +142,7 @@ class FeedTimeKernel(Kernel):
         self._set_timer(now)
 
     def _fall_idle(self, now: int, after: int, emit: Emit[Any]) -> None:
-        """Leave out the feeds that have brought nothing; with none left, go to the largest and say so."""
+        """Exclude feeds without recent items; if none is left, advance to the largest time and become idle."""
         quiet = [feed for feed, when in self.seen.items() if when + after <= now]
         for feed in quiet:
             del self.seen[feed]
@@ -150,7 +150,7 @@ class FeedTimeKernel(Kernel):
             self.unaligned.discard(feed)
         if not self.seen and not self.is_idle:
             if self.places:
-                # All are idle: nobody holds the watermark back, so it goes to the largest.
+                # All feeds are idle, so none holds back the watermark, which rises to the largest.
                 self._raise(self._mark_of(max(self.places.values()), now), emit)
             self.is_idle = True
             emit.watermark(IDLE)
@@ -161,6 +161,7 @@ class FeedTimeKernel(Kernel):
             due.append(min(self.seen.values()) + self._idle_after)
         place = self._least_place() if self._by_clock else None
         if place is not None:
+            # One below a multiple of the tick, which fires windows that end at the multiple.
             following = ((self.given + 1) // _TICK_NS + 1) * _TICK_NS - 1
             if following < MAX:
                 due.append(following + self._lag + 1 - place)

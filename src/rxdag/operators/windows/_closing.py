@@ -19,10 +19,10 @@ class ClosingKernel(Kernel):
 
     def __init__(self) -> None:
         self.ends: list[tuple[int, int]] = []
-        """Heap of the open windows, by (end, start)."""
+        """Heap of the open windows, as (end, start)."""
         self.wake = MAX
         self.left: list[Any] = []
-        """Keys of the panes that the current window must still emit after a pause, the next one last."""
+        """Keys whose panes the current window must still emit after a pause, the next one last."""
         self.left_of: tuple[int, int] | None = None
 
     def opened(self, window: tuple[int, int]) -> None:
@@ -34,11 +34,13 @@ class ClosingKernel(Kernel):
         self._close(watermark, "watermark", emit)
 
     def on_end(self, emit: Emit[Any]) -> None:
+        # Greater than the end of any window; ends may exceed MAX.
         self._close(2 * MAX, "end", emit)
 
     def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
         ends = self.ends
         while ends and ends[0][0] - 1 <= watermark:
+            # Popped only once it is complete: after a pause, fire() is called for it again.
             if not self.fire(ends[0], closed_by, emit):
                 self.is_paused = True
                 break

@@ -12,10 +12,10 @@ Row = tuple[Any, int, int]
 
 
 class CountedRows:
-    """The last items of a key, what they add up to, and the bounds of their event times.
+    """The last items of a key, their aggregate, and the bounds of their event times.
 
     Args:
-        accumulator: A new one.
+        accumulator: A new accumulator.
     """
 
     __slots__ = ("accumulator", "falling", "rising", "rows", "since")
@@ -27,13 +27,14 @@ class CountedRows:
         self.accumulator: Accumulator[Any, Any] | None = accumulator
         """The aggregate of the items; None if it has to be computed again."""
         self.rising: deque[int] = deque()
-        """Event times that are less than all behind them, or as much: the first is the least of all."""
+        """Event times that no later one is below; the first is the minimum."""
         self.falling: deque[int] = deque()
-        """Event times that are more than all behind them, or as much: the first is the greatest of all."""
+        """Event times that no later one exceeds; the first is the maximum."""
 
     def take_in(self, row: Row, size: int) -> Row | None:
         """Take in an item; returns the oldest if that leaves, for there are `size` of them."""
         gone = self.rows[0] if len(self.rows) == size else None
+        # None during the update: if user code raises halfway, the aggregate is computed again.
         accumulator, self.accumulator = self.accumulator, None
         if accumulator is not None and _moves_on(accumulator, row, gone):
             self.accumulator = accumulator
@@ -49,6 +50,7 @@ class CountedRows:
 
     def _bound(self, ts: int) -> None:
         """Take in an event time."""
+        # Equal times have one entry each, so that take_in() can remove the entry of the leaving item.
         while self.rising and self.rising[-1] > ts:
             self.rising.pop()
         self.rising.append(ts)
@@ -64,7 +66,7 @@ class CountedRows:
         self.load(self.rows)
 
     def load(self, rows: deque[Row]) -> None:
-        """Hold these items."""
+        """Replace the held items by these."""
         self.rows = rows
         self.accumulator = None
         self.rising.clear()
@@ -77,7 +79,7 @@ class CountedRows:
 
         Args:
             key: Of the pane.
-            accumulator: A new one, for items that have to be added anew.
+            accumulator: A new accumulator, in case the items must be added again.
         """
         whole = self.accumulator
         if whole is None:
@@ -90,7 +92,7 @@ class CountedRows:
 
 
 def _moves_on(accumulator: Accumulator[Any, Any], row: Row, gone: Row | None) -> bool:
-    """Add an item and take out the oldest; False if the items have to be added anew, which fails where this does."""
+    """Add an item and remove the oldest; False if all items must be added again, which fails where this does."""
     item, ts, sequence = row
     try:
         if gone is not None and not accumulator.remove(gone[0]):

@@ -9,7 +9,7 @@ from rxdag.contract import MAX, MIN, Accumulator
 
 
 class OpenPane:
-    """An open pane: its span, its accumulator, and how often it has come out."""
+    """An open pane: its span, its accumulator, and the number of its outputs."""
 
     fields: Final = (
         "key", "start", "end", "accumulator", "n", "last", "is_due", "is_gone", "when", "fresh", "early_at", "most_ts",
@@ -21,24 +21,24 @@ class OpenPane:
         self.end = end
         self.accumulator: Accumulator[Any, Any] = accumulator
         self.n = 0
-        """Items that it holds: each item is held once, by the last to end of its panes."""
+        """Number of items that it holds; an item in several panes is held by the one that ends last."""
         self.last = -1
-        """Revision that came out last; -1 for none."""
+        """Last emitted revision; -1 for none."""
         self.is_due = True
-        """True if it is yet to come out at its end, or has something that has not come out."""
+        """True if it has yet to be emitted at its end, or has items that no emitted revision contains."""
         self.is_gone = False
         self.when: int | None = None
         """Position in the heap."""
         self.fresh = 0
-        """Items that have come since it came out."""
+        """Number of items since it was last emitted."""
         self.early_at = MAX
-        """Watermark at which it comes out early; MAX for none."""
+        """Watermark at which it is emitted early; MAX for none."""
         self.most_ts = MIN
         """Largest event time in it."""
 
     @property
     def closes_at(self) -> int:
-        """The watermark at which it comes out; one that would end behind all time does so at the end of it."""
+        """The watermark at which it is emitted; the last one if its end is not representable."""
         return min(self.end - 1, MAX)
 
     def take_in(self, start: int, end: int, ts: int) -> None:
@@ -50,13 +50,13 @@ class OpenPane:
         self.end = max(self.end, end)
 
     def take_over(self, other: OpenPane) -> None:
-        """Count what another session holds, which becomes a part of this one."""
+        """Count the items of another session, which becomes a part of this one."""
         self.n += other.n
         self.last = max(self.last, other.last)
         self.fresh += other.fresh
         self.most_ts = max(self.most_ts, other.most_ts)
         self.early_at = min(self.early_at, other.early_at)
-        self.end = max(self.end, other.end)
+        self.end = max(self.end, other.end)  # not the start: this session is the earlier one
         other.is_gone = True
 
 
@@ -65,7 +65,7 @@ def start_of(part: OpenPane) -> int:
 
 
 def found_in(parts: list[OpenPane], start: int, end: int) -> list[OpenPane]:
-    """Return the pane of a window among those of its key, by where they start; none if it is not open."""
+    """Return the open pane of a window in a list, searched among those of its key; empty if there is none."""
     for i in range(bisect_left(parts, start, key=start_of), len(parts)):
         part = parts[i]
         if part.start != start:
@@ -76,5 +76,5 @@ def found_in(parts: list[OpenPane], start: int, end: int) -> list[OpenPane]:
 
 
 def in_time(ts: int) -> int:
-    """Return a time, or the last that there is."""
+    """Return a time, at most the last representable one."""
     return min(ts, MAX)

@@ -12,7 +12,7 @@ def checked_aggregate(aggregate: Aggregate[Any, Any], name: str) -> Aggregate[An
     """Return an aggregate that makes accumulators.
 
     Raises:
-        GraphError: If it is none, or makes none.
+        GraphError: If it is not an aggregate, or makes no accumulator.
     """
     given: object = aggregate
     if not isinstance(given, Aggregate):
@@ -32,6 +32,6 @@ def blamed(aggregate: Aggregate[Any, Any], item: Any, error: Exception) -> Excep
         aggregate.accumulator().check(item)
     except BadItem as bad:
         return bad
-    except Exception:  # then the first error says it all
+    except Exception:  # the first error is then sufficient
         return error
     return error

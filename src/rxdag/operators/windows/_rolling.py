@@ -1,4 +1,4 @@
-"""Rolling windows: for each item, an aggregate of it and of those just before it."""
+"""Rolling windows: for each item, an aggregate of it and the items just before it."""
 
 from __future__ import annotations
 

@@ -14,17 +14,17 @@ from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, sav
 from rxdag.operators.windows._panes import blamed
 
 _MOST_ROWS: Final = 1 << 18
-"""Number of rows, each counted once for each window, that are aggregated at once."""
+"""Most rows that are aggregated at once; a row counts once for each window that it is in."""
 _MOST_BITS: Final = 62
 
 
 class _RollingColumns(Kernel):
-    """The common part of both kinds.
+    """Common part of both kernels.
 
     Args:
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of an item and its result.
+        into: Function of the item and the result, whose result is emitted instead.
     """
 
     gives_columns = False
@@ -37,7 +37,7 @@ class _RollingColumns(Kernel):
         self._into = into
         self._places = 0
         self.past: Columns | None = None
-        """Rows that later windows may need, in order."""
+        """Rows that later windows may need, sorted."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         raise TypeError("rolling: must get columns here")
@@ -71,6 +71,7 @@ class _RollingColumns(Kernel):
             self._places = max(n, 2 * self._places)
             self._arrays.reserve(self._places)
         places = np.arange(n)
+        # Position of each row within its own pane.
         within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         spread = rows.take(np.repeat(low, sizes) + within)
         ts = np.zeros(spread.n, np.int64) if spread.ts is None else spread.ts
@@ -83,7 +84,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
     """The last items of each key.
 
     Args:
-        size: How many.
+        size: Number of items in a window.
         aggregate: The definition, for messages.
         arrays: The same over columns.
     """
@@ -96,7 +97,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self._size = size
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        self._arrays.read(columns)  # raises, if it does, before anything has changed
+        self._arrays.read(columns)  # any error is raised before the state changes
         whole, before = self._with_past(columns)
         codes = _codes(whole)
         by_key = np.argsort(codes, kind="stable")
@@ -107,9 +108,11 @@ class RollingItemsColumnsKernel(_RollingColumns):
         asked = np.flatnonzero(by_key >= before)
         low = np.maximum(first[asked], asked - self._size + 1)
         values = self._results(whole.take(by_key), low, asked + 1)
+        # Back in order of arrival.
         order = np.argsort(by_key[asked])
         emit.rows([values[i] for i in order.tolist()], columns)
         ends = np.append(starts[1:], True)
+        # Number of rows of the same key behind each; later windows need the last size - 1 of a key.
         left = np.minimum.accumulate(np.where(ends, place, whole.n)[::-1])[::-1] - place
         kept = np.sort(by_key[left < self._size - 1])
         self.past = whole.take(kept).marked(None) if len(kept) else None
@@ -131,11 +134,11 @@ class RollingTimeColumnsKernel(_RollingColumns):
 
     Args:
         period: Of the windows, ns.
-        has_start: Whether an item at the very start of a window is in it.
-        has_end: Whether items of the instant itself are.
+        has_start: True if a window includes items at its start.
+        has_end: True if it includes items at its end, the instant itself.
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of an item and its result.
+        into: Function of the item and the result, whose result is emitted instead.
     """
 
     state = ("waiting", "past")
@@ -159,16 +162,16 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self.runs = Runs()
         self.wake = MAX
         self._left: list[tuple[list[Any], Any]] = []
-        """Rows that the watermark has passed and their results, as far as they have not come out, the next one last."""
+        """Rows that the watermark has passed, with their results, that are still to be emitted; the next one last."""
         self._made: list[Any] = []
-        """Results computed so far for the current instant; emitted once all of them are there."""
+        """Results computed so far for the current instant; emitted once they are complete."""
         self._whole: Columns | None = None
-        """Rows that the watermark has passed last, after the rows before them."""
+        """Rows that the watermark has passed, after the earlier rows that their windows need."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)
         try:
-            self._arrays.read(live)  # raises, if it does, before anything has changed
+            self._arrays.read(live)  # any error is raised before the state changes
         except RowFailed as failed:
             raise RowFailed(failed.index if at is None else int(at[failed.index]), failed.cause) from failed.cause
         emit_late(columns, at, emit)
@@ -186,7 +189,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
             self.past = self._needed(watermark)
 
     def _take_up(self, watermark: int) -> bool:
-        """Compute the results of what the watermark has passed; False if that is nothing."""
+        """Compute the results of items that the watermark has passed; False if there are none."""
         ready = self.runs.take_up_to(watermark)
         if ready is None:
             self.wake = self.runs.wake
@@ -196,6 +199,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         try:
             values = self._rolled(whole, before)
         except BaseException:
+            # The rows stay held, as in the row kernel.
             self.runs.add(ready)
             raise
         self._left = [*zip(saved_rows(ready), values, strict=True)][::-1]
@@ -222,7 +226,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
             made.clear()
 
     def _needed(self, watermark: int) -> Columns | None:
-        """Return what later windows still need of what came out up to a time."""
+        """Return the items, emitted up to a time, that later windows still need."""
         whole = self._whole
         least = max(watermark + 1 - self._period, -(1 << 63))
         if whole is None or least >= MAX - self._period:
@@ -277,6 +281,7 @@ def _found(
     """Return where the times at `at`, moved by `later`, belong within their key, among rows by (key, ts)."""
     least = int(ts.min())
     span = int(ts.max()) - least + 2
+    # If key and time fit into one int, a single search finds all positions.
     if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:
         wanted = np.clip(ts[at] - least + max(later, -span), 0, span - 1)
         found: NDArray[np.intp] = np.searchsorted(keys * span + (ts - least), keys[at] * span + wanted, side)

@@ -25,7 +25,7 @@ class RollingItemsKernel(KeyedKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         make = self._new
-        make().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        make().add_at(item, ts, sequence)  # any error is raised before the state changes
         at = now if self.by_clock else ts
         kept = self.found(key, at)
         window: RollingRows = RollingRows(make()) if kept is None else kept.value

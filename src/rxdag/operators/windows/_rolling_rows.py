@@ -13,7 +13,7 @@ Row = tuple[int, int, Any]
 
 
 class RollingRows:
-    """The items of one window, the oldest first, and what they add up to."""
+    """The items of one window, oldest first, and their accumulator."""
 
     __slots__ = ("accumulator", "rows")
 
@@ -43,6 +43,7 @@ class RollingRows:
 
     def give_back(self, row: Row, gone: Row | None, make: Callable[[], Accumulator[Any, Any]]) -> None:
         """Undo the last step: remove the row that came in and restore the one that left."""
+        # By identity, since the step may have failed before either change.
         if self.rows and self.rows[-1] is row:
             self.rows.pop()
         if gone is not None and (not self.rows or self.rows[0] is not gone):
@@ -60,6 +61,6 @@ def restored(aggregate: Aggregate[Any, Any], rows: list[list[Any]]) -> RollingRo
 
 
 def result_of(into: Callable[[Any, Any], Any] | None, item: Any, window: RollingRows, start: int, end: int) -> Any:
-    """Return what comes out for an item."""
+    """Return the output for an item."""
     value = window.accumulator.result_in(start, end) if window.rows else None
     return value if into is None else into(item, value)

@@ -12,7 +12,7 @@ from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
 
 Closed = Literal["right", "left", "both", "none"]
-"""The ends of a window that belong to it."""
+"""Ends of a window that belong to it."""
 
 _Instant: TypeAlias = tuple[list[tuple[int, Any, Any]], dict[Any, RollingRows], list[Any]]
 """Items of one event time in their order (sequence, key, item), the windows of their keys, and results for the first of them."""
@@ -35,18 +35,18 @@ class RollingTimeKernel(Kernel):
         self._has_start = closed in ("left", "both")
         self._has_end = closed in ("right", "both")
         self.waiting: dict[int, list[tuple[int, Any, Any]]] = {}
-        """By event time: sequence, key, item, in order of arrival."""
+        """Sequence, key and item by event time, in order of arrival."""
         self._times: list[int] = []
         """Heap of the event times of `waiting`."""
         self._n = 0
         self._windows = Expiring()
         self._at_hand: _Instant | None = None
-        """The first instant, if its results are not all made yet."""
+        """The first instant, if its results are not complete yet."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
-        self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+        self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
@@ -94,16 +94,18 @@ class RollingTimeKernel(Kernel):
         start = self._start_of(ts)
         first = len(made)
         for at in range(first, len(rows)):
-            if at > first and emit.must_give_back():  # not before the first: each call must get on
+            if at > first and emit.must_give_back():  # not before the first, so that each call makes progress
                 return False
             _, key, item = rows[at]
             made.append(result_of(self._into, item, windows[key], start, ts))
         self._at_hand = None
+        # Otherwise _begin() has already added them, since items of an instant are in each other's windows.
         for sequence, key, item in rows if not self._has_end else ():
             windows[key].add((ts, sequence, item))
         del self.waiting[ts]
         heapq.heappop(self._times)
         self._n -= len(rows)
+        # Emitted last, once all user calls for the instant have succeeded and the state is complete.
         for out, (sequence, key, _) in zip(made, rows, strict=True):
             emit(out, ts=ts, sequence=sequence, key=key)
         return True
@@ -145,7 +147,7 @@ class RollingTimeKernel(Kernel):
         return self._n
 
     def snapshot(self) -> dict[str, Any]:
-        """Return rows [item, ts, sequence, key]: those that wait in order of arrival, past ones of each key in that of time."""
+        """Return rows [item, ts, sequence, key]: waiting ones by arrival, past ones of each key by time."""
         waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item in rows]
         at_hand = MAX if self._at_hand is None else self._times[0]  # its items are in `waiting`
         return {

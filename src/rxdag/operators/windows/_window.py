@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class _Panes:
-    """Windows and what to compute: the parameters that windows of each key and of all have in common."""
+    """Windows and their aggregates: the common parameters of keyed and unkeyed windows."""
 
     assigner: Assigner
     aggregate: Aggregate[Any, Any]
@@ -217,7 +217,7 @@ def window_all(
     allowed_lateness: Duration = "0s",
     early: Duration | int | None = None,
 ) -> Any:
-    """Aggregate all items over each window of event time, whatever their key.
+    """Aggregate all items over each window of event time, regardless of key.
 
     Emits: a `Pane` with key None for each window that received an item, or `into(pane)`, with event time end - 1.
     Drops: as `window`.

@@ -1,4 +1,4 @@
-"""Kernels of windows that do not look at the key, for keyed streams; without keys there is none to look at."""
+"""Kernels of windows that ignore the keys of keyed streams."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rxdag.operators.windows._window_revised import RevisedWindowKernel
 
 
 class CountedWindowAllKernel(CountedWindowKernel):
-    """Windows of so many items, whatever their key."""
+    """Windows of a number of items, regardless of key."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         super().on_item(item, ts, sequence, None, emit)
 
 
 class OpenWindowAllKernel(OpenWindowKernel):
-    """Windows that each come out once, of items whatever their key."""
+    """Windows that are emitted once each, of items regardless of key."""
 
     node = None
 
@@ -30,7 +30,7 @@ class OpenWindowAllKernel(OpenWindowKernel):
 
 
 class RevisedWindowAllKernel(RevisedWindowKernel):
-    """Windows that can merge or come out again, of items whatever their key."""
+    """Windows that can merge or be emitted again, of items regardless of key."""
 
     node = None
 

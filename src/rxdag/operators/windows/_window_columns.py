@@ -21,14 +21,14 @@ _Open = dict[Any, int]
 
 
 class WindowColumnsKernel(ClosingKernel):
-    """Open windows by (end, start), each with the places of its keys.
+    """Holds open windows by (end, start), each with the indices of its keys.
 
     Args:
         size: Of the windows, ns.
         offset: Of their starts, ns.
         aggregate: The definition, for messages.
         arrays: The same over columns.
-        into: What becomes of a pane.
+        into: Function of the pane, whose result is emitted instead.
     """
 
     state = ("slices", "open", "left")
@@ -54,7 +54,7 @@ class WindowColumnsKernel(ClosingKernel):
         self._free: list[int] = []
         self._places = 0
         self._values: list[Any] = []
-        """Results of the keys in `left`; empty if they are to be computed again."""
+        """Results of the keys in `left`; empty if they must be computed again."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -67,6 +67,7 @@ class WindowColumnsKernel(ClosingKernel):
         if ts is None:
             raise TypeError("window: must have event times to work on columns")
         gap = self._behind(columns, ts)
+        # Live if the watermark is below end - 1; both are measured from ts, since end may not fit into an int64.
         is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
         if is_live is None or is_live.all():
             self._add(columns, ts, self._arrays.read(columns))
@@ -96,6 +97,7 @@ class WindowColumnsKernel(ClosingKernel):
         first = int(window.min())
         span = int(window.max()) - first + 1
         windows: Sequence[int] = range(first, first + span)
+        # distinct() is fast only for few codes, so sparse windows are numbered consecutively.
         if span <= columns.n:
             window -= first
         else:
@@ -135,7 +137,7 @@ class WindowColumnsKernel(ClosingKernel):
             self._arrays.clear(np.array([place for *_, place in fresh], np.intp))
             came = first_rows(group, len(found)).tolist()
             for _, opened, key, place in sorted(fresh, key=lambda each: came[each[0]]):
-                opened[key] = place  # in order of arrival, which is that of panes whose keys have none
+                opened[key] = place  # in order of arrival, which is the order of keys that cannot be sorted
         return np.array(places, np.intp)
 
     def _window(self, index: int) -> tuple[tuple[int, int], _Open]:
@@ -163,6 +165,7 @@ class WindowColumnsKernel(ClosingKernel):
         end, start = window
         opened = self.open[window]
         left = self.left if self.left_of == window else in_order(opened)[::-1]
+        # In the same order as `left`, since both are popped from the end.
         values = self._values or list(self._arrays.results(np.array([opened[key] for key in left], np.intp)))
         while left:
             key = left.pop()

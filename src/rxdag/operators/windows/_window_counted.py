@@ -1,4 +1,4 @@
-"""Windows of so many items."""
+"""Windows of a number of items."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rxdag.operators.windows._panes import blamed
 
 
 class CountedWindowKernel(Kernel):
-    """The last items of each key, and how many have come since its last pane.
+    """Holds the last items of each key, and the number of items since its last pane.
 
     Args:
-        size: Items of a window.
-        slide: Items from one pane to the next.
-        aggregate: What to compute.
-        into: What becomes of a pane.
+        size: Number of items in a window.
+        slide: Number of items from one pane to the next.
+        aggregate: The aggregate to compute.
+        into: Function of the pane, whose result is emitted instead.
     """
 
     state = ("rows", "since")
@@ -46,7 +46,7 @@ class CountedWindowKernel(Kernel):
         if kept is None:
             kept = CountedRows(self._new())
         if kept.since + 1 < self._slide:
-            self._new().add_at(item, ts, sequence)  # raises, if it does, before anything has changed
+            self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
             gone = kept.take_in(row, self._size)
             kept.since += 1
             self.keys[key] = kept

@@ -38,7 +38,7 @@ class _OpenWindowNode(KernelNode):
             self.give_out(self.marks.wake(0))
         windows = self.windows
         try:
-            if windows.at_start <= ts < windows.at_end:  # by far the most
+            if windows.at_start <= ts < windows.at_end:  # the common case
                 window = windows.at
                 if window is not None:
                     windows.add_to(window, item, ts, sequence, key)
@@ -66,32 +66,32 @@ class _OpenWindowNode(KernelNode):
 
 
 class _Slice:
-    """A stretch of event time whose items are added once: of one window, or of all windows that lie over it."""
+    """A span of event time whose items are added once: for one window, or for all windows that cover it."""
 
     def __init__(self, start: int, end: int, last_end: int) -> None:
         self.start: int = start
         self.end: int = end
         self.last_end: int = last_end
-        """The end of the last window that it is part of."""
+        """End of the last window that contains it."""
         self.first: i64 = max(start, MIN)
-        """The first event time in it, of those that there are."""
+        """First event time in it that can occur."""
         self.behind: i64 = min(end, MAX)
-        """The first behind it."""
+        """First event time after it that can occur."""
         self.keys: _Open = {}
         self.n: i64 = 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class OpenWindowKernel(ClosingKernel):
-    """Slices by (end, start), each with its keys, and the open windows, each with its slices.
+    """Holds slices by (end, start), each with its keys, and the open windows, each with its slices.
 
-    A window has a slice of its own. Where windows overlap and the aggregate commutes, an item is added once, to the slice
-    of all windows over it, and a pane merges its slices.
+    By default each window has a slice of its own. If windows overlap and the aggregate commutes, slices are shared: an
+    item is added once, to the slice that contains it, and a pane merges the slices of its window.
 
     Args:
-        assigner: Which windows an item belongs to.
-        aggregate: What to compute.
-        into: What becomes of a pane.
+        assigner: Assigns windows to an item.
+        aggregate: The aggregate to compute.
+        into: Function of the pane, whose result is emitted instead.
     """
 
     node: ClassVar[Any] = _OpenWindowNode
@@ -122,13 +122,14 @@ class OpenWindowKernel(ClosingKernel):
         self.slices: dict[tuple[int, int], _Slice] = {}
         self.open: dict[tuple[int, int], list[_Slice]] = {}
         self.taken: i64 = 0
+        # An empty range, so that no time matches until a slice is at hand.
         self.at_start: i64 = 1
         self.at_end: i64 = 0
         self.at: _Slice | None = None
         self.at_all: list[_Slice] = []
         self._other: _Slice | None = None
         self._panes: _Open | None = None
-        """The panes of the window that has paused; None if they are to be merged again."""
+        """Panes of the window that has paused; None if they must be merged again."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         how = self.add(item, ts, sequence, key)
@@ -138,8 +139,8 @@ class OpenWindowKernel(ClosingKernel):
             emit.unassigned(item)
 
     def add(self, item: Any, ts: i64, sequence: Any, key: Any) -> int:
-        """Add an item to its windows; tells if it is late or unassigned."""
-        # The slice of the last item: most items are in it, and need no look-up.
+        """Add an item to its windows; returns TAKEN, LATE or UNASSIGNED."""
+        # The slice of the last item, which most items belong to; they need no lookup.
         if self.at_start <= ts < self.at_end:
             if self.at is not None:
                 self.add_to(self.at, item, ts, sequence, key)
@@ -152,7 +153,7 @@ class OpenWindowKernel(ClosingKernel):
             self.add_to(other, item, ts, sequence, key)
             return TAKEN
         assigned = self._assigner.assign(ts)
-        # A window fires at the watermark end - 1, so one that has fired takes nothing more.
+        # A window fires at the watermark end - 1, and accepts no items after that.
         live = [(end, start) for start, end in assigned if end - 1 > self.watermark]
         if not live:
             return LATE if assigned else UNASSIGNED
@@ -176,7 +177,7 @@ class OpenWindowKernel(ClosingKernel):
         if self._evenly is None or not self._overlaps:
             return None
         slide, first_end, last_start = self._evenly[1], assigned[0][1], assigned[-1][0]
-        # Before first_end - slide the window before the first has not ended.
+        # Before first_end - slide, the window before the first has not ended.
         return min(last_start + slide, first_end), max(last_start, first_end - slide)
 
     def _slice(self, which: tuple[int, int], last_end: int) -> _Slice:
@@ -204,7 +205,7 @@ class OpenWindowKernel(ClosingKernel):
         keys = slice_.keys
         accumulator = keys.get(key)
         if accumulator is None:
-            # Kept only once it has taken the item: a failed item must leave no empty pane behind.
+            # Kept only after it has accepted the item, so that a failed item leaves no empty pane.
             accumulator = self._new()
             accumulator.add_at(item, ts, sequence)
             keys[key] = accumulator
@@ -214,8 +215,8 @@ class OpenWindowKernel(ClosingKernel):
         self.taken += 1
 
     def add_to_all(self, slices: list[_Slice], item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        """Add an item to several windows; it is held once, until the last of them is purged: the one that ends last."""
-        if len(slices) > 1:  # what the item raises in one of them it must raise before anything has changed
+        """Add an item to several windows; it counts as held once, until the window that ends last is purged."""
+        if len(slices) > 1:  # an error in any of them must be raised before the state changes
             self._new().add_at(item, ts, sequence)
             for slice_ in slices:
                 accumulator = slice_.keys.get(key)
@@ -236,21 +237,21 @@ class OpenWindowKernel(ClosingKernel):
         self.taken += 1
 
     def _at_hand(self, slice_: _Slice) -> None:
-        """Keep a slice at hand, and the one before it beside: out of order, items fall into now this one, now that."""
+        """Cache a slice and the previous one: items out of order alternate between two slices."""
         self._other = self.at
         self.at = slice_
         self.at_start = slice_.first
         self.at_end = slice_.behind
 
     def _all_at_hand(self, slices: list[_Slice], stretch: tuple[int, int]) -> None:
-        """Keep several at hand, for the times about this one that are in the same windows."""
+        """Cache several slices, for the times around this one that are in the same windows."""
         self._other = self.at = None
         self.at_all = slices
         self.at_start = max(stretch[1], MIN)
         self.at_end = min(stretch[0], MAX)
 
     def _put_away(self) -> None:
-        """Forget what is at hand."""
+        """Clear the cached slices."""
         self.at_start = 1
         self.at_end = 0
         self.at = None
@@ -276,12 +277,14 @@ class OpenWindowKernel(ClosingKernel):
         return int(self.taken)
 
     def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
+        # The slice at hand may be freed below; no item may be added to it after that.
         self._put_away()
         slices = self.open[window]
         end, start = window
         keys = self._panes
         if keys is None:
             keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
+        # The end may exceed MAX, but an event time must stay below it.
         ts = min(end - 1, MAX - 1)
         # Reversed, so that the next key is popped from the end; a fixed order makes results repeatable.
         left = self.left if self.left_of == window else in_order(keys)[::-1]
@@ -307,7 +310,7 @@ class OpenWindowKernel(ClosingKernel):
         return True
 
     def _merged(self, slices: list[_Slice]) -> _Open:
-        """Return what is in several slices, in order of time; the slices stay as they are."""
+        """Return the contents of several slices, in order of time; the slices are unchanged."""
         kept: _Open = {}
         merged: _Open = {}
         for slice_ in sorted(slices, key=_start_of):
@@ -316,6 +319,7 @@ class OpenWindowKernel(ClosingKernel):
                 if whole is None:
                     kept[key] = part
                     continue
+                # Merged into a new accumulator, since the slice may be part of later windows.
                 if key not in merged:
                     first = whole
                     whole = kept[key] = merged[key] = self._new()

@@ -19,7 +19,7 @@ from rxdag.operators.windows._panes import blamed
 
 
 class _RevisedWindowNode(KernelNode):
-    """Adds an item that meets one session, or none, without what the others take."""
+    """Adds an item that meets one session, or none, on a fast path."""
 
     def bind(self) -> None:
         super().bind()
@@ -45,15 +45,15 @@ class _RevisedWindowNode(KernelNode):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class RevisedWindowKernel(Kernel):
-    """Open panes by key; what is due is in a heap, with entries of panes that have changed left to be skipped.
+    """Holds open panes by key, and a heap of due times; outdated heap entries are skipped.
 
     Args:
-        assigner: Which windows an item belongs to.
-        aggregate: What to compute.
-        into: What becomes of a pane.
+        assigner: Assigns windows to an item.
+        aggregate: The aggregate to compute.
+        into: Function of the pane, whose result is emitted instead.
         lateness: How long panes are kept after their end, ns.
-        early_items: So many new items make a pane come out early; 0 for none.
-        early_ns: So much event time does; 0 for none.
+        early_items: Number of new items after which a pane is emitted early; 0 for none.
+        early_ns: Multiple of event time at which a pane is emitted early, ns; 0 for none.
     """
 
     node: ClassVar[Any] = _RevisedWindowNode
@@ -79,7 +79,7 @@ class RevisedWindowKernel(Kernel):
         self._into = into
         self._lateness = lateness
         self._is_plain = (assigner.merges or assigner.is_endless) and not early_items and not early_ns
-        """True if all that comes of an item is that one pane is longer, unless it is late or joins two."""
+        """True if an item only extends one pane, unless it is late or joins two."""
         self.parts: dict[Any, list[OpenPane]] = {}
         """Panes of each key, by start."""
         self.wake = MAX
@@ -87,7 +87,7 @@ class RevisedWindowKernel(Kernel):
         self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
         self._left: list[tuple[int, OpenPane]] = []
-        """Panes still to be emitted of those due at one time, with that time; the next one is last."""
+        """Panes due at one time that are still to be emitted, with that time; the next one is last."""
 
     def in_columns(self) -> Kernel | str:
         return "its windows can merge, or fire again"
@@ -118,7 +118,7 @@ class RevisedWindowKernel(Kernel):
         return None
 
     def add_to_one(self, item: Any, ts: int, sequence: Any, key: Any) -> bool:
-        """Add an item to the session of its key that it meets, or begin one; False if it is not that simple."""
+        """Add an item to the session of its key that it meets, or begin one; False if the general path is needed."""
         if not self._is_plain:
             return False
         windows = self._assigner.assign(ts)
@@ -129,16 +129,17 @@ class RevisedWindowKernel(Kernel):
         i = -1
         if parts:
             i += len(parts)
+            # Usually the item belongs to the last session; only an item out of order needs a search.
             if parts[i].start > end:
                 i = bisect_right(parts, end, key=start_of) - 1
             if i >= 0 and parts[i].end >= start:
                 part = parts[i]
                 if part.end - 1 <= self.watermark or not part.is_due:
-                    return False
+                    return False  # the pane has to be emitted again
                 if i and parts[i - 1].end >= start:
                     return self._joins(parts, i, windows[0], item, ts, sequence)
                 part.accumulator.add_at(item, ts, sequence)
-                part.take_in(start, end, ts)  # its entry in the heap is put right when it comes up
+                part.take_in(start, end, ts)  # its heap entry is corrected when it reaches the top
                 return True
         if end - 1 <= self.watermark:
             return False
@@ -154,14 +155,14 @@ class RevisedWindowKernel(Kernel):
         return True
 
     def _joins(self, parts: list[OpenPane], i: int, window: tuple[int, int], item: Any, ts: int, sequence: Any) -> bool:
-        """Make one of a session and of the one before it by an item that meets both; False if it is not that simple."""
+        """Join a session and the one before it by an item that meets both; False if the general path is needed."""
         part, before = parts[i], parts[i - 1]
         start, end = window
         if i > 1 and parts[i - 2].end >= start:
             return False
         if before.end - 1 <= self.watermark or not before.is_due or not self._aggregate.commutes:
             return False
-        whole = self._new()  # so that what fails leaves both as they are
+        whole = self._new()  # so that a failure leaves both unchanged
         whole.merge(before.accumulator)
         whole.merge(part.accumulator)
         whole.add_at(item, ts, sequence)
@@ -174,13 +175,13 @@ class RevisedWindowKernel(Kernel):
     def _take_in_all(
         self, live: list[tuple[int, int]], item: Any, ts: int, sequence: int, key: Any
     ) -> list[tuple[Any, int]]:
-        """Take an item into its windows; returns what comes out for it at once, with its times."""
-        if len(live) > 1:  # it raises, if it does, before anything has changed
+        """Add an item to its windows; returns the outputs that it causes at once, with their times."""
+        if len(live) > 1:  # any error is raised before the state changes
             self._new().add_at(item, ts, sequence)
             for part in self._open(live, key):
                 part.accumulator.check(item)
         touched = [self._take_in(window, item, ts, sequence, key) for window in live]
-        touched[-1].n += 1
+        touched[-1].n += 1  # windows are in order of their ends; the last one holds the item
         outs: list[tuple[Any, int]] = []
         for part in touched:
             part.is_due = True
@@ -190,16 +191,16 @@ class RevisedWindowKernel(Kernel):
                 outs.append(self._made(part, "watermark", part.closes_at))
             elif part.fresh == self._early_items:
                 outs.append(self._made(part, "early", part.most_ts))
-            elif self._early_ns:  # the next multiple behind the item, as Flink's trigger has it
+            elif self._early_ns:  # the next multiple after the item, as in Flink's trigger
                 early_at = (ts // self._early_ns + 1) * self._early_ns - 1
                 part.early_at = min(part.early_at, max(early_at, self.watermark + 1))
             self._schedule(part)
         return outs
 
     def _undo(self, live: list[tuple[int, int]], key: Any) -> Callable[[], None] | None:
-        """Return what takes an item back if a function fails once it is in; None if none is called then.
+        """Return a function that removes an item again if user code fails after it was added; None if none runs then.
 
-        That is so where sessions become one, and where a pane comes out with the item.
+        User code runs then if sessions merge, or if the item makes a pane come out.
         """
         if self._assigner.merges:
             met = self._touching(*live[0], key)
@@ -207,11 +208,12 @@ class RevisedWindowKernel(Kernel):
         else:
             met = self._open(live, key)
             fresh = {0, *(part.fresh for part in met)}
+        # Without early_items the left side is -1, which never matches.
         comes_out = self._early_items - 1 in fresh or any(min(end - 1, MAX) <= self.watermark for _, end in live)
         return self._taken_back(met, key) if comes_out or (self._assigner.merges and len(met) > 1) else None
 
     def _taken_back(self, met: list[OpenPane], key: Any) -> Callable[[], None]:
-        """Return what gives a key back the panes that it has now."""
+        """Return a function that restores the present panes of a key."""
         parts = list(self.parts.get(key, ()))
         saved = [(part, {name: getattr(part, name) for name in OpenPane.fields}) for part in met]
         states = [part.accumulator.snapshot() for part in met]
@@ -301,7 +303,7 @@ class RevisedWindowKernel(Kernel):
         self.wake = self._due[0][0] if self._due else MAX
 
     def _next_due(self) -> list[tuple[int, OpenPane]]:
-        """Return what is due at the earliest time at which anything is, the first pane last."""
+        """Return the panes due at the earliest due time, the first pane last."""
         time = self._due[0][0]
         due: list[OpenPane] = []
         while self._due and self._due[0][0] == time:
@@ -309,14 +311,14 @@ class RevisedWindowKernel(Kernel):
             if part.is_gone or part.when != when:
                 continue
             part.when = None
-            if part.is_due and part.closes_at > when and part.early_at > when:  # a session that has become longer
+            if part.is_due and part.closes_at > when and part.early_at > when:  # a session that was extended
                 self._schedule(part)
             else:
                 due.append(part)
         return self._in_turn([(time, part) for part in due])
 
     def _in_turn(self, due: list[tuple[int, OpenPane]]) -> list[tuple[int, OpenPane]]:
-        """Return what is due by its time, the window and the key, the first one last."""
+        """Return the due panes by time, window and key, the first one last."""
         panes: dict[tuple[int, int, int], dict[Any, OpenPane]] = {}
         for when, part in due:
             panes.setdefault((when, part.end, part.start), {})[part.key] = part
@@ -344,18 +346,18 @@ class RevisedWindowKernel(Kernel):
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
         emit(made, ts=at, sequence=0, key=part.key)
-        n, part.n = part.n, 0  # what has come out is not held any more, though it may come out again
+        n, part.n = part.n, 0  # emitted items are no longer held, even if the pane is emitted again
         emit.absorbed(n)
 
     def _made(self, part: OpenPane, closed_by: Any, when: int) -> tuple[Any, int]:
-        """Return what comes out of a pane now, and its event time."""
+        """Return the present output of a pane, and its event time."""
         start, end = part.start, part.end
         pane: Any = Pane(part.key, start, end, part.last + 1, part.accumulator.result_in(start, end), closed_by)
         made = pane if self._into is None else self._into(pane)
         part.last += 1
         part.fresh, part.early_at = 0, MAX
         part.is_due = closed_by == "early"
-        # A window without an end has the time of what is in it.
+        # A window without an end has the time of its items.
         return made, part.end - 1 if part.end < MAX else part.most_ts if when >= MAX - 1 else when
 
     def _purge(self, part: OpenPane, emit: Emit[Any]) -> None:
