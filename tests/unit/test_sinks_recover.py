@@ -2,6 +2,8 @@
 
 import gzip
 import inspect
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -27,6 +29,24 @@ def file_of(make, name):
     return made
 
 
+def rows_of(path):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("select a, b, c from rows").fetchall()
+
+
+def table_of(**options):
+    def made(folder):
+        path = folder / "x.db"
+
+        def make():
+            path.unlink(missing_ok=True)
+            return sinks.sqlite(path, "rows", **options)
+
+        return make, lambda: rows_of(path), ["runs"]
+
+    return made
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -36,6 +56,8 @@ EXACTLY_ONCE = {
     "csv, packed": file_of(sinks.csv, "x.csv.gz"),
     "jsonl": file_of(sinks.jsonl, "x.jsonl"),
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "sqlite": table_of(),
+    "sqlite, upsert": table_of(upsert=["a"]),
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }

@@ -13,6 +13,7 @@ from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
+from rxdag.sinks._sqlite import sqlite
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "null",
     "parquet",
     "publisher",
+    "sqlite",
     "stdout",
 ]
 
