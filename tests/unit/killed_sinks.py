@@ -16,9 +16,10 @@ import traceback
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from tests.unit.saved import Context
 
-import rxdag.sinks
+import rxdag.sinks._arrow
 from rxdag import sinks
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
@@ -34,6 +35,7 @@ def rows_of(path):
         return db.execute("select key, start, revision, text from bars").fetchall()
 
 
+rxdag.sinks._arrow._GROUP_ROWS = 10
 KINDS = {
     "csv": (lambda folder: sinks.csv(folder / "x"), lambda folder: (folder / "x").read_bytes()),
     "jsonl": (lambda folder: sinks.jsonl(folder / "x"), lambda folder: (folder / "x").read_bytes()),
@@ -42,6 +44,7 @@ KINDS = {
         lambda folder: sinks.sqlite(folder / "x.db", "bars", upsert=["key", "start"]),
         lambda folder: rows_of(folder / "x.db"),
     ),
+    "parquet": (lambda folder: sinks.parquet(folder / "x"), lambda folder: pq.read_table(folder / "x").to_pylist()),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }
 

@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "gz", "sqlite", "upsert"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "gz", "sqlite", "upsert", "parquet"])
 def test_a_sink_that_is_killed_and_continued_leaves_the_same_and_nothing_else(tmp_path, kind):
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.killed_sinks", kind, str(tmp_path)], capture_output=True, text=True

@@ -5,6 +5,7 @@ import inspect
 import sqlite3
 from contextlib import closing
 
+import pyarrow.parquet as pq
 import pytest
 
 from rxdag import sinks, testing
@@ -47,6 +48,16 @@ def table_of(**options):
     return made
 
 
+def parquet_of(folder):
+    path = folder / "x.parquet"
+
+    def read():
+        file = pq.ParquetFile(path)
+        return file.read().to_pylist(), [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+
+    return lambda: sinks.parquet(path), read, ()
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -58,14 +69,14 @@ EXACTLY_ONCE = {
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
     "sqlite": table_of(),
     "sqlite, upsert": table_of(upsert=["a"]),
+    "arrow": in_process(sinks.arrow),
+    "parquet": parquet_of,
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
 AT_LEAST_ONCE = {
     "call": lambda: sinks.call(lambda item: None),
     "acall": lambda: sinks.acall(nothing),
-    "arrow": sinks.arrow,
-    "parquet": lambda: sinks.parquet("x.parquet"),
     "stdout": sinks.stdout,
     "publisher": sinks.publisher,
     "batched": lambda: sinks.batched(type("Table", (), {"write": lambda self, batch: None})()),
@@ -77,8 +88,9 @@ def test_every_public_sink_is_here():
     assert names == {case.split(",")[0] for case in (*EXACTLY_ONCE, *AT_LEAST_ONCE)}
 
 
-@pytest.mark.parametrize("case", EXACTLY_ONCE)
-def test_a_sink_that_is_exactly_once_recovers(case, tmp_path):
+@pytest.mark.parametrize(("case", "group"), [*((case, 1 << 16) for case in EXACTLY_ONCE), ("arrow", 7), ("parquet", 7)])
+def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](tmp_path)
     assert make().delivery == "exactly once"
     testing.check_sink(make, ROWS, read=read, waive=waived)

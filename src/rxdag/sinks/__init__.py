@@ -6,12 +6,13 @@ Public.
 from typing import TYPE_CHECKING
 
 from rxdag.contract import Sink, Writer, remember, unknown_name
-from rxdag.sinks._arrow import arrow, parquet
+from rxdag.sinks._arrow import arrow
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of
 from rxdag.sinks._memory import acall, call, collect, null
+from rxdag.sinks._parquet import parquet
 from rxdag.sinks._publisher import Hub, PublisherSink, Subscribed, publisher
 from rxdag.sinks._sqlite import sqlite
 from rxdag.sinks._stdout import stdout
