@@ -1,7 +1,7 @@
 """The writer of a sink, opened without a run."""
 
 from rxdag.contract import Shape
-from rxdag.schedulers import VirtualClock
+from rxdag.engine.drivers import VirtualClock
 
 
 class Context:

@@ -2,6 +2,8 @@
 
 import os
 
+import msgspec
+import pyarrow.parquet as pq
 import pytest
 from tests.unit.saved import Context
 
@@ -11,6 +13,13 @@ from rxdag.codec import Codec
 from rxdag.contract import Chunk
 
 ROWS = [{"a": i, "b": f"x{i}"} for i in range(30)]
+
+
+class Row(msgspec.Struct, frozen=True):
+    a: int
+    b: str
+
+
 MAKES = pytest.mark.parametrize("make", [sinks.csv, sinks.jsonl])
 
 
@@ -45,6 +54,44 @@ def test_a_file_of_which_only_the_header_was_saved_continues(tmp_path):
     writer.write(Chunk(ROWS[:1]))
     assert writer.close(ok=True) == 1
     assert (tmp_path / "x").read_text() == "a,b\n0,x0\n"
+
+
+@pytest.mark.parametrize("make", [sinks.csv, sinks.jsonl, sinks.parquet])
+@pytest.mark.parametrize("name", ["x", "x.gz"])
+def test_what_was_written_behind_a_checkpoint_is_undone(tmp_path, make, name, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", 2)
+    writer = opened(make(tmp_path / name))
+    writer.write(Chunk(ROWS[:5]))
+    saved = writer.save()
+    writer.write(Chunk(ROWS[5:]))
+    writer.save()
+    writer.close(ok=False)
+    assert opened(make(tmp_path / name), saved).close(ok=True) == 5
+    source = {sinks.csv: sources.csv, sinks.jsonl: sources.jsonl, sinks.parquet: sources.parquet}[make]
+    assert rxdag.from_source(source(tmp_path / name, Row)).collect() == [Row(i, f"x{i}") for i in range(5)]
+
+
+def test_a_parquet_file_may_be_saved_for_the_first_time_once_it_is_prepared(tmp_path):
+    writer = opened(sinks.parquet(tmp_path / "x"))
+    writer.write(Chunk(ROWS))
+    writer.prepare()
+    saved = writer.save()
+    assert writer.close(ok=True) == 30
+    assert pq.read_table(tmp_path / "x").to_pylist() == ROWS
+    assert opened(sinks.parquet(tmp_path / "x"), saved).close(ok=True) == 30
+    assert pq.read_table(tmp_path / "x").to_pylist() == ROWS
+
+
+def test_a_vanished_part_file_of_a_parquet_file_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", 2)
+    sink = sinks.parquet(tmp_path / "x")
+    rxdag.run(rxdag.from_source(sources.iterable(ROWS)).to(sink))
+    saved = saved_of(sink)
+    (tmp_path / saved["part"]).unlink()
+    with pytest.raises(
+        SourceError, match=r'^parquet: ".*x" must have the part file of its checkpoint, ".*" of [0-9,]+ bytes, got none'
+    ):
+        opened(sink, saved)
 
 
 @MAKES

@@ -2,7 +2,10 @@
 
 import gzip
 import inspect
+import sqlite3
+from contextlib import closing
 
+import pyarrow.parquet as pq
 import pytest
 
 from rxdag import sinks, testing
@@ -27,6 +30,34 @@ def file_of(make, name):
     return made
 
 
+def rows_of(path):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("select a, b, c from rows").fetchall()
+
+
+def table_of(**options):
+    def made(folder):
+        path = folder / "x.db"
+
+        def make():
+            path.unlink(missing_ok=True)
+            return sinks.sqlite(path, "rows", **options)
+
+        return make, lambda: rows_of(path), ["runs"]
+
+    return made
+
+
+def parquet_of(folder):
+    path = folder / "x.parquet"
+
+    def read():
+        file = pq.ParquetFile(path)
+        return file.read().to_pylist(), [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+
+    return lambda: sinks.parquet(path), read, ()
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -36,14 +67,16 @@ EXACTLY_ONCE = {
     "csv, packed": file_of(sinks.csv, "x.csv.gz"),
     "jsonl": file_of(sinks.jsonl, "x.jsonl"),
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "sqlite": table_of(),
+    "sqlite, upsert": table_of(upsert=["a"]),
+    "arrow": in_process(sinks.arrow),
+    "parquet": parquet_of,
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
 AT_LEAST_ONCE = {
     "call": lambda: sinks.call(lambda item: None),
     "acall": lambda: sinks.acall(nothing),
-    "arrow": sinks.arrow,
-    "parquet": lambda: sinks.parquet("x.parquet"),
     "stdout": sinks.stdout,
     "publisher": sinks.publisher,
     "batched": lambda: sinks.batched(type("Table", (), {"write": lambda self, batch: None})()),
@@ -55,8 +88,9 @@ def test_every_public_sink_is_here():
     assert names == {case.split(",")[0] for case in (*EXACTLY_ONCE, *AT_LEAST_ONCE)}
 
 
-@pytest.mark.parametrize("case", EXACTLY_ONCE)
-def test_a_sink_that_is_exactly_once_recovers(case, tmp_path):
+@pytest.mark.parametrize(("case", "group"), [*((case, 1 << 16) for case in EXACTLY_ONCE), ("arrow", 7), ("parquet", 7)])
+def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](tmp_path)
     assert make().delivery == "exactly once"
     testing.check_sink(make, ROWS, read=read, waive=waived)

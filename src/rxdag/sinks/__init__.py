@@ -6,16 +6,18 @@ Public.
 from typing import TYPE_CHECKING
 
 from rxdag.contract import Sink, Writer, remember, unknown_name
-from rxdag.sinks._arrow import arrow, parquet
+from rxdag.sinks._arrow import arrow
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
 from rxdag.sinks._memory import acall, call, collect, null
+from rxdag.sinks._parquet import parquet
 from rxdag.sinks._publisher import Hub as Hub
 from rxdag.sinks._publisher import PublisherSink as PublisherSink
 from rxdag.sinks._publisher import Subscribed as Subscribed
 from rxdag.sinks._publisher import publisher
+from rxdag.sinks._sqlite import sqlite
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "null",
     "parquet",
     "publisher",
+    "sqlite",
     "stdout",
 ]
 

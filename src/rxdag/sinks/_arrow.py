@@ -1,4 +1,4 @@
-"""Arrow tables and Parquet files."""
+"""Tables of Arrow: what is collected in one, and what files are made of."""
 
 from __future__ import annotations
 
@@ -6,70 +6,68 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import chain
-from os import PathLike
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Sink, SinkContext, Writer, checked_path, import_extra
+from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sinks._flatten import flatten
-from rxdag.sinks._whole_file import WholeFile
 
 _GROUP_ROWS: Final = 1 << 16
 _TAKEN_FOR: Final = ((bool, float), (date, datetime), (str, bytes), (timedelta, int))
 
 
-class _BatchWriter(Writer):
+class BatchWriter(Writer):
     """Makes tables of chunks, all with the schema of the first."""
 
     def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
-        self._pa = import_extra("pyarrow", "arrow", where)
+        self.pa = import_extra("pyarrow", "arrow", where)
         self._key_names = context.shape.key_names
         self._where = where
-        self._waiting: list[Any] = []
-        self._n_waiting = 0
+        self.waiting: list[Any] = []
+        self.n_waiting = 0
         self.schema = schema
 
     def write(self, chunk: Chunk) -> None:
         while len(chunk):  # groups are cut at the same rows, whatever the chunks
-            room = _GROUP_ROWS - self._n_waiting
+            room = _GROUP_ROWS - self.n_waiting
             head, chunk = chunk.split(room) if len(chunk) > room else (chunk, Chunk([]))
-            self._waiting.append(self._explained(self._batch, head))
-            self._n_waiting += len(head)
-            if self._n_waiting == _GROUP_ROWS:
-                self.put(self._table())
+            self.waiting.append(self._explained(self._batch, head))
+            self.n_waiting += len(head)
+            if self.n_waiting == _GROUP_ROWS:
+                self.put(self.table())
 
     def _batch(self, chunk: Chunk) -> Any:
         columns = chunk.columns
         if columns is not None:
             from rxdag.columns import batch_of_columns  # it loads numpy
 
-            return batch_of_columns(self._pa, columns)
+            return batch_of_columns(self.pa, columns)
         rows = [flatten(item, self._key_names) for item in chunk.items]
         if not all(rows):
             raise SourceError(f"{self._where}: an item must have one field or more, got one without")
         names = dict.fromkeys(chain.from_iterable(rows))
-        return self._pa.table({name: self._array([row.get(name) for row in rows]) for name in names})
+        return self.pa.table({name: self._array([row.get(name) for row in rows]) for name in names})
 
     def _array(self, values: list[Any]) -> Any:
         kinds: set[type] = {value.__class__ for value in values}
         _check_one_kind(values, kinds)
         if not any(kind.__name__ == "datetime64" for kind in kinds):
-            return self._pa.array(values)
+            return self.pa.array(values)
         from rxdag.columns import arrow_of_values  # it loads numpy
 
-        return arrow_of_values(self._pa, values)
+        return arrow_of_values(self.pa, values)
 
-    def _table(self) -> Any:
+    def table(self) -> Any:
         """Return the waiting items as one table of the schema."""
-        pa, waiting = self._pa, self._waiting
-        self._waiting, self._n_waiting = [], 0
+        pa, waiting = self.pa, self.waiting
+        self.waiting, self.n_waiting = [], 0
         if not waiting:
             return pa.table({}) if self.schema is None else self.schema.empty_table()
         tables = [each if isinstance(each, pa.Table) else pa.Table.from_batches([each]) for each in waiting]
         return self._explained(self._joined, tables)
 
     def _joined(self, tables: list[Any]) -> Any:
-        pa = self._pa
+        pa = self.pa
         union = pa.unify_schemas([table.schema for table in tables], promote_options="permissive")
         table = pa.concat_tables([_fitted(pa, table, union) for table in tables], promote_options="permissive")
         if self.schema is None:
@@ -97,7 +95,7 @@ class _BatchWriter(Writer):
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
             return fn(given)
-        except (ValueError, OverflowError, self._pa.ArrowTypeError, self._pa.ArrowNotImplementedError) as error:
+        except (ValueError, OverflowError, self.pa.ArrowTypeError, self.pa.ArrowNotImplementedError) as error:
             raise SourceError(
                 f"{self._where}: items must have the columns and types of the first ones, got {text_of(error)}; pass "
                 "schema="
@@ -107,8 +105,20 @@ class _BatchWriter(Writer):
         """Take a table of many rows."""
         raise TypeError("a batch writer must say where tables go")
 
+    def save(self) -> dict[str, Any] | None:
+        return {
+            "schema": None if self.schema is None else self.schema.serialize().to_pybytes(),
+            "waiting": [packed(self.pa, each) for each in self.waiting],
+        }
 
-class _ArrowWriter(_BatchWriter):
+    def restore(self, saved: dict[str, Any]) -> None:
+        schema = saved["schema"]
+        self.schema = None if schema is None else self.pa.ipc.read_schema(self.pa.py_buffer(schema))
+        self.waiting = [unpacked(self.pa, each) for each in saved["waiting"]]
+        self.n_waiting = sum(len(each) for each in self.waiting)
+
+
+class _ArrowWriter(BatchWriter):
     def __init__(self, context: SinkContext, schema: Any) -> None:
         super().__init__(context, schema, "arrow")
         self._tables: list[Any] = []
@@ -116,52 +126,30 @@ class _ArrowWriter(_BatchWriter):
     def put(self, table: Any) -> None:
         self._tables.append(table)
 
+    def save(self) -> dict[str, Any]:
+        return {**(super().save() or {}), "tables": [packed(self.pa, each) for each in self._tables]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self._tables = [unpacked(self.pa, each) for each in saved["tables"]]
+
     def close(self, *, ok: bool) -> Any:
-        if self._waiting or not self._tables:
-            self.put(self._table())
-        return self._pa.concat_tables(self._tables)
+        if self.waiting or not self._tables:
+            self.put(self.table())
+        return self.pa.concat_tables(self._tables)
 
 
-class _ParquetWriter(_BatchWriter):
-    def __init__(self, path: str, context: SinkContext, schema: Any) -> None:
-        super().__init__(context, schema, "parquet")
-        self._parquet = import_extra("pyarrow.parquet", "arrow", "parquet")
-        self._file = WholeFile(path, "parquet", packs=False)
-        self._writer: Any = None
-        self._is_prepared = False
-        self.n = 0
+def packed(pa: Any, table: Any) -> bytes:
+    """Return a table or a batch as a stream of Arrow's format for exchange."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write(table)
+    return bytes(sink.getvalue().to_pybytes())
 
-    def put(self, table: Any) -> None:
-        with self._file.explained():
-            if self._writer is None:
-                self._writer = self._parquet.ParquetWriter(self._file.raw, table.schema)
-            self._writer.write_table(table)
-        self.n += table.num_rows
 
-    def close(self, *, ok: bool) -> int:
-        if not ok:
-            if self._writer is not None:
-                self._writer.close()
-            self._file.drop()
-            return self.n
-        self.prepare()
-        self._file.commit()
-        return self.n
-
-    def prepare(self) -> None:
-        if self._is_prepared:
-            return
-        self._is_prepared = True
-        try:
-            if self._waiting or self._writer is None:
-                self.put(self._table())
-            with self._file.explained():
-                if self._writer is not None:
-                    self._writer.close()
-        except BaseException:
-            self._file.drop()
-            raise
-        self._file.sync()
+def unpacked(pa: Any, data: bytes) -> Any:
+    """Return the table of a stream that `packed` made."""
+    return pa.ipc.open_stream(data).read_all()
 
 
 def _check_one_kind(values: list[Any], kinds: set[type]) -> None:
@@ -243,24 +231,10 @@ class _Arrow(Sink[object, Any]):
     schema: Any = field(default=None, repr=False)
     label = "arrow"
     takes_columns = True
+    delivery = "exactly once"
 
     def open(self, context: SinkContext) -> Writer:
         return _ArrowWriter(context, self.schema)
-
-
-@dataclass(frozen=True)
-class _Parquet(Sink[object, int]):
-    path: str
-    schema: Any = field(default=None, repr=False)
-    label = "parquet"
-    takes_columns = True
-
-    @property
-    def replaces(self) -> str:
-        return self.path
-
-    def open(self, context: SinkContext) -> Writer:
-        return _ParquetWriter(self.path, context, self.schema)
 
 
 def arrow(*, schema: Any = None) -> Sink[object, Any]:
@@ -269,7 +243,7 @@ def arrow(*, schema: Any = None) -> Sink[object, Any]:
     `result[sink]` is the pyarrow.Table. A record gives its fields, a pane its key, start, end, value, revision and
     closed_by; any other item a column "value". Conflicting names of panes get prefixes, as in `sinks.csv`. Columns and
     types are those of the first 65,536 items: a field that an item lacks is null, and an additional field fails the
-    run.
+    run. Each checkpoint of a run holds all items collected so far.
 
     Args:
         schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
@@ -283,37 +257,10 @@ def arrow(*, schema: Any = None) -> Sink[object, Any]:
         >>> rxdag.run(kept)[kept].to_pydict()
         {'a': [1, 2]}
     """
-    return _Arrow(_checked(schema, "arrow"))
+    return _Arrow(checked_schema(schema, "arrow"))
 
 
-def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object, int]:
-    """Write a Parquet file; `result[sink]` is the number of rows.
-
-    This needs the extra "arrow".
-
-    A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
-    "value". Conflicting names of panes get prefixes, as in `sinks.csv`. Columns and types are those of the first 65,536
-    items: a field that an item lacks is null, and an additional field fails the run. The file appears only when the run
-        has succeeded; a
-    failed or cancelled run leaves the old file in place. Links, modes, devices and FIFOs are handled as in `sinks.csv`.
-
-    Args:
-        path: Path of the file. Its directory is created if missing.
-        schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
-            items.
-
-    Raises:
-        GraphError: If `schema` is not a schema.
-
-    Example:
-        >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.parquet("numbers.parquet"))
-        >>> rxdag.run(saved)[saved]
-        2
-    """
-    return _Parquet(checked_path(path, "parquet"), _checked(schema, "parquet"))
-
-
-def _checked(schema: Any, where: str) -> Any:
+def checked_schema(schema: Any, where: str) -> Any:
     if schema is not None and not hasattr(schema, "empty_table"):
         raise GraphError(f"{where}: schema must be a pyarrow.Schema, got {shown(schema)}")
     return schema

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import csv as csv_module
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import Enum
 from os import PathLike
 from typing import Any, Final
 
-import msgspec
-
 from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.errors import GraphError, shown
-from rxdag.sinks._flatten import flatten, is_numpy, is_numpy_time, json_line, span_text, time_text
+from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._whole_file import WholeFile, is_stream
 
 _CRLF: Final = "\r\n"
-_WRITTEN: Final = frozenset((str, int, float))
-"""Types whose values the module `csv` writes in a form that reads back equal."""
 
 
 class _FileWriter(Writer):
@@ -107,26 +101,7 @@ class _CsvWriter(_FileWriter):
         if set(row) != set(self._columns):
             raise ValueError(f"a row must have the columns {', '.join(self._columns)}, got {', '.join(row)}")
         head = b"" if self._has_header else self._header()
-        return head + self._row([_text(row[name]) for name in self._columns])
-
-
-def _text(value: Any) -> Any:
-    """Return a value as `sources.csv` reads it."""
-    if value is None or value.__class__ in _WRITTEN:
-        return value
-    if isinstance(value, Enum):
-        return _text(value.value)
-    if isinstance(value, bool) or is_numpy(value, "bool"):
-        return "true" if value else "false"
-    if is_numpy_time(value):
-        return time_text(value)
-    if is_numpy(value, "timedelta64"):
-        return span_text(value)
-    if isinstance(value, bytes | bytearray | memoryview | timedelta):
-        return msgspec.to_builtins(value)
-    if isinstance(value, datetime) and (value.utcoffset() or timedelta(0)) % timedelta(minutes=1):
-        return value.astimezone(UTC)  # ISO 8601 offsets have no seconds
-    return value
+        return head + self._row([text_cell(row[name]) for name in self._columns])
 
 
 class _JsonlWriter(_FileWriter):

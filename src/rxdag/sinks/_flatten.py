@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 
 import msgspec
@@ -123,6 +124,25 @@ def span_text(value: Any) -> str:
         raise ValueError(f"a duration must be within 292 years, in whole nanoseconds, got {shown(value)}")
     whole, part = divmod(abs(int(ns.astype("i8"))), 10**9)
     return f"{'-' if int(ns.astype('i8')) < 0 else ''}PT{whole}" + (f".{part:09d}S" if part else "S")
+
+
+def text_cell(value: Any) -> Any:
+    """Return a value in a form whose `str` is what `sources.csv` reads as equal."""
+    if value is None or value.__class__ in (str, int, float):
+        return value
+    if isinstance(value, Enum):
+        return text_cell(value.value)
+    if isinstance(value, bool) or is_numpy(value, "bool"):
+        return "true" if value else "false"
+    if is_numpy_time(value):
+        return time_text(value)
+    if is_numpy(value, "timedelta64"):
+        return span_text(value)
+    if isinstance(value, bytes | bytearray | memoryview | timedelta):
+        return msgspec.to_builtins(value)
+    if isinstance(value, datetime) and (value.utcoffset() or timedelta(0)) % timedelta(minutes=1):
+        return value.astimezone(UTC)  # ISO 8601 has no seconds of an offset
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -93,6 +93,17 @@ class WholeFile:
         """File object for a library that writes to files itself."""
         return self._file
 
+    @property
+    def part_name(self) -> str:
+        """Name of the part file; empty for a device or a FIFO."""
+        return "" if self._part is None else self._part.name
+
+    def reopened(self) -> IO[bytes]:
+        """Return the part file, opened to be read; what was written is flushed before."""
+        if self._part is None:
+            raise TypeError(f"{self._where}: a device cannot be read again")
+        return self._part.open("rb")
+
     def sync(self) -> None:
         """Flush and sync, under its temporary name; nothing is written behind that."""
         if self._is_synced:
@@ -215,6 +226,12 @@ class WholeFile:
             raise
         if self._is_saved:
             remove_saved(self._target)
+
+    def remove(self) -> None:
+        """Leave nothing, not even the part file of a checkpoint: its content is in another file."""
+        self._is_saved = False
+        self.drop()
+        remove_saved(self._target)
 
     def drop(self) -> None:
         """Leave nothing but the part file of a checkpoint."""

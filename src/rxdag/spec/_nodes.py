@@ -155,6 +155,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("websocket", "subscribe"): AnyPlain(),
         ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
         ("csv", "columns"): ListOf(Plain(str)),
+        ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
         ("tick_rule", "price"): FieldKind(),
         ("rollup", "tz"): OrNone(ZoneKind()),
     }

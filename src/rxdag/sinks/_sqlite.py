@@ -1,0 +1,301 @@
+"""Tables in SQLite: the rows of a checkpoint appear together with its number, in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Generator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from rxdag.contract import Chunk, Shape, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.errors import GraphError, SourceError, shown
+from rxdag.sinks._sqlite_table import SqliteTable, hints_of
+
+_EPOCHS: Final = "_rxdag_epochs"
+_PATIENCE_S: Final = 5.0
+_FIXES: Final = {
+    sqlite3.SQLITE_BUSY: f"another program has had it locked for {_PATIENCE_S:g} s; end its transaction",
+    sqlite3.SQLITE_LOCKED: "another connection has it locked; end its transaction",
+    sqlite3.SQLITE_READONLY: "choose a file and a directory that you may write to",
+    sqlite3.SQLITE_CANTOPEN: "choose a file and a directory that you may write to",
+    sqlite3.SQLITE_FULL: "free some space or choose another disk",
+    sqlite3.SQLITE_NOTADB: "choose another path",
+    sqlite3.SQLITE_CORRUPT: "restore it from a backup",
+    sqlite3.SQLITE_CONSTRAINT: "drop such items before the sink, or name the key in upsert=",
+}
+
+
+class _SqliteWriter(Writer):
+    """A connection, a table, and rows made of items; subclasses write the rows."""
+
+    def __init__(self, context: SinkContext, path: str, table: SqliteTable) -> None:
+        self._shape = context.shape
+        self._path = path
+        self._table = table
+        self.n = 0
+        with self._explained():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            # One thread at a time writes, and not always that which opens.
+            self._db = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._db.execute("pragma synchronous = full")
+                self._db.execute("select count(*) from sqlite_master")  # the file is a database
+                self._opened(context)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _opened(self, context: SinkContext) -> None:
+        """Prepare to write."""
+
+    def write(self, chunk: Chunk) -> None:
+        rows: list[tuple[Any, ...]] = []
+        for index, item in enumerate(chunk.items):
+            try:
+                with self._explained():
+                    rows.append(self._table.row(item, self._shape.key_names, self._db))
+            except SourceError:  # of the table, at the first item
+                raise
+            except Exception as error:
+                self._put(rows)
+                raise WriteFailed(index, error) from error
+        self._put(rows)
+
+    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+        """Take rows of the table's columns."""
+        raise TypeError("a writer of SQLite must say where rows go")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Generator[None]:
+        """Add to an error of the database its path and a fix."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            fix = "choose another path" if code is None else _FIXES.get(code & 0xFF)
+            said = f'sqlite: cannot write "{self._path}": {error}'
+            raise SourceError(f"{said}; {fix}" if fix else said) from error
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str = "begin immediate") -> Generator[None]:
+        with self._explained():
+            self._db.execute(begin)
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:  # some errors end it
+                    self._db.execute("rollback")
+                raise
+
+
+class _AppendWriter(_SqliteWriter):
+    """Adds all rows; they wait in a temporary table until they are saved, or until the end."""
+
+    def _opened(self, context: SinkContext) -> None:
+        self._key = (context.dag, context.name)
+        """Names by which the number is found; a run that continues keeps them, even if its sink has got another name."""
+        self._base = self._epoch_there()
+        """Number of the last checkpoint whose rows are in the table."""
+        self._epoch = self._base
+        """Number of the last save."""
+        self._saved: list[tuple[Any, ...]] = []
+        """Rows that are saved and not published."""
+        self._has_checkpoints = False
+
+    def _epoch_there(self) -> int:
+        there = self._db.execute("select 1 from sqlite_master where name = ?", (_EPOCHS,)).fetchone()
+        found = (
+            there and self._db.execute(f"select epoch from {_EPOCHS} where dag = ? and sink = ?", self._key).fetchone()
+        )
+        return int(found[0]) if found else 0
+
+    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        width = len(self._table.columns)
+        with self._transaction("begin"):  # the database itself is not locked
+            names = ", ".join(f"c{i}" for i in range(width))
+            self._db.execute(f"create temp table if not exists waiting ({names})")
+            self._db.executemany(f"insert into temp.waiting values ({', '.join('?' * width)})", rows)
+        self.n += len(rows)
+
+    def _has_waiting(self) -> bool:
+        return bool(self._db.execute("select 1 from sqlite_temp_master where name = 'waiting'").fetchone())
+
+    def save(self) -> dict[str, Any]:
+        self._has_checkpoints = True
+        with self._explained():
+            if self._has_waiting():
+                self._saved += self._db.execute("select * from temp.waiting order by rowid").fetchall()
+                self._db.execute("drop table temp.waiting")
+        self._epoch = self._epoch + 1 if self._saved else self._base
+        return {
+            "n": self.n,
+            "key": self._key,
+            "base": self._base,
+            "epoch": self._epoch,
+            "columns": dict(self._table.columns),
+            "rows": list(self._saved),
+        }
+
+    def publish(self) -> None:
+        if not self._saved:
+            return
+        with self._transaction():
+            self._raise_epoch()
+            self._table.create(self._db)
+            self._db.executemany(self._table.insert(), self._saved)
+        self._base, self._saved = self._epoch, []
+
+    def _raise_epoch(self) -> None:
+        """Note the number of the rows that follow, in their transaction, if nobody else has written meanwhile."""
+        self._db.execute(
+            f"create table if not exists {_EPOCHS} (dag text not null, sink text not null, epoch integer not null, "
+            "primary key (dag, sink))"
+        )
+        self._db.execute(f"insert or ignore into {_EPOCHS} values (?, ?, 0)", self._key)
+        update = f"update {_EPOCHS} set epoch = ? where epoch = ? and dag = ? and sink = ?"
+        if self._db.execute(update, (self._epoch, self._base, *self._key)).rowcount != 1:
+            raise self._not_ours(self._epoch_there())
+
+    def _not_ours(self, found: int) -> SourceError:
+        told = "was put back" if found < self._base else "was written by another run of this dag"
+        return SourceError(
+            f'sqlite: table "{self._table.name}" of "{self._path}" {told}: sink "{self._key[1]}" of dag "{self._key[0]}" must '
+            f"be at epoch {self._base}, got {found}; let one run write to it, or begin anew"
+        )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self._has_checkpoints = True
+        self.n, self._base, self._epoch = saved["n"], saved["base"], saved["epoch"]
+        self._key = saved["key"]
+        with self._explained():
+            found = self._epoch_there()
+            if saved["columns"]:
+                self._table.fit(dict(saved["columns"]), self._db)
+        if found == self._epoch:
+            self._base = found
+        elif found == self._base:
+            self._saved = [tuple(row) for row in saved["rows"]]
+            self.publish()
+        else:
+            raise self._not_ours(found)
+
+    def close(self, *, ok: bool) -> int:
+        try:
+            if ok:
+                self._finish()
+        finally:
+            self._db.close()
+        return self.n
+
+    def _finish(self) -> None:
+        """Publish all rows; a table that has none is created if its columns are known."""
+        self.publish()
+        columns = hints_of(self._shape.item_type)
+        if columns and not self._table.columns:
+            with self._explained():
+                self._table.fit(columns, self._db)
+        has_waiting = self._has_waiting()
+        if not has_waiting and self._table.exists:
+            return
+        with self._transaction():
+            if has_waiting and self._has_checkpoints:
+                self._epoch += 1
+                self._raise_epoch()
+            self._table.create(self._db)
+            if has_waiting:
+                self._db.execute(f"{self._table.into()} select * from temp.waiting order by rowid")
+
+
+class _UpsertWriter(_SqliteWriter):
+    """Writes at once; a row that is written again changes nothing."""
+
+    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        with self._transaction():
+            self._table.create(self._db)
+            self._db.executemany(self._table.insert(), rows)
+        self.n += len(rows)
+
+    def save(self) -> int:
+        return self.n
+
+    def restore(self, saved: int) -> None:
+        self.n = saved
+
+    def close(self, *, ok: bool) -> int:
+        self._db.close()
+        return self.n
+
+
+@dataclass(frozen=True)
+class _Sqlite(Sink[object, int]):
+    path: str
+    table: str
+    upsert: tuple[str, ...]
+    label = "sqlite"
+    delivery = "exactly once"
+
+    def open(self, context: SinkContext) -> Writer:
+        make = _UpsertWriter if self.upsert else _AppendWriter
+        return make(context, self.path, SqliteTable(self.table, self.upsert))
+
+    def check(self, shape: Shape, where: str) -> None:
+        names = hints_of(shape.item_type)
+        for name in self.upsert:
+            if names and name not in names:
+                raise GraphError(f"{where}: upsert must name fields of the items, {', '.join(names)}, got {name}")
+
+
+def sqlite(
+    path: str | PathLike[str], table: str, /, *, upsert: tuple[str, ...] | list[str] | None = None
+) -> Sink[object, int]:
+    """Write rows to a table of a SQLite database; `result[sink]` is the number of rows.
+
+    A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
+    "value". Conflicting names of panes get prefixes, as in `sinks.csv`. A missing table is created, with the columns
+    and types of the first item: INTEGER, REAL, TEXT or BLOB. An existing table must have these columns, and may have
+    others.
+
+    True and False are written as 1 and 0, bytes as they are, and all other types as in `sinks.csv`: times and Decimal
+    as text. An item with NaN, a whole number beyond 64 bits, a list or a record inside cannot be written, nor can a
+    value that the type of its column would change; the policy `on_error` decides about it.
+
+    Without `upsert`, all rows are added in one transaction when the run has succeeded; a failed or cancelled run leaves
+    nothing. Until then they wait in a temporary table on disk. In a run with checkpoints, the rows since the last one
+    travel in the next, and are added behind it in one transaction, together with its number, which the table
+    "_rxdag_epochs" holds by dag and sink. The transaction fails if another run of the dag has written in the meantime.
+
+    Args:
+        path: Path of the database. The file and its directory are created if missing.
+        table: Name of the table.
+        upsert: Columns that tell rows apart, such as ("key", "start"). Each row is then written at once, in place of an
+            older one with the same values there, and a failed run leaves the rows written so far. If the items have a
+            column "revision", no row is replaced by one of a lower revision.
+
+    Raises:
+        GraphError: If an argument is invalid.
+
+    Example:
+        >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.sqlite("numbers.db", "numbers"))
+        >>> rxdag.run(saved)[saved]
+        2
+    """
+    given: object = upsert
+    if given is not None and not (
+        isinstance(given, tuple | list) and given and all(isinstance(name, str) for name in upsert or ())
+    ):
+        raise GraphError(f"sqlite: upsert must be a tuple of names, got {shown(upsert)}")
+    named: object = table
+    if not isinstance(named, str) or not named or "\0" in named or named.lower().startswith(("sqlite_", "_rxdag")):
+        raise GraphError(f"sqlite: table must be a name of a table of yours, got {shown(table)}")
+    path = checked_path(path, "sqlite")
+    if path == ":memory:":
+        raise GraphError('sqlite: path must be that of a file, got ":memory:"; sinks.collect keeps items in memory')
+    return _Sqlite(path, table, tuple(upsert or ()))
