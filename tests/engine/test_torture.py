@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.kinds import KINDS, Tally
 
-PARTS = {"A": 6, "B": 8, "S": 6, "T": 6}
+PARTS = {"A": 6, "B": 8, "S": 6, "T": 6, "K": 4}
 """How many parts of 50 graphs."""
 
 
