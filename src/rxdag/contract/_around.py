@@ -8,7 +8,7 @@ from rxdag.contract._chunk import Chunk
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
-from rxdag.contract._source_and_sink import Batching, Read, Reader, Sink, Source, Where, Writer
+from rxdag.contract._source_and_sink import Batching, Read, Reader, Sink, Source, SourceContext, Where, Writer
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -59,6 +59,39 @@ class ReaderAround(Reader):
         await self.reader.aclose()
 
 
+class SourceContextAround:
+    """A context that does what another does."""
+
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
+        self.clock = context.clock
+        self.boundary = context.boundary
+        self.saw = context.saw
+        self.random = context.random
+        self.wants_columns = context.wants_columns
+
+    def wake(self) -> None:
+        self._context.wake()
+
+    def wake_at(self, when: int) -> None:
+        self._context.wake_at(when)
+
+    def wants_thread(self) -> bool:
+        return self._context.wants_thread()
+
+    def emit(self, port: str, item: object) -> None:
+        self._context.emit(port, item)
+
+    def log(self, code: str, **fields: object) -> None:
+        self._context.log(code, **fields)
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        self._context.drop(reason, n)
+
+    def bad(self, item: object, error: Exception) -> None:
+        self._context.bad(item, error)
+
+
 # pyright: reportIncompatibleVariableOverride=false
 # Attributes of a source are plain; here they are read from the inner source.
 class SourceAround(Source[T_co]):
@@ -101,6 +134,10 @@ class SourceAround(Source[T_co]):
     @property
     def knows_backlog(self) -> bool:  # type: ignore[override]
         return self.source.knows_backlog
+
+    @property
+    def no_position(self) -> str | None:  # type: ignore[override]
+        return self.source.no_position
 
     @property
     def can_wait(self) -> bool:  # type: ignore[override]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
 
 from rxdag.contract._path import format_of, nearest_file
 from rxdag.errors import SourceError
+
+_HEAD_BYTES: Final = 4096
+"""Number of bytes at the beginning of a file by which it is known again."""
+_DAMAGE: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class LineFile:
@@ -26,6 +31,9 @@ class LineFile:
         self.path = path
         self.where = where
         self.line = 0
+        self.byte = 0
+        """Number of bytes, decompressed, in the lines so far."""
+        self._head = b""
         self._opened: list[IO[bytes]] = []
         self._raw = self._open()
 
@@ -51,31 +59,121 @@ class LineFile:
         return gzip.open(raw, "rb") if path.suffix == ".gz" else raw  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # reads bytes too
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines, without their ends, as text.
+        """Yield the lines as text, each with its end.
 
         Raises:
             SourceError: If the file is truncated, not gzip although its name ends in ".gz", or not UTF-8.
         """
-        raw = iter(self._raw)
-        while True:
-            try:
-                line = next(raw)
-            except StopIteration:
-                return
-            except EOFError:
-                raise self.problem("the .gz file is truncated; fetch it again, or gunzip what is there") from None
-            except (gzip.BadGzipFile, zlib.error) as error:
-                self._check_format(self._begin())
-                raise self.problem(f"the .gz file is damaged or no gzip ({error})") from None
-            self.line += 1
-            if self.line == 1:
-                self._check_format(line)
-            try:
-                # Only the start of a file may have a byte order mark.
-                yield line.decode("utf-8-sig" if self.line == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                near = line[max(0, error.start - 10) : error.start + 10]
-                raise self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}") from None
+        line = b""
+        try:
+            for line in self._raw:
+                self.line += 1
+                text = line.decode() if self.byte >= _HEAD_BYTES else self._decode_head(line)
+                self.byte += len(line)
+                yield text
+        except UnicodeDecodeError as error:
+            near = line[max(0, error.start - 10) : error.start + 10]
+            problem = self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}")
+            self.line -= 1
+            raise problem from None
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+
+    def _decode_head(self, line: bytes) -> str:
+        if self.line == 1:
+            self._check_format(line)
+        # Only the start of a file may have a byte order mark.
+        text = line.decode("utf-8-sig" if self.line == 1 else "utf-8")
+        self._head += line[: _HEAD_BYTES - self.byte]
+        return text
+
+    def _damaged(self, error: Exception) -> SourceError:
+        """Return the error for a .gz file that cannot be decompressed."""
+        if isinstance(error, EOFError):
+            return self.problem("the .gz file is truncated; fetch it again, or gunzip what is there")
+        self._check_format(self._begin())
+        return self.problem(f"the .gz file is damaged or no gzip ({error})")
+
+    def give_back(self, lines: Iterable[str]) -> None:
+        """Count the last lines as not read."""
+        for line in lines:
+            self.line -= 1
+            self.byte = self.byte - len(line.encode()) if self.line else 0
+
+    def take_again(self, line: str) -> None:
+        """Count a line that was given back as read."""
+        self.line += 1
+        self.byte += len(line.encode())
+
+    def position(self) -> dict[str, Any] | None:
+        """Return the position after the last line; None for stdin.
+
+        It is the number of bytes, decompressed, and of lines. `head` is the digest of the first 4,096 of these bytes.
+        """
+        if self.path == "-":
+            return None
+        return {"byte": self.byte, "line": self.line, "head": _digest(self._head[: self.byte])}
+
+    def verify(self, position: Mapping[str, Any]) -> None:
+        """Check that the file begins as the one that a position was taken from; called before the first line.
+
+        Raises:
+            SourceError: If it does not, or cannot be read.
+        """
+        n = min(position["byte"], _HEAD_BYTES)
+        head = self._read(n)
+        if len(head) < n:
+            raise self._too_short(len(head), position["byte"])
+        if _digest(head) != position["head"]:
+            raise self._other("one that begins differently")
+        self._raw.seek(0)
+
+    def skip_to(self, position: Mapping[str, Any]) -> None:
+        """Continue at a position, after the lines that must be read in any case.
+
+        Raises:
+            SourceError: If the file ends before the position, or the line there has grown since.
+        """
+        byte = position["byte"]
+        if not byte:
+            return
+        missing = min(byte, _HEAD_BYTES) - self.byte
+        self._head = (self._head + self._read(missing) if missing > 0 else self._head)[:byte]
+        try:
+            self._raw.seek(byte - 1)
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+        last = self._read(1)
+        if not last:
+            raise self._too_short(self._raw.seek(0, os.SEEK_END), byte)
+        self.line, self.byte = position["line"], byte
+        if last != b"\n":
+            self._pass_line_end()
+
+    def _pass_line_end(self) -> None:
+        """Pass the end of the last line, if it had none when it was read."""
+        end = self._read(1)
+        end += self._read(1) if end == b"\r" else b""
+        if end not in (b"", b"\n", b"\r\n"):
+            raise self._other(f"one whose line {self.line:,} has grown since it was read")
+        if self.byte < _HEAD_BYTES:
+            self._head += end[: _HEAD_BYTES - self.byte]
+        self.byte += len(end)
+
+    def _read(self, n: int) -> bytes:
+        try:
+            return self._raw.read(n)
+        except _DAMAGE as error:
+            raise self._damaged(error) from None
+
+    def _too_short(self, size: int, byte: int) -> SourceError:
+        return self._other(f"one of {size:,} bytes, which ends before byte {byte:,}")
+
+    def _other(self, got: str) -> SourceError:
+        return SourceError(
+            f'{self.where}: "{self.name}" must be the file that the checkpoint was taken from, got {got}; put that file '
+            "back, or start without the checkpoint"
+        )
 
     def _begin(self) -> bytes:
         """Return the first stored bytes of the file; none if it cannot be read again."""
@@ -118,3 +216,7 @@ class LineFile:
             self._raw.close()
         for file in self._opened:  # gzip does not close the underlying file
             file.close()
+
+
+def _digest(head: bytes) -> bytes:
+    return hashlib.blake2b(head, digest_size=16).digest()

@@ -31,6 +31,11 @@ END: Final = _End.END
 """Returned by `Reader.read` at the end."""
 Read: TypeAlias = Chunk | _End | None
 
+RECEIVES: Final = "it receives items that cannot be read again"
+"""The `no_position` of sources that items are sent to."""
+NEEDS_REPLAY: Final = "it can be continued only with replay=True, a promise that it gives the same items again"
+"""The `no_position` of sources whose items may not come again."""
+
 
 class Saw(Protocol):
     """Told what becomes of an item, in tests: "blocked", "resumed", "dropped", "ignored", "next", and the ends."""
@@ -126,11 +131,19 @@ class Reader(ABC):
         return False
 
     def position(self) -> Any:
-        """Return the position after the last item read, as plain data; None if unknown."""
+        """Return the position after the last item that `read` returned; None if it cannot be continued.
+
+        The items of a chunk that was returned count as read, and so does malformed input that was skipped or sent to
+        port "dead". A position is plain data: ints, floats, texts, bytes, None, and tuples, lists and dicts of these.
+        """
         return None
 
     def seek(self, position: Any) -> None:
-        """Continue at the `position` of another reader; called before the first read."""
+        """Continue at the `position` of another reader; called before the first read.
+
+        Raises:
+            SourceError: If the input is not the one that the position was taken from.
+        """
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
     def held(self) -> int:
@@ -188,6 +201,8 @@ class Source(ABC, Generic[T_co]):
     """True if it has its own queue, with `max_items` and `overflow`; `.buffered()` right behind it overrides them."""
     knows_backlog: bool = False
     """True if its reader knows how many items wait: `Reader.backlog`."""
+    no_position: str | None = "its reader has no methods `position` and `seek`"
+    """Reason why its readers cannot continue at the position of another one, as a clause; None if they can."""
     can_wait: bool = True
     """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rxdag.contract import (
     END,
+    RECEIVES,
     Chunk,
     LineFile,
     Read,
@@ -38,8 +39,8 @@ class _CsvReader(IteratorReader):
         self._of = of
         self._zone = zone
         self._context = context
-        self._file = LineFile(path, "csv")
-        self._fresh = self._file.lines()
+        self.file = LineFile(path, "csv")
+        self._fresh = self.file.lines()
         self._taken: list[str] = []
         """Lines of the current row."""
         self._again: list[str] = []
@@ -51,34 +52,31 @@ class _CsvReader(IteratorReader):
 
     def _parse(self) -> Generator[Any]:
         make = build(self._of)
-        for row in self.raw():
-            try:
-                fields = self._fields(row)
-            except _BadRow as error:
-                self._context.bad(error.row, SourceError(str(error)))
-                continue
-            item, problem = None, None
-            try:
-                item = make(fields)
-            except Exception as error:  # whatever the type's own code raises
-                problem = refused(self._file.place, self._of, error, row)
-            if problem is None:
-                yield item
-            else:
-                self._context.bad(row, problem)
+        try:
+            for row in self.raw():
+                try:
+                    fields = self._fields(row)
+                except _BadRow as error:
+                    self._context.bad(error.row, SourceError(str(error)))
+                    continue
+                item, problem = None, None
+                try:
+                    item = make(fields)
+                except Exception as error:  # whatever the type's own code raises
+                    problem = refused(self.file.place, self._of, error, row)
+                if problem is None:
+                    yield item
+                else:
+                    self._context.bad(row, problem)
+        except Exception:
+            self.give_back()
+            raise
 
     def raw(self) -> Iterator[list[str]]:
         """Yield the rows as texts."""
         if self._opened is None:
-            self._opened = csv_module.reader(self._lines(), strict=True)
-            try:
-                header = self._next(self._opened)
-            except _BadRow as error:
-                raise SourceError(str(error)) from None
-            if header is None:
-                raise self._file.problem("file must have a header, got an empty file")
-            self._width = len(header)
-            self._columns = self._found(header)
+            self._open()
+        assert self._opened is not None
         while True:
             try:
                 row = self._next(self._opened)
@@ -92,22 +90,43 @@ class _CsvReader(IteratorReader):
             if row:
                 yield row
 
-    @property
-    def line(self) -> int:
-        """Number of the current line."""
-        return self._file.line
+    def _open(self) -> None:
+        """Read the header."""
+        self._opened = csv_module.reader(self._lines(), strict=True)
+        try:
+            header = self._next(self._opened)
+        except _BadRow as error:
+            raise SourceError(str(error)) from None
+        if header is None:
+            raise self.file.problem("file must have a header, got an empty file")
+        self._width = len(header)
+        self._columns = self._found(header)
+
+    def give_back(self) -> None:
+        """Count the lines of the current row as not read."""
+        self.file.give_back(self._taken)
+        self._taken.clear()
+
+    def position(self) -> Any:
+        return self.file.position()
+
+    def seek(self, position: Any) -> None:
+        self.file.verify(position)
+        if position["byte"]:
+            self._open()
+            self.file.skip_to(position)
 
     def is_good(self, row: list[str], line: int) -> bool:
         """Return True if a row can be converted; report one that cannot."""
         # Messages name the line of this row, not the last one read.
-        at, self._file.line = self._file.line, line
+        at, self.file.line = self.file.line, line
         try:
             self._fields(row)
         except _BadRow as error:
             self._context.bad(error.row, SourceError(str(error)))
             return False
         finally:
-            self._file.line = at
+            self.file.line = at
         return True
 
     def convert(self, columns: list[list[str]]) -> Any:
@@ -126,8 +145,8 @@ class _CsvReader(IteratorReader):
     def _lines(self) -> Iterator[str]:
         taken = self._taken
         while self._again:
-            self._file.line += 1
             taken.append(self._again.pop())
+            self.file.take_again(taken[-1])
             yield taken[-1]
         for line in self._fresh:
             taken.append(line)
@@ -145,15 +164,17 @@ class _CsvReader(IteratorReader):
             return next(rows, None)
         except csv_module.Error as error:
             first, *others = self._taken
-            self._again += reversed(others)
-            self._file.line -= len(others)
+            others.reverse()
+            self._taken[1:] = []
+            self._again += others
+            self.file.give_back(others)
             message = f"must be CSV, got {text_of(error)}: {shown(first, most=80)}"
-            raise _BadRow(str(self._file.problem(message)), [first]) from None
+            raise _BadRow(str(self.file.problem(message)), [first]) from None
 
     def _found(self, header: list[str]) -> list[Column]:
         names = [name.strip() for name in header]
         at = {name: i for i, name in enumerate(names)}
-        check_columns(self._of, names, lambda what: self._file.problem(f"header {what}"))
+        check_columns(self._of, names, lambda what: self.file.problem(f"header {what}"))
         types = record_fields(self._of, "csv")
         return [(name, at[name], self._converter(name, kind)) for name, kind in types.items() if name in at]
 
@@ -161,13 +182,13 @@ class _CsvReader(IteratorReader):
         try:
             return converter(hint, self._zone)
         except TypeError:
-            raise self._file.problem(f'column "{name}" {no_text(hint)}') from None
+            raise self.file.problem(f'column "{name}" {no_text(hint)}') from None
 
     def _fields(self, row: list[str]) -> dict[str, Any]:
         width = self._width
         if len(row) != width:
             raise _BadRow(
-                str(self._file.problem(f"must have {width} values, got {len(row)}: {shown(row, most=80)}")), row
+                str(self.file.problem(f"must have {width} values, got {len(row)}: {shown(row, most=80)}")), row
             )
         fields: dict[str, Any] = {}
         for name, at, convert in self._columns:
@@ -175,16 +196,16 @@ class _CsvReader(IteratorReader):
                 fields[name] = convert(row[at])
             except ValueError as error:
                 raise _BadRow(
-                    str(self._file.problem(f'column "{name}": {text_of(error)}, got {shown(row[at], most=80)}')), row
+                    str(self.file.problem(f'column "{name}": {text_of(error)}, got {shown(row[at], most=80)}')), row
                 ) from None
         return fields
 
     def progress(self) -> float | None:
-        return self._file.progress()
+        return self.file.progress()
 
     def close(self) -> None:
         super().close()
-        self._file.close()
+        self.file.close()
 
 
 class _CsvColumnsReader(Reader):
@@ -193,47 +214,66 @@ class _CsvColumnsReader(Reader):
     def __init__(self, rows: _CsvReader) -> None:
         self._rows = rows
         self._error: Exception | None = None
+        self._lines: list[int] = []
+        self._ends: list[int] = []
 
     def read(self, max_items: int) -> Read:
         if self._error is not None:
             raise self._error
         while True:
-            rows, lines = self._raw(max_items)
+            rows = self._raw(max_items)
             if not rows:
                 return END
             try:
                 columns = self._rows.convert([list(column) for column in zip(*rows, strict=True)])
             except (ValueError, SourceError):
-                columns = self._one_by_one(rows, lines)
+                columns = self._one_by_one(rows)
             if columns is not None:
                 return Chunk(columns)
             if self._error is not None:
                 raise self._error
 
-    def _raw(self, max_items: int) -> tuple[list[list[str]], list[int]]:
+    def _raw(self, max_items: int) -> list[list[str]]:
+        """Return rows, and note the line and the byte at the end of each."""
         rows: list[list[str]] = []
         lines: list[int] = []
+        ends: list[int] = []
+        self._lines, self._ends = lines, ends
+        file = self._rows.file
         try:
             for row in self._rows.raw():
                 rows.append(row)
-                lines.append(self._rows.line)
+                lines.append(file.line)
+                ends.append(file.byte)
                 if len(rows) == max_items:
                     break
         except Exception as error:
+            self._rows.give_back()
             if not rows:
                 raise
             self._error = error  # items before the error are delivered first
-        return rows, lines
+        return rows
 
-    def _one_by_one(self, rows: list[list[str]], lines: list[int]) -> Any:
+    def _one_by_one(self, rows: list[list[str]]) -> Any:
+        file = self._rows.file
         good: list[list[str]] = []
+        read = 0
         try:
-            for row, line in zip(rows, lines, strict=True):
+            for row, line in zip(rows, self._lines, strict=True):
                 if self._rows.is_good(row, line):
                     good.append(row)
+                read += 1
         except Exception as error:
             self._error = error
+            if read:
+                file.line, file.byte = self._lines[read - 1], self._ends[read - 1]
         return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
+
+    def position(self) -> Any:
+        return self._rows.position()
+
+    def seek(self, position: Any) -> None:
+        self._rows.seek(position)
 
     def progress(self) -> float | None:
         return self._rows.progress()
@@ -264,6 +304,10 @@ class _Csv(Source[T]):
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
         return self.where == "inline"
+
+    @property
+    def no_position(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
+        return None if self.where == "inline" else RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         reader = _CsvReader(self.path, self.of, self.zone, context)

@@ -9,7 +9,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, TypeVar
 
-from rxdag.contract import LineFile, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
+from rxdag.contract import RECEIVES, LineFile, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
 from rxdag.errors import GraphError, SourceError, shown, text_of
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._json import json_decoder
@@ -35,9 +35,20 @@ class _JsonlReader(IteratorReader):
                 problem = self._file.problem(
                     f"must be JSON of the items' type: {text_of(error)}, got {shown(line.rstrip(), most=80)}"
                 )
-                self._context.bad(line, SourceError(str(problem)))
+                try:
+                    self._context.bad(line, SourceError(str(problem)))
+                except Exception:
+                    self._file.give_back((line,))
+                    raise
                 continue
             yield item
+
+    def position(self) -> Any:
+        return self._file.position()
+
+    def seek(self, position: Any) -> None:
+        self._file.verify(position)
+        self._file.skip_to(position)
 
     def progress(self) -> float | None:
         return self._file.progress()
@@ -59,6 +70,10 @@ class _Jsonl(Source[T]):
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # lines of stdin come one by one
         return self.where == "inline"
+
+    @property
+    def no_position(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # stdin has none
+        return None if self.where == "inline" else RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return _JsonlReader(self.path, self.of, self.zone, context)
