@@ -4,49 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
+from rxdag.contract import Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import ITEM, checks_itself
 from rxdag.sources._records import record_fields, required_fields
+from rxdag.sources._rows import RowsReader
 from rxdag.sources._sound import SoundRows
+
+if TYPE_CHECKING:
+    from rxdag.columns import Column
 
 T = TypeVar("T")
 
 
-class _ArraysReader(Reader):
-    """Reads columns one run at a time.
+class _ArraysReader(RowsReader):
+    """Reads columns, one run of good rows at a time.
 
     Args:
-        parts: Yields the items in order, as columns or lists, without malformed rows.
-        n: Number of rows.
+        columns: The values, by field.
+        of: Type of the items.
+        context: Context of the source.
     """
 
-    def __init__(self, parts: Iterator[Any], n: int) -> None:
-        self._parts = parts
-        self._part: Any = ()
-        self._at = 0
-        self._n = n
-        self._given = 0
+    def __init__(self, columns: dict[str, Column], of: Any, context: SourceContext) -> None:
+        from rxdag.columns import Columns  # it loads numpy
 
-    def read(self, max_items: int) -> Read:
-        while self._at >= len(self._part):
-            part = next(self._parts, None)
-            if part is None:
-                self._given = self._n
-                return END
-            self._part, self._at = part, 0
-        at = self._at
-        self._at = min(at + max_items, len(self._part))
-        self._given += self._at - at
-        return Chunk(self._part[at : self._at])
+        super().__init__()
+        self._columns = columns
+        self._of = of
+        self._context = context
+        self._whole = Columns.from_columns(columns, of)[:]
+
+    def parts(self, first: int) -> Iterator[tuple[int, Any]]:
+        n = self.n_rows()
+        if self._of is None:
+            return iter(((first, self._whole[first:]),))
+        sound = SoundRows(self._of, record_fields(self._of, "arrays"), "arrays", self._context)
+        return sound.parts({name: column[first:] for name, column in self._columns.items()}, n - first, first)
+
+    def n_rows(self) -> int:
+        return len(self._whole)
+
+    def position(self) -> int:
+        return self.row
+
+    def seek(self, position: int) -> None:
+        self.seek_row(position, "arrays")
 
     def backlog(self) -> int:
-        return self._n - self._given
-
-    def progress(self) -> float:
-        return self._given / max(1, self._n)
+        return self.n_rows() - self.row
 
 
 @dataclass(frozen=True)
@@ -57,21 +65,17 @@ class _Arrays(Source[T]):
     label = "arrays"
     knows_backlog = True
     is_stored = True
+    no_position = None
 
     @property
     def gives_columns(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some types are made item by item
         return not checks_itself(self.of)
 
     def open(self, context: SourceContext) -> Reader:
-        from rxdag.columns import Columns, as_column  # they load numpy
+        from rxdag.columns import as_column  # it loads numpy
 
         columns = {name: as_column(values) for name, values in self.arrays.items()}
-        whole = Columns.from_columns(columns, self.of)[:]
-        n = len(whole)
-        if self.of is None:
-            return _ArraysReader(iter((whole,)), n)
-        sound = SoundRows(self.of, record_fields(self.of, "arrays"), "arrays", context)
-        return _ArraysReader(sound.parts(columns, n, 0), n)
+        return _ArraysReader(columns, self.of, context)
 
 
 @overload

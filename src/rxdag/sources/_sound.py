@@ -31,8 +31,10 @@ class SoundRows:
     where: str
     context: SourceContext
 
-    def parts(self, columns: dict[str, Column], n: int, first: int) -> Iterator[Any]:
+    def parts(self, columns: dict[str, Column], n: int, first: int) -> Iterator[tuple[int, Any]]:
         """Yield the items in order: as columns, or as lists if their type has checks of its own.
+
+        The rows of a part follow one another. Each comes with the number of rows before it.
 
         Args:
             columns: The values, by field.
@@ -41,7 +43,7 @@ class SoundRows:
         """
         yield from self._between(columns, 0, n, first)
 
-    def _between(self, columns: dict[str, Column], start: int, stop: int, first: int) -> Iterator[Any]:
+    def _between(self, columns: dict[str, Column], start: int, stop: int, first: int) -> Iterator[tuple[int, Any]]:
         from rxdag.columns import Columns  # it loads numpy
 
         made = self._fitted(columns, start, stop, first)
@@ -58,7 +60,7 @@ class SoundRows:
             return
         whole = Columns.from_columns(made, self.of)
         whole.n = stop - start
-        yield whole[:]
+        yield first + start, whole[:]
 
     def _fitted(self, columns: dict[str, Column], start: int, stop: int, first: int) -> dict[str, Column] | SourceError:
         from rxdag.columns import fitted  # it loads numpy
@@ -71,11 +73,14 @@ class SoundRows:
                 return SourceError(f'{self.where}: column "{name}" {error}')
         return made
 
-    def _made(self, fitted: dict[str, Column], columns: dict[str, Column], start: int, first: int) -> Iterator[Any]:
+    def _made(
+        self, fitted: dict[str, Column], columns: dict[str, Column], start: int, first: int
+    ) -> Iterator[tuple[int, Any]]:
         from rxdag.columns import values_of  # it loads numpy
 
         make = build(self.of)
         items: list[Any] = []
+        began = first + start
         for at, row in enumerate(zip(*map(values_of, fitted.values()), strict=True), start):
             problem = None
             try:
@@ -85,11 +90,12 @@ class SoundRows:
                 problem = refused(f"{self.where}: row {first + at + 1:,}", self.of, error, given)
             if problem is not None:
                 if items:
-                    yield items
+                    yield began, items
                     items = []
+                began = first + at + 1
                 self.context.bad(self._row(columns, at), problem)
         if items:
-            yield items
+            yield began, items
 
     def _row(self, columns: dict[str, Column], at: int) -> dict[str, Any]:
         from rxdag.columns import values_of  # it loads numpy
