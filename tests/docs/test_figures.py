@@ -17,8 +17,8 @@ from rxdag.engine.drivers import _drivers
 from rxdag.plan import _gates
 from rxdag.runtime import RuntimeSettings, _signals, _wiring
 from rxdag.sinks import _arrow as arrow_sink
-from rxdag.sources import _arrow as arrow_source
 from rxdag.sources import _iterable, _live
+from rxdag.sources import _parquet as parquet_source
 from tests.docs.pages import PAGES, ROOT
 
 
@@ -48,7 +48,7 @@ FIGURES = [
     ("reference/graphs-and-runs.md", r"drain the run for at most ([\d,]+) s", int(_signals.DEADLINE_S)),
     ("reference/sources-and-sinks.md", r"Size of that gate; by default ([\d,]+)", LIVE),
     ("reference/sources-and-sinks.md", r"Size of the gate behind the source; by default ([\d,]+)", LIVE),
-    ("reference/sources-and-sinks.md", r"read in batches of ([\d,]+) rows", arrow_source._BATCH_ROWS),
+    ("reference/sources-and-sinks.md", r"read in batches of ([\d,]+) rows", parquet_source._BATCH_ROWS),
     ("reference/sources-and-sinks.md", r"of the first ([\d,]+) items", arrow_sink._GROUP_ROWS),
     ("changelog.md", r"from the first ([\d,]+) items", arrow_sink._GROUP_ROWS),
     ("reference/metrics.md", r"[Bb]y default ([\d,]+) waiting items", _keda._BACKLOG_ITEMS),

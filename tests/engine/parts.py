@@ -46,6 +46,7 @@ class Replayed(Source[int]):
     where: Where = "inline"
     knock: Callable[[], None] = nobody
     label = "replayed"
+    no_position = None
     shape = Shape(int)
 
     def open(self, context: Any) -> Reader:

@@ -4,11 +4,29 @@ import pytest
 
 import rxdag
 from rxdag import sinks, testing
-from rxdag.contract import Reader, ReaderAround, Sink, SinkAround, Source, SourceAround, Writer, WriterAround
+from rxdag.contract import (
+    Reader,
+    ReaderAround,
+    Sink,
+    SinkAround,
+    Source,
+    SourceAround,
+    SourceContext,
+    SourceContextAround,
+    Writer,
+    WriterAround,
+)
 
 
 @pytest.mark.parametrize(
-    ("kind", "around"), [(Reader, ReaderAround), (Source, SourceAround), (Sink, SinkAround), (Writer, WriterAround)]
+    ("kind", "around"),
+    [
+        (Reader, ReaderAround),
+        (Source, SourceAround),
+        (SourceContext, SourceContextAround),
+        (Sink, SinkAround),
+        (Writer, WriterAround),
+    ],
 )
 def test_a_wrapper_hands_on_everything_that_is_public(kind, around):
     public = {name for name in vars(kind) if not name.startswith("_")} - {"open"}

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.reading import Context, go_on, read_all, rest_of, stop
 
 from rxdag import SourceError, sources
+from rxdag.codec import Codec
 from rxdag.contract import END
 
 
@@ -142,6 +143,15 @@ def test_a_malformed_line_of_json_fails_again_after_the_position(tmp_path):
                 reader.read(5)
 
 
+def test_a_first_line_that_fails_leaves_the_reading_at_the_beginning(tmp_path):
+    source = sources.jsonl(write(tmp_path / "t.jsonl", "\ufeff{}\n"), Tick)
+    with closing(source.open(Context(raises=True))) as reader:
+        before = reader.position()
+        with pytest.raises(SourceError):
+            reader.read(5)
+        assert reader.position() == before
+
+
 def test_malformed_rows_at_the_end_are_not_read_again(tmp_path):
     source = sources.csv(write(tmp_path / "t.csv", "ts,note\n1,a\nx,b\n"), Tick)
     with closing(source.open(context := Context())) as first, closing(source.open(other := Context())) as second:
@@ -215,6 +225,11 @@ def test_a_last_line_that_got_its_end_later_is_read_once_and_counted_once(tmp_pa
     items, dead = go_on(source, position)
     assert [item.ts for item in items] == [len(whole)]
     assert dead[0].startswith(f"{path}: line 13: ")
+    with closing(source.open(Context())) as second:
+        second.seek(Codec().decode(position))
+        second.read(1)
+        position = Codec().encode(second.position())
+    assert go_on(source, position) == ([], dead)
 
 
 @pytest.mark.parametrize("name", NAMES)

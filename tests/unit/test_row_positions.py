@@ -102,6 +102,18 @@ def test_a_position_in_a_parquet_file_is_a_row_group_and_a_row(tmp_path):
     assert seen == [(0, 0), (0, 4), (1, 0), (3, 1), (4, 0)]
 
 
+def test_a_parquet_file_without_rows_is_at_its_end(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(TABLE.slice(0, 0), path)
+    source = sources.parquet(path, Tick)
+    _, _, position = stop(source, 0)
+    assert go_on(source, position) == ([], [])
+    reader = source.open(Context())
+    assert reader.read(5) is sources.END
+    assert (reader.position()["group"], reader.position()["row"]) == (0, 0)
+    reader.close()
+
+
 def test_a_parquet_file_with_another_footer_is_refused(tmp_path):
     source = parquet(tmp_path, None)
     _, _, position = stop(source, 5)

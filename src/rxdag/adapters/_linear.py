@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from rxdag.adapters._async_iterators import Leaving, called
-from rxdag.contract import SKIP, Chunk, OnError, OnErrorName, Read, Reader, Shape, Source, SourceContext
+from rxdag.contract import RECEIVES, SKIP, Chunk, OnError, OnErrorName, Read, Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, from_source
 from rxdag.sinks import batched
@@ -154,6 +154,7 @@ class _LinearSource(Source[Any]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "pipeline"
     where = "async"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return _LinearReader(self.made, self.gives, context)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext
+from rxdag.contract import RECEIVES, Overflow, Reader, Shape, Source, SourceContext
 from rxdag.errors import GraphError, RxDagError, shown
 from rxdag.sources import ItemQueue, QueueReader
 
@@ -148,6 +148,7 @@ class _Service(Source[Any]):
     where = "async"
     queues = True
     knows_backlog = True
+    no_position = RECEIVES
     side_ports = ("events",)
 
     def open(self, context: SourceContext) -> Reader:

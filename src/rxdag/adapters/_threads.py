@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rxdag.adapters._async_iterators import Never
-from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext
+from rxdag.contract import END, RECEIVES, Chunk, Read, Reader, Shape, Source, SourceContext
 
 _POLL_S: Final = 0.05
 
@@ -23,6 +23,8 @@ class Threaded(Reader):
         self._context = context
         self._wanted = threading.Event()
         self._read: list[Read | BaseException] = []
+        self._position = self._after = self._reader.position()
+        """Position after the items that were read here, and after those that the thread has read."""
         self._is_left = False
         threading.Thread(target=self._work, name="rxdag-wrap", daemon=True).start()
 
@@ -37,6 +39,7 @@ class Threaded(Reader):
             except BaseException as error:  # read() raises it in the run
                 read = error
             if read is not None:
+                self._after = self._reader.position()
                 self._read.append(read)
             self._context.wake()
         # On the reading thread, since not every reader can be closed during a read.
@@ -47,6 +50,8 @@ class Threaded(Reader):
             self._wanted.set()
             return None
         read = self._read[0]
+        if not isinstance(read, BaseException):
+            self._position = self._after
         if read is END:
             return END
         self._read.pop()
@@ -54,10 +59,20 @@ class Threaded(Reader):
             raise read
         return read
 
+    def position(self) -> Any:
+        return self._position
+
+    def seek(self, position: Any) -> None:
+        self._reader.seek(position)
+        self._position = self._after = position
+
     def rest(self, max_items: int) -> Chunk | None:
         self.close()
         read = self._read.pop() if self._read else None
-        return read if isinstance(read, Chunk) else None
+        if not isinstance(read, Chunk):
+            return None
+        self._position = self._after
+        return read
 
     def held(self) -> int:
         return sum(len(read.items) for read in self._read if isinstance(read, Chunk))
@@ -75,6 +90,7 @@ class ThreadQueue(Source[Any]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "queue"
     where = "blocking"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return _ThreadQueueReader(self.items, context)
@@ -108,6 +124,7 @@ class Futures(Source[Any]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "futures"
     where = "blocking"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return _FuturesReader(self.futures, context)

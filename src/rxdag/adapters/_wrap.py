@@ -6,7 +6,7 @@ import inspect
 import queue
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +16,9 @@ from rxdag.adapters._linear import Gives, is_linear, pipeline
 from rxdag.adapters._service import is_service, service
 from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
 from rxdag.contract import (
+    NEEDS_REPLAY,
     RAISE,
+    RECEIVES,
     OnError,
     OnErrorName,
     Overflow,
@@ -25,6 +27,7 @@ from rxdag.contract import (
     Source,
     SourceContext,
     check_iterable,
+    flag,
     gives_arrow,
     is_frame,
 )
@@ -52,6 +55,7 @@ def wrap(
     blocking: bool | None = None,
     gives: Gives = "batches",
     of: type[Any] | None = None,
+    replay: bool = False,
 ) -> Stream[Any]:
     """Return a stream of the items of any iterable, queue, callback or provider.
 
@@ -83,10 +87,12 @@ def wrap(
         blocking: For an iterable: True to read it on its own thread; by default True for everything without a length.
         gives: For a linear pipeline: "batches", as passed to its sink, or "items", as returned by its operator.
         of: Type of the items, so that fields can be checked by name.
+        replay: True to promise that an iterable, or what a function returns, gives the same items, in the same order,
+            each time your program is started; see `sources.iterable`.
 
     Raises:
         GraphError: If the object is of an unknown kind; the message lists the known kinds. Also if it is a str, bytes
-            or a mapping, whose items are hardly ever what is meant.
+            or a mapping, whose items are hardly ever what is meant, or if it cannot be read again despite `replay`.
         CompileError: When the dag is compiled, if a push-based object has the overflow policy "block".
 
     Example:
@@ -105,8 +111,11 @@ def wrap(
     if isinstance(thing, Stream):
         stream: Stream[Any] = _any(thing)
         return stream
-    how = _How(overflow, max_items, True if hot is None else hot, blocking, gives, of)
-    return from_source(_source(thing, how), name=name, on_error=on_error)
+    how = _How(overflow, max_items, True if hot is None else hot, blocking, gives, of, flag(replay, "wrap: replay"))
+    source = _source(thing, how)
+    if how.replay and source.no_position is not None:
+        raise GraphError(f"wrap: replay must be False for what cannot be read again, got True for {shown(thing)}")
+    return from_source(source, name=name, on_error=on_error)
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ class _How:
     blocking: bool | None
     gives: Gives
     of: type[Any] | None
+    replay: bool
 
     def queue(self) -> dict[str, Any]:
         """Return the arguments of a source with a queue."""
@@ -144,7 +154,11 @@ def _source(thing: Any, how: _How) -> Source[Any]:
         return observable(thing, hot=how.hot, **how.queue())
     connect = asynchronous(thing)
     if connect is not None:
-        return async_iterable(connect, overflow=how.overflow, max_items=how.max_items, of=how.of)
+        again = isinstance(thing, AsyncIterable)
+        source = async_iterable(
+            connect, overflow=how.overflow, max_items=how.max_items, of=how.of, replay=how.replay and again
+        )
+        return source if again else replace(_any(source), no_position=RECEIVES)
     if isinstance(thing, queue.Queue | queue.SimpleQueue):
         return ThreadQueue(_any(thing), Shape(how.of))
     futures = _futures(thing)
@@ -156,7 +170,7 @@ def _source(thing: Any, how: _How) -> Source[Any]:
     check_iterable(thing, "wrap: thing")
     if isinstance(thing, Iterable):
         is_blocking = how.blocking if how.blocking is not None else not isinstance(thing, Sized)
-        return iterable(_any(thing), blocking=is_blocking, of=how.of)
+        return iterable(_any(thing), blocking=is_blocking, of=how.of, replay=how.replay)
     if callable(thing):
         return _of_function(thing, how)
     raise GraphError(f"wrap: cannot make a stream from {shown(thing)}; takes {_TAKES}")
@@ -183,7 +197,8 @@ def _of_function(fn: Callable[..., Any], how: _How) -> Source[Any]:
             f"wrap: a function must take no argument or one callback, got {shown(fn)}, which takes {needed}"
         )
     if inspect.isasyncgenfunction(fn) or inspect.iscoroutinefunction(fn):
-        return async_iterable(partial(_made, fn), overflow=how.overflow, max_items=how.max_items, of=how.of)
+        connect = partial(_made, fn)
+        return async_iterable(connect, overflow=how.overflow, max_items=how.max_items, of=how.of, replay=how.replay)
     return _Made(fn, how, Shape(how.of))
 
 
@@ -203,6 +218,10 @@ class _Made(Source[Any]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "wrap"
     where = "async"
+
+    @property
+    def no_position(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have one
+        return None if self.how.replay else NEEDS_REPLAY
 
     def open(self, context: SourceContext) -> Reader:
         inner = _source(self.fn(), self.how)

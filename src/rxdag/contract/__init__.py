@@ -15,7 +15,7 @@ from rxdag.contract._arguments import (
     whole,
     whole_or_none,
 )
-from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, WriterAround
+from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, SourceContextAround, WriterAround
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._contained import EndsProcess, contained
@@ -65,6 +65,7 @@ from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (
     END,
+    NEEDS_REPLAY,
     RECEIVES,
     Batching,
     Delivery,
@@ -99,6 +100,7 @@ __all__ = [
     "MAP_ASYNC",
     "MAX",
     "MIN",
+    "NEEDS_REPLAY",
     "RAISE",
     "RECEIVES",
     "SKIP",
@@ -155,6 +157,7 @@ __all__ = [
     "Source",
     "SourceAround",
     "SourceContext",
+    "SourceContextAround",
     "Splitter",
     "Subscriber",
     "Subscription",

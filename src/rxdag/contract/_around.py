@@ -8,7 +8,17 @@ from rxdag.contract._chunk import Chunk
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
-from rxdag.contract._source_and_sink import Batching, Delivery, Read, Reader, Sink, Source, Where, Writer
+from rxdag.contract._source_and_sink import (
+    Batching,
+    Delivery,
+    Read,
+    Reader,
+    Sink,
+    Source,
+    SourceContext,
+    Where,
+    Writer,
+)
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -57,6 +67,39 @@ class ReaderAround(Reader):
 
     async def aclose(self) -> None:
         await self.reader.aclose()
+
+
+class SourceContextAround:
+    """A context that does what another does."""
+
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
+        self.clock = context.clock
+        self.boundary = context.boundary
+        self.saw = context.saw
+        self.random = context.random
+        self.wants_columns = context.wants_columns
+
+    def wake(self) -> None:
+        self._context.wake()
+
+    def wake_at(self, when: int) -> None:
+        self._context.wake_at(when)
+
+    def wants_thread(self) -> bool:
+        return self._context.wants_thread()
+
+    def emit(self, port: str, item: object) -> None:
+        self._context.emit(port, item)
+
+    def log(self, code: str, **fields: object) -> None:
+        self._context.log(code, **fields)
+
+    def drop(self, reason: str, n: int = 1) -> None:
+        self._context.drop(reason, n)
+
+    def bad(self, item: object, error: Exception) -> None:
+        self._context.bad(item, error)
 
 
 # pyright: reportIncompatibleVariableOverride=false

@@ -32,7 +32,7 @@ class LineFile:
         self.where = where
         self.line = 0
         self.byte = 0
-        """Number of bytes, unpacked, in the lines so far."""
+        """Number of bytes, decompressed, in the lines so far."""
         self._head = b""
         self._opened: list[IO[bytes]] = []
         self._raw = self._open()
@@ -82,12 +82,13 @@ class LineFile:
     def _decode_head(self, line: bytes) -> str:
         if self.line == 1:
             self._check_format(line)
+        # Only the start of a file may have a byte order mark.
         text = line.decode("utf-8-sig" if self.line == 1 else "utf-8")
         self._head += line[: _HEAD_BYTES - self.byte]
         return text
 
     def _damaged(self, error: Exception) -> SourceError:
-        """Return what to say of a .gz file that cannot be unpacked."""
+        """Return the error for a .gz file that cannot be decompressed."""
         if isinstance(error, EOFError):
             return self.problem("the .gz file is truncated; fetch it again, or gunzip what is there")
         self._check_format(self._begin())
@@ -107,7 +108,7 @@ class LineFile:
     def position(self) -> dict[str, Any] | None:
         """Return the position after the last line; None for stdin.
 
-        It is the number of bytes, unpacked, and of lines. `head` is the digest of the first 4,096 of these bytes.
+        It is the number of bytes, decompressed, and of lines. `head` is the digest of the first 4,096 of these bytes.
         """
         if self.path == "-":
             return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rxdag.contract import END, Chunk, Reader, Source, remember, unknown_name
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow
+from rxdag.sources._async_iterable import async_iterable
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName, Push, callback, from_observable, observable
 from rxdag.sources._clocked import interval, timer
@@ -15,7 +16,7 @@ from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._jsonl import jsonl
-from rxdag.sources._live import ConnectionEvent, async_iterable
+from rxdag.sources._live import ConnectionEvent
 from rxdag.sources._live import Lifeline as Lifeline
 from rxdag.sources._live import LiveReader as LiveReader
 from rxdag.sources._live import live as live

@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 class _ArraysReader(RowsReader):
-    """Reads columns, run by run.
+    """Reads columns, one run of good rows at a time.
 
     Args:
         columns: The values, by field.
         of: Type of the items.
-        context: Of the run.
+        context: Context of the source.
     """
 
     def __init__(self, columns: dict[str, Column], of: Any, context: SourceContext) -> None:

@@ -16,7 +16,7 @@ from rxdag.sources._sound import SoundRows
 
 
 class BatchesReader(RowsReader):
-    """Reads record batches, run by run."""
+    """Reads record batches."""
 
     def __init__(self, of: Any, zone: tzinfo | None, where: str, context: SourceContext) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ def after(batches: Iterable[Any], rows: int) -> Iterator[Any]:
 
 
 def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
-    """Return the columns, with naive times as instants of the zone.
+    """Return the columns, with naive times interpreted in the zone.
 
     Raises:
-        SourceError: If there are such times and no zone, or one of them is no local time.
+        SourceError: If there are naive times but no zone, or a time does not exist in the zone.
     """
     from rxdag.columns import has_naive_times, utc_of  # they load numpy
 
@@ -108,10 +108,10 @@ def _zoned(pa: Any, batch: Any, zone: tzinfo | None, where: str) -> Any:
 
 
 def _checked(pa: Any, array: Any, hint: Any) -> Any:
-    """Return a column of arrow's, if it is of the type of its field.
+    """Return an Arrow column if it has the type of its field.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it has another type.
     """
     types, kind = pa.types, array.type
     value_type = kind.value_type if types.is_dictionary(kind) else kind

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from rxdag.contract import (
+    RECEIVES,
     BadProgram,
     Overflow,
     Reader,
@@ -94,6 +95,7 @@ class _Pushed(Source[T]):
     shape: Shape = field(repr=False)
     queues = True
     knows_backlog = True
+    no_position = RECEIVES
 
     def _queue(self, context: SourceContext) -> ItemQueue:
         queue = ItemQueue(self.label, self.max_items, self.overflow, delay_error=self.delay_error)

@@ -49,6 +49,7 @@ class _Clocked(Source[int]):
     every_ns: int
     count: int | None
     shape = Shape(int)
+    no_position = "it counts instants of the clock, which do not come again"
 
     def __repr__(self) -> str:
         return f"{self.name}({format_ns(self.every_ns)})"

@@ -103,7 +103,7 @@ class _CsvReader(IteratorReader):
         self._columns = self._found(header)
 
     def give_back(self) -> None:
-        """Count the lines of the row at hand as not read."""
+        """Count the lines of the current row as not read."""
         self.file.give_back(self._taken)
         self._taken.clear()
 
@@ -118,6 +118,7 @@ class _CsvReader(IteratorReader):
 
     def is_good(self, row: list[str], line: int) -> bool:
         """Return True if a row can be converted; report one that cannot."""
+        # Messages name the line of this row, not the last one read.
         at, self.file.line = self.file.line, line
         try:
             self._fields(row)
@@ -250,7 +251,7 @@ class _CsvColumnsReader(Reader):
             self._rows.give_back()
             if not rows:
                 raise
-            self._error = error  # what came before it goes out first
+            self._error = error  # items before the error are delivered first
         return rows
 
     def _one_by_one(self, rows: list[list[str]]) -> Any:

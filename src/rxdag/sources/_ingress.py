@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from rxdag.contract import Overflow, Reader, Shape, Source, SourceContext, checked_overflow, item_type
+from rxdag.contract import RECEIVES, Overflow, Reader, Shape, Source, SourceContext, checked_overflow, item_type
 from rxdag.sources._queue import ItemQueue
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ class Ingress(Source[T], Generic[T]):
     label = "ingress"
     queues = True
     knows_backlog = True
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return self._queue.open(context)

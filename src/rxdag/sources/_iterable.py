@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from rxdag.contract import (
     END,
+    NEEDS_REPLAY,
     Chunk,
     Read,
     Reader,
@@ -63,6 +65,42 @@ class IteratorReader(Reader):
             close()
 
 
+class _CountedReader(IteratorReader):
+    """Reads items that come again in another run; its position is their number."""
+
+    def __init__(self, items: Iterable[Any], context: SourceContext, *, blocking: bool) -> None:
+        super().__init__(iter(items), context, blocking=blocking)
+        self._source = items
+        self._n = 0
+
+    def read(self, max_items: int) -> Read:
+        read = super().read(max_items)
+        if isinstance(read, Chunk):
+            self._n += len(read.items)
+        return read
+
+    def position(self) -> int:
+        return self._n
+
+    def seek(self, position: int) -> None:
+        items = self._source
+        if isinstance(items, Sequence) and not isinstance(items, deque):  # a deque is slow in the middle
+            check_length(len(items), position, "iterable")
+            self._items = map(items.__getitem__, builtins.range(position, len(items)))
+        else:
+            check_length(sum(1 for _ in islice(self._items, position)), position, "iterable")
+        self._n = position
+
+
+def check_length(n: int, position: int, where: str) -> None:
+    """Raise SourceError if there are fewer items than have been read."""
+    if n < position:
+        raise SourceError(
+            f"{where}: must have {position:,} items or more, as when the checkpoint was taken, got {n:,}; put them back, "
+            "or start without the checkpoint"
+        )
+
+
 class _ListReader(Reader):
     """Reads a list, a tuple or a range, a slice at a time."""
 
@@ -76,6 +114,13 @@ class _ListReader(Reader):
         if not taken:
             return END
         return Chunk(taken if taken.__class__ is list else list(taken))
+
+    def position(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        check_length(len(self._items), position, "iterable")
+        self._at = position
 
     def backlog(self) -> int:
         return max(0, len(self._items) - self._at)
@@ -106,6 +151,7 @@ class _Iterable(Source[T]):
     shape: Shape = field(default=Shape(), repr=False)
     where: Where = field(default="inline", repr=False)
     once: Once = field(default_factory=lambda: Once(), repr=False, compare=False)
+    replay: bool = field(default=False, repr=False)
     label = "iterable"
 
     @property
@@ -116,15 +162,24 @@ class _Iterable(Source[T]):
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some are
         return self.where == "inline" and not isinstance(self.items, Iterator)
 
+    @property
+    def no_position(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none
+        return None if self.replay or isinstance(self.items, Sequence) else NEEDS_REPLAY
+
     def open(self, context: SourceContext) -> Reader:
+        blocking = self.where == "blocking"
         if isinstance(self.items, Iterator):
             self.once.use("iterable: a generator", "a list, or make a graph for each run")
         if isinstance(self.items, Sequence) and self.knows_backlog:
             return _ListReader(self.items)
-        return IteratorReader(iter(self.items), context, blocking=self.where == "blocking")
+        if self.no_position is None:
+            return _CountedReader(self.items, context, blocking=blocking)
+        return IteratorReader(iter(self.items), context, blocking=blocking)
 
 
-def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False) -> Source[T]:
+def iterable(
+    items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool = False, replay: bool = False
+) -> Source[T]:
     """Read an iterable.
 
     A list can be read by any number of runs, a generator by one only. A generator is closed at the end of the run. Texts,
@@ -134,6 +189,9 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
         items: The iterable.
         of: Type of the items, so that fields can be checked by name.
         blocking: True if `next` may block on the outside world; the iterable then gets its own thread.
+        replay: True to promise that an iterable gives the same items, in the same order, each time your program is
+            started. A generator then has a position, the number of items read; to continue there, it is run again up to
+            that item. Sequences such as lists need no promise.
 
     Raises:
         GraphError: If `items` cannot be iterated, or is a str, bytes, a mapping or a frame.
@@ -147,7 +205,8 @@ def iterable(items: Iterable[T], /, *, of: type[T] | None = None, blocking: bool
         hint = "; an async iterable goes into sources.async_iterable" if hasattr(items, "__aiter__") else ""
         raise GraphError(f"iterable: items must be iterable, got {shown(items)}{hint}")
     shape = Shape(item_type(of, "iterable: of"))
-    return _Iterable(items, shape, "blocking" if flag(blocking, "iterable: blocking") else "inline")
+    where: Where = "blocking" if flag(blocking, "iterable: blocking") else "inline"
+    return _Iterable(items, shape, where, replay=flag(replay, "iterable: replay"))
 
 
 def range(*bounds: int) -> Source[int]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from rxdag.contract import (
@@ -18,21 +18,15 @@ from rxdag.contract import (
     Overflow,
     Read,
     Reader,
-    Shape,
-    Source,
     SourceContext,
-    check_arguments,
     check_function,
     checked_overflow,
     format_ns,
-    item_type,
     plain_result,
     positive_ns,
 )
 from rxdag.errors import GraphError, SourceError, named_text, shown, text_of
 from rxdag.sources._backoff import Backoff
-from rxdag.sources._callback import OverflowName
-from rxdag.sources._iterable import Once
 
 T = TypeVar("T")
 
@@ -44,6 +38,9 @@ class _Connected:
 
 
 CONNECTED: Final = _Connected()
+
+_SKIPPED_AT_ONCE: Final = 1024
+"""Number of items left out between two turns of other tasks."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,8 @@ class LiveReader(Reader):
         self._has_left = False
         self._failed_late = False
         """True if closing the connection has failed."""
+        self._skips = 0
+        """Number of items to leave out, since another reader has read them."""
         self._is_up = lifeline.reconnect is None
         self._task = asyncio.ensure_future(self._live())
 
@@ -196,6 +195,11 @@ class LiveReader(Reader):
                         self._begin()
                     if item is not CONNECTED:
                         self._was_of_use = True
+                        if self._skips:
+                            self._skips -= 1
+                            if self._skips % _SKIPPED_AT_ONCE == 0:
+                                await asyncio.sleep(0)
+                            continue
                         self._buffer.append(item)
                         self._context.wake()
         except TimeoutError as error:
@@ -273,23 +277,6 @@ class LiveReader(Reader):
             raise self._error
 
 
-@dataclass(frozen=True)
-class _AsyncIterable(Source[T]):
-    connect: Connect
-    lifeline: Lifeline = field(default=Lifeline())
-    boundary: Boundary | None = field(default=None, repr=False)
-    shape: Shape = field(default=Shape(), repr=False)
-    label = "async_iterable"
-    where = "async"
-
-    @property
-    def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none
-        return () if self.lifeline.reconnect is None else ("events",)
-
-    def open(self, context: SourceContext) -> Reader:
-        return LiveReader(self.connect, context, self.lifeline)
-
-
 def live(
     where: str,
     reconnect: Backoff | None,
@@ -325,68 +312,3 @@ def gate(where: str, max_items: int | None, overflow: Overflow | str) -> Boundar
         return None
     policy = checked_overflow(where, 4096 if max_items is None else max_items, overflow)
     return replace(Boundary(), max_items=4096 if max_items is None else max_items, overflow=policy)
-
-
-def async_iterable(
-    factory: Callable[[], AsyncIterable[T] | Awaitable[AsyncIterable[T]]] | AsyncIterable[T],
-    /,
-    *,
-    reconnect: Backoff | None = None,
-    silent_after: Duration | None = None,
-    on_reconnect: Callable[[int], T] | None = None,
-    overflow: Overflow | OverflowName = Overflow.BLOCK,
-    max_items: int | None = None,
-    of: type[T] | None = None,
-) -> Source[T]:
-    """Read an async iterable, asking for no more items than there is room for.
-
-    Its generator is closed (`aclose`) however the run ends. With `reconnect`, the iterable is treated as a live feed:
-    if an iterator ends, fails or falls silent, its connection is lost, and a new one is made, until the run is drained.
-    Each change is emitted on port "events" as a `ConnectionEvent`.
-
-    Args:
-        factory: A function or coroutine function that returns an async iterable for each run, or for each connection.
-            An async iterable itself can be read by one run only.
-        reconnect: Delays before a lost connection is made again. By default the stream ends when the iterator ends, and
-            the run fails when it fails.
-        silent_after: Silence after which a connection is lost; by default never. Time in which no item is requested
-            does not count.
-        on_reconnect: Function that takes the number of the connection, 2 or more, and returns an item to emit before
-            the items of that connection, so that later nodes can reset, in order.
-        overflow: Overflow policy if the consumer is slower. By default, the iterator is not read, which is right if its
-            sender can wait. With another policy, it is read on, and a gate behind it drops items.
-        max_items: Size of that gate; by default 4,096. With "block" there is no such gate.
-        of: Type of the items, so that fields can be checked by name.
-
-    Raises:
-        GraphError: If an argument is invalid.
-
-    Example:
-        >>> async def letters():
-        ...     for letter in "ab":
-        ...         yield letter
-        >>> rxdag.from_source(sources.async_iterable(letters)).collect()
-        ['a', 'b']
-        >>> feed = sources.async_iterable(letters, reconnect=sources.Backoff(base="1s"), on_reconnect=lambda n: f"#{n}")
-        >>> testing.run_virtual(out := rxdag.from_source(feed).to(sinks.collect()), until="1500ms")[out]
-        ['a', 'b', '#2', 'a', 'b']
-    """
-    lifeline = live("async_iterable", reconnect, silent_after, on_reconnect)
-    boundary = gate("async_iterable", max_items, overflow)
-    shape = Shape(item_type(of, "async_iterable: of"))
-    if isinstance(factory, AsyncIterable):
-        given: AsyncIterable[T] = factory  # pyright: ignore[reportUnknownVariableType]  # isinstance forgets the items
-        if reconnect is not None:
-            raise GraphError("async_iterable: reconnect needs a function that makes an iterable for each connection")
-        once = Once()
-
-        def first_time() -> AsyncIterable[T]:
-            if isinstance(given, AsyncIterator):
-                once.use("async_iterable: an async generator", "the function that makes it")
-            return given
-
-        return _AsyncIterable(first_time, lifeline, boundary, shape)
-    if not callable(factory):
-        raise GraphError(f"async_iterable: takes a function that returns an async iterable, got {shown(factory)}")
-    check_arguments(factory, "async_iterable: factory")
-    return _AsyncIterable(factory, lifeline, boundary, shape)

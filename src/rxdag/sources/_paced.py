@@ -7,23 +7,58 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from rxdag.contract import END, UNITS, Chunk, Read, Reader, ReaderAround, Source, SourceAround, SourceContext, positive
+from rxdag.contract import (
+    END,
+    UNITS,
+    Chunk,
+    Read,
+    Reader,
+    ReaderAround,
+    Source,
+    SourceAround,
+    SourceContext,
+    SourceContextAround,
+    positive,
+)
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.expressions import Field, check_field, getter
+from rxdag.sources._iterable import check_length
 
 T = TypeVar("T")
 
 
-class _PacedReader(ReaderAround):
-    """Holds items back until their time."""
+class _Counting(SourceContextAround):
+    """The context of the source inside: counts malformed items, and ignores those that another run has reported."""
 
-    def __init__(self, reader: Reader, context: SourceContext, ts: Callable[[Any], Any], scale: float) -> None:
-        super().__init__(reader)
-        self._context = context
+    def __init__(self, context: SourceContext) -> None:
+        super().__init__(context)
+        self.n = 0
+        self.known = 0
+
+    def bad(self, item: object, error: Exception) -> None:
+        self.n += 1
+        if self.n > self.known:
+            super().bad(item, error)
+
+
+class _PacedReader(ReaderAround):
+    """Holds items back until it is their time.
+
+    Its position is a position of the source inside, and the numbers of items emitted and of malformed ones reported
+    after it.
+    """
+
+    def __init__(self, source: Source[Any], context: SourceContext, ts: Callable[[Any], Any], scale: float) -> None:
+        self._context = _Counting(context)
+        super().__init__(source.open(self._context))
         self._ts = ts
         self._scale = scale
         self._items: list[Any] = []
         self._at = 0
+        self._inner: Any = None
+        self._n = 0
+        self._skips = 0
+        """Number of items to leave out, since another run has emitted them."""
         self._is_over = False
         self._first: tuple[float, int] | None = None
 
@@ -42,16 +77,42 @@ class _PacedReader(ReaderAround):
                 break
             ready.append(item)
             self._at += 1
+        self._n += len(ready)
         return Chunk(ready)
 
     def _refill(self, max_items: int) -> bool:
-        read = self.reader.read(max_items)
-        if read is END:
-            self._is_over = True
-        if read is END or read is None:
-            return False
-        self._items, self._at = list(read.rows().items), 0
-        return bool(self._items)
+        while self._at == len(self._items):
+            self._settle()
+            read = self.reader.read(max_items)
+            if read is END:
+                check_length(self._n - self._skips, self._n, "paced")
+                self._is_over = True
+            if read is END or read is None or not len(read):
+                return False
+            items: list[Any] = list(read.rows().items)
+            self._items, self._at = items, min(self._skips, len(items))
+            self._skips -= self._at
+        return True
+
+    def _settle(self) -> None:
+        """Count from the position of the source inside, if all of its items are out."""
+        if self._at < len(self._items) or self._skips:
+            return
+        context = self._context
+        self._inner = self.reader.position()
+        self._n = 0
+        context.n, context.known = 0, max(0, context.known - context.n)
+
+    def position(self) -> dict[str, Any] | None:
+        self._settle()
+        bad = max(self._context.n, self._context.known)
+        return None if self._inner is None else {"inner": self._inner, "items": self._n, "bad": bad}
+
+    def seek(self, position: dict[str, Any]) -> None:
+        self.reader.seek(position["inner"])
+        self._inner = position["inner"]
+        self._n = self._skips = position["items"]
+        self._context.known = position["bad"]
 
     def _due(self, item: Any, now: int) -> int:
         ts = self._ts(item)
@@ -67,9 +128,6 @@ class _PacedReader(ReaderAround):
 
     def drain(self, *, flush: bool) -> bool:
         return False  # a drain must not wait for the pace of the remaining items
-
-    def position(self) -> None:
-        """Return None: items read from the wrapped source may not have been delivered yet."""
 
     def held(self) -> int:
         return len(self._items) - self._at + self.reader.held()
@@ -91,9 +149,7 @@ class _Paced(SourceAround[T]):
     gives_columns = False  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]  # of the one inside it is said
 
     def open(self, context: SourceContext) -> Reader:
-        return _PacedReader(
-            self.source.open(context), context, getter(self.ts, self.source.shape.item_type), self.scale
-        )
+        return _PacedReader(self.source, context, getter(self.ts, self.source.shape.item_type), self.scale)
 
 
 def paced(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
@@ -35,6 +37,7 @@ class _ParquetReader(BatchesReader):
         except Exception as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
         self._footer = _footer(path)
+        self._found: list[int] = []
         super().__init__(of, zone, where, context)
 
     def batches(self, first: int) -> Iterator[Any]:
@@ -54,12 +57,19 @@ class _ParquetReader(BatchesReader):
 
     def _place(self, row: int) -> tuple[int, int]:
         """Return the row group of a row, and its number there; at the end, the number of groups and 0."""
-        metadata = self._file.metadata
-        for group in range(metadata.num_row_groups):
-            if row < (size := metadata.row_group(group).num_rows):
-                return group, row
-            row -= size
-        return metadata.num_row_groups, 0
+        if not row:
+            return 0, 0
+        starts = self._starts()
+        group = bisect_right(starts, row) - 1
+        return group, row - starts[group]
+
+    def _starts(self) -> list[int]:
+        """Return the first row of each group, and the number of rows."""
+        if not self._found:
+            metadata = self._file.metadata
+            sizes: list[int] = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            self._found = [0, *accumulate(sizes)]
+        return self._found
 
     def position(self) -> dict[str, Any]:
         group, row = self._place(self.row)
@@ -71,12 +81,8 @@ class _ParquetReader(BatchesReader):
                 f"{self._where}: must be the file that the checkpoint was taken from, got one with another footer; put "
                 "that file back, or start without the checkpoint"
             )
-        metadata = self._file.metadata
-        before = sum(metadata.row_group(group).num_rows for group in range(position["group"]))
-        self.seek_row(before + position["row"], self._where)
-
-    def progress(self) -> float | None:
-        return None if self._file is None else super().progress()
+        group, row = int(position["group"]), int(position["row"])
+        self.seek_row(self._starts()[group] + row, self._where)
 
     def close(self) -> None:
         if self._file is not None:

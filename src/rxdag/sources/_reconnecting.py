@@ -38,6 +38,8 @@ class _ReconnectingReader(Reader):
         self._opens_at: int | None = None
         self._is_new = False
         """True if the open connection has not been read yet."""
+        self._position: Any = None
+        """Position at which the next connection continues."""
 
     def read(self, max_items: int) -> Read:
         if self._opens_at is not None:
@@ -46,13 +48,16 @@ class _ReconnectingReader(Reader):
                 return None
             self._opens_at = None
         try:
-            if self._reader is None:
-                self._connections += 1
-                source = self._source.source
-                reader: Reader = checked_end(source, source.open(self._context), Reader)
-                self._reader = reader
-                self._is_new = True
-            read = self._reader.read(max_items)
+            reader = self._reader or self._connect()
+        except BadProgram:
+            raise
+        except self._source.on as error:
+            return self._lost(error)
+        if self._position is not None:  # outside of the retries: the wrong file remains the wrong one
+            reader.seek(self._position)
+            self._position = None
+        try:
+            read = reader.read(max_items)
         except BadProgram:
             raise
         except self._source.on as error:
@@ -63,6 +68,27 @@ class _ReconnectingReader(Reader):
         if isinstance(read, Chunk) and read.items:
             self._failures = 0
         return read
+
+    def _connect(self) -> Reader:
+        self._connections += 1
+        source = self._source.source
+        reader: Reader = checked_end(source, source.open(self._context), Reader)
+        self._reader = reader
+        self._is_new = True
+        return reader
+
+    def position(self) -> dict[str, Any] | None:
+        """Return the position in the open connection, and the counts before it."""
+        reader = self._reader
+        inner = self._position if self._position is not None or reader is None else reader.position()
+        if inner is None and reader is not None:
+            return None
+        return {"inner": inner, "connections": self._connections - (reader is not None), "failures": self._failures}
+
+    def seek(self, position: dict[str, Any]) -> None:
+        self._position = position["inner"]
+        self._connections = position["connections"]
+        self._failures = position["failures"]
 
     def _lost(self, error: Exception) -> Read:
         """Wait for the next connection after a failure, or give up."""

@@ -7,11 +7,14 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
 from rxdag.contract import END, Chunk, Read, Reader, Shape, Source, SourceContext, positive, share, whole
+from rxdag.errors import SourceError
+from rxdag.sources._iterable import check_length
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -164,13 +167,19 @@ class TimedReader(Reader):
     """Delivers items at their recorded pace, or a multiple of it.
 
     Args:
+        label: Name of the source, for messages.
+        seed: Seed of the items.
         items: Items with `recv_ns`, in order of receipt.
         n: Number of items.
         speed: Multiple of the recorded pace; None for as fast as they are read.
         context: Context of the source.
     """
 
-    def __init__(self, items: Iterator[Any], n: int, speed: float | None, context: SourceContext) -> None:
+    def __init__(
+        self, label: str, seed: int, items: Iterator[Any], n: int, speed: float | None, context: SourceContext
+    ) -> None:
+        self._label = label
+        self._seed = seed
         self._items = items
         self._n = n
         self._given = 0
@@ -195,7 +204,7 @@ class TimedReader(Reader):
             trade = self._next if self._next is not None else next(self._items, None)
             self._next = None
             if trade is None:
-                return Chunk(items) if items else END
+                break
             due = self._due(trade)
             if due > now:
                 self._next = trade
@@ -205,7 +214,19 @@ class TimedReader(Reader):
                 return None
             items.append(trade)
         self._given += len(items)
-        return Chunk(items)
+        return Chunk(items) if items else END
+
+    def position(self) -> dict[str, int]:
+        return {"seed": self._seed, "items": self._given}
+
+    def seek(self, position: dict[str, int]) -> None:
+        if position["seed"] != self._seed:
+            raise SourceError(
+                f"{self._label}: seed must be {position['seed']}, as when the checkpoint was taken, got {self._seed}; pass "
+                "that seed, or start without the checkpoint"
+            )
+        check_length(sum(1 for _ in islice(self._items, position["items"])), position["items"], self._label)
+        self._given = position["items"]
 
     def progress(self) -> float:
         return min(1.0, self._given / max(1, self._n))
@@ -219,13 +240,15 @@ class _SimulatedTrades(Source[Trade]):
     speed: float | None
     label = "simulated_trades"
     shape = Shape(Trade)
+    no_position = None
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # in real time they are not
         return self.speed is None
 
     def open(self, context: SourceContext) -> Reader:
-        return TimedReader(generate_trades(self.seed, self.trades, self.duplicates), self.trades, self.speed, context)
+        made = generate_trades(self.seed, self.trades, self.duplicates)
+        return TimedReader(self.label, self.seed, made, self.trades, self.speed, context)
 
 
 def check_feed(where: str, seed: int, what: str, n: int, speed: float | None) -> None:
@@ -243,7 +266,8 @@ def simulated_trades(
 
     The feeds are merged by time of receipt. Each feed is in order by itself. About a third of the trades are behind the
     largest trade time seen: most by a few ms, some by 200 ms, none by 250 ms. Most trades share their millisecond with
-    another one, and the local clock is 1.27 s behind the clocks of the exchanges. Equal seeds give equal sequences.
+    another one, and the local clock is 1.27 s behind the clocks of the exchanges. Equal seeds give equal sequences. To
+    continue at a position, the trades up to there are generated again: about 3 s for a million.
 
     Args:
         seed: Seed of the sequence.

@@ -73,6 +73,7 @@ class _SimulatedQuotes(Source[Quote]):
     speed: float | None
     label = "simulated_quotes"
     shape = Shape(Quote)
+    no_position = None
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # in real time they are not
@@ -80,14 +81,15 @@ class _SimulatedQuotes(Source[Quote]):
 
     def open(self, context: SourceContext) -> Reader:
         made = _quotes(generate_trades(self.seed, self.quotes, DUPLICATES), self.seed)
-        return TimedReader(islice(made, self.quotes), self.quotes, self.speed, context)
+        return TimedReader(self.label, self.seed, islice(made, self.quotes), self.quotes, self.speed, context)
 
 
 def simulated_quotes(seed: int = 0, *, quotes: int = 400_000, speed: float | None = None) -> Source[Quote]:
     """Generate best bids and asks of six feeds, with the disorder of a real capture.
 
     The feeds are those of `simulated_trades`. Quotes and trades of the same seed belong together: each trade is at the
-    bid or at the ask. As in reality, most quotes change only a quantity. Equal seeds give equal sequences.
+    bid or at the ask. As in reality, most quotes change only a quantity. Equal seeds give equal sequences. To continue
+    at a position, the quotes up to there are generated again: about 4 s for a million.
 
     Args:
         seed: Seed of the sequence.

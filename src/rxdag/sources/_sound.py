@@ -32,7 +32,7 @@ class SoundRows:
     context: SourceContext
 
     def parts(self, columns: dict[str, Column], n: int, first: int) -> Iterator[tuple[int, Any]]:
-        """Yield the items in order: as columns, or as lists if their type checks itself.
+        """Yield the items in order: as columns, or as lists if their type has checks of its own.
 
         The rows of a part follow one another. Each comes with the number of rows before it.
 

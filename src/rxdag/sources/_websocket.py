@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from rxdag.contract import (
+    RECEIVES,
     Boundary,
     Chunk,
     Duration,
@@ -112,6 +113,7 @@ class _Websocket(Source[T]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "websocket"
     where = "async"
+    no_position = RECEIVES
 
     @property
     def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none

@@ -26,12 +26,13 @@ from rxdag.graph import from_source
 from rxdag.operators import take
 from rxdag.sinks import call, collect
 from rxdag.testing._check import LawBroken
+from rxdag.testing._check_positions import LAW, check_positions
 from rxdag.testing._check_saved import check_recovers
 from rxdag.testing._simulate import Simulation, run
 from rxdag.testing._sources import Chunked
 from rxdag.testing.faults import Fault, cancels, drains
 
-SOURCE_LAWS: Final = ("ends", "asked", "chunks", "runs", "stops", "fails")
+SOURCE_LAWS: Final = ("ends", "asked", "chunks", "runs", "stops", "fails", LAW)
 SINK_LAWS: Final = ("ends", "chunks", "runs", "stops", "fails", "recovers")
 _SEEDS: Final = 12
 
@@ -88,7 +89,10 @@ def check_source(make: Callable[[], Source[Any]], /, *, max_items: int = 1000, w
 
     The laws: its run *ends* with balanced books, and it is closed once; it never returns more items than it was *asked*
     for, and is not read after its end; reads of any size, *chunks*, give the same items; two *runs* do not affect each
-    other; a drain or a cancel *stops* it at any point; and if a later node *fails*, it is closed too.
+    other; a drain or a cancel *stops* it at any point; if a later node *fails*, it is closed too; and unless
+    `no_position` says why it cannot, it *continues*: a new reader that seeks the position of another one, taken before
+    the first read, after any read or at the end, and saved as bytes, gives the rest of the items, on rows and on
+    columns.
 
     Args:
         make: Creates the source, the same each time; it may use only files and the event loop.
@@ -120,6 +124,13 @@ def check_source(make: Callable[[], Source[Any]], /, *, max_items: int = 1000, w
         _read(source, max_items, 0, "runs")
     if "fails" in laws and items:
         _read(make(), max_items, 0, "fails", fails_at=len(items) // 2)
+    if LAW in laws:
+        check_positions(make, items, max_items, lambda source, most, seed: _items(source, most, seed, LAW))
+
+
+def _items(source: Source[Any], most: int, seed: int, law: str) -> list[Any]:
+    items: list[Any] = _read(source, most, seed, law).outputs["out"]
+    return items
 
 
 def _read(

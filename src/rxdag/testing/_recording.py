@@ -30,23 +30,38 @@ _MS = 1_000_000
 class _Player(Reader):
     def __init__(self, moments: Sequence[tuple[str, int, Any]], context: SourceContext, *, hot: bool) -> None:
         now = context.clock.now()
-        began = 0 if hot else now
-        self._left = [(kind, began + at, value) for kind, at, value in moments]
-        if hot:  # events before it was opened are missed, except the end
-            self._left = [m for m in self._left if m[1] > now or m[0] != "n" or now == 0]
+        self._moments = moments
         self._context = context
+        self._began = 0 if hot else now
+        self._hot = hot
+        self._at = 0
+        if hot and now:  # events before it was opened are missed, except the end
+            while self._at < len(moments) and moments[self._at][0] == "n" and moments[self._at][1] <= now:
+                self._at += 1
+
+    def position(self) -> tuple[int, int]:
+        """Return the number of moments that are over, and the time since its beginning, ns."""
+        return self._at, self._context.clock.now() - self._began
+
+    def seek(self, position: tuple[int, int]) -> None:
+        self._at, passed = position
+        if not self._hot:
+            self._began -= passed
 
     def read(self, max_items: int) -> Read:
-        if not self._left:
+        if self._at == len(self._moments):
             return None
-        kind, at, value = self._left[0]
+        kind, after, value = self._moments[self._at]
+        at = self._began + after
         if at > self._context.clock.now():
             self._context.wake_at(at)
             return None
-        del self._left[0]
         if kind == "e":
             raise value
-        return END if kind == "c" else Chunk([value])
+        if kind == "c":
+            return END
+        self._at += 1
+        return Chunk([value])
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ class _Recording(Source[Any]):
     hot: bool
     label = "recording"
     shape = Shape()
+    no_position = None
 
     def open(self, context: SourceContext) -> Reader:
         return _Player(self.moments, context, hot=self.hot)

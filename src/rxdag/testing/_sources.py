@@ -27,6 +27,14 @@ class _TimelineReader(Reader):
         self._began = context.clock.now()
         self._at = 0
 
+    def position(self) -> tuple[int, int]:
+        """Return the number of items read, and the time since it was opened, ns."""
+        return self._at, self._context.clock.now() - self._began
+
+    def seek(self, position: tuple[int, int]) -> None:
+        self._at, passed = position
+        self._began -= passed
+
     def read(self, max_items: int) -> Read:
         now = self._context.clock.now() - self._began
         ready: list[Any] = []
@@ -55,6 +63,7 @@ class Timeline(Source[T]):
     error: Exception | None = None
     label = "timeline"
     shape = Shape()
+    no_position = None
 
     def open(self, context: SourceContext) -> Reader:
         return _TimelineReader(self.items, self.end_ns, self.error, context)
@@ -145,6 +154,7 @@ class Chunked(Source[T]):
     gives_columns: bool = False
     is_stored: bool = False
     label = "chunked"
+    no_position = None
 
     @property
     def shape(self) -> Shape:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # of the type

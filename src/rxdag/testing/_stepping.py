@@ -11,6 +11,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import (
     END,
     IDLE,
+    RECEIVES,
     Chunk,
     Duration,
     Publisher,
@@ -62,6 +63,7 @@ class Manual(Source[T]):
 
     shape: Shape = Shape()  # noqa: RUF009  # frozen
     label = "manual"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         raise GraphError("manual: a source that is fed by hand runs under testing.start only")
@@ -74,6 +76,7 @@ class _Fed(Source[Any]):
     entry: Input
     shape: Shape = Shape()  # noqa: RUF009  # frozen
     label = "manual"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         return _Hand(self.entry, context)

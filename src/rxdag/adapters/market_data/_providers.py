@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from rxdag.adapters._async_iterators import Leaving, awaited, called
 from rxdag.adapters.market_data._extra import EXTRA
 from rxdag.adapters.market_data._items import aware
-from rxdag.contract import Duration, Reader, Shape, Source, SourceContext, import_extra
+from rxdag.contract import RECEIVES, Duration, Reader, Shape, Source, SourceContext, import_extra
 from rxdag.errors import GraphError, shown
 from rxdag.sources import Backoff, Lifeline, LiveReader, live
 
@@ -32,6 +32,7 @@ class _Provided(Source[Any]):
     shape: Shape = field(default=Shape(), repr=False)
     label = "provider"
     where = "async"
+    no_position = RECEIVES
 
     @property
     def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # some have none

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 from rxdag.contract import (
     END,
     MAX,
+    RECEIVES,
     BadProgram,
     Chunk,
     Duration,
@@ -78,6 +79,7 @@ class Call(Source[Any]):
     operator: str
     label = "call"
     where = "async"
+    no_position = RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
         work = self.fn(*self.args)
