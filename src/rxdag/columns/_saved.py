@@ -30,7 +30,8 @@ def saved_columns(columns: Columns) -> dict[str, Any]:
 def restored_columns(saved: dict[str, Any]) -> Columns:
     """Return the run of items that `saved_columns` gave."""
     fields = {name: _restored(column) for name, column in saved["fields"]}
-    of = type(saved["like"][0]) if saved["like"] else None
+    first: list[Any] | None = saved["like"]
+    of: Any = first[0].__class__ if first else None
     made = Columns((Block(fields),), saved["n"], tuple(fields), of)
     made.ts, made.index, made.before = saved["ts"], saved["index"], saved["before"]
     made.sequence = None if saved["sequence"] is None else _restored(saved["sequence"])

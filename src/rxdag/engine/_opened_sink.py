@@ -89,9 +89,9 @@ class OpenedSink(Guarded):
     def open_writer(self) -> None:
         """Open the sink; if that fails, the node has failed."""
         try:
-            self.writer = checked_end(self.sink, self.sink.open(self), Writer)
+            writer = self.writer = checked_end(self.sink, self.sink.open(self), Writer)
             if self.saved is not None:
-                self.await_then(self.writer.restore(self.saved))
+                self.await_then(writer.restore(self.saved))
         except BaseException as error:
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))

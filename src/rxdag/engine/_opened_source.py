@@ -109,6 +109,7 @@ class OpenedSource(Pump):
     def open_reader(self) -> Reader:
         """Open the source, where it was before a restart."""
         reader: Reader = checked_end(self.source, self.source.open(self), Reader)
+        self.reader = reader  # closed at the end even if it cannot continue
         if self.position is not None:
             reader.seek(self.position)
         return reader

@@ -112,7 +112,7 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
         node.was_open = saved["was_open"]
         if saved["chunk"] is not None:
             items, *beside = saved["chunk"]
-            node.chunk = Chunk(_restored_columns(items) if isinstance(items, dict) else items, *beside)
+            node.chunk = Chunk(_restored_columns(items) if items.__class__ is dict else items, *beside)
     elif isinstance(node, SinkNode):
         node.hold_unwritten(*saved["unwritten"])
         node.saved = saved["writer"]
@@ -129,14 +129,14 @@ def restore(node: Node, saved: dict[str, Any]) -> None:
 
 def _resting(entry: Any) -> Any:
     """Return what rests in a gate as plain data: columns as a dict, the end as a tuple of its error alone."""
-    if isinstance(entry, Ended):
+    if entry.__class__ is Ended:
         return (entry.error,)
-    return entry if isinstance(entry, tuple | int) else _saved_columns(entry)
+    return entry if entry.__class__ in (tuple, int) else _saved_columns(entry)
 
 
 def _rested(saved: Any) -> Any:
     """Return what rested in a gate."""
-    if isinstance(saved, dict):
+    if saved.__class__ is dict:
         return _restored_columns(saved)
     return Ended(saved[0]) if saved.__class__ is tuple and len(saved) == 1 else saved
 
@@ -180,7 +180,7 @@ def _with_exits(node: Point, entry: Any) -> Any:
     ports = [exit_.port for exit_ in node.exits]
     what: Any = entry[2]
     if kind in (COLUMNS, INPUT_COLUMNS):
-        what = Rows(*what) if isinstance(what, tuple) else _restored_columns(what)
+        what = Rows(*what) if what.__class__ is tuple else _restored_columns(what)
     if kind in (ITEM, COLUMNS):
         return (kind, node.exits[ports.index(entry[1])], what, *entry[3:])
     if kind in (MARK, END) or isinstance(node, Fork):

@@ -202,7 +202,11 @@ class Checkpointing:
             CheckpointError: If it cannot be written: then nothing may become visible.
         """
         sinks = {sink.name: sink.saved for sink in self._execution.program.sinks}
-        self._finish({**self._facts, "sinks": sinks})
+        try:
+            self._finish({**self._facts, "sinks": sinks})
+        except Exception as error:
+            self._note_failure(error)
+            raise
 
     def close(self) -> None:
         """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
