@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.conformance import backpressure, event_time, items, market_data, specs
+from tests.conformance import backpressure, event_time, items, market_data, restarts, specs
 
 CASES = Path(__file__).parent / "cases.yaml"
 
@@ -41,6 +41,7 @@ ADAPTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     "throttle": items.throttle,
     "operators": items.operator,
     "retry": items.retry,
+    "checkpoint": restarts.run,
     "spec": specs.run,
 }
 """Give an outcome in the words of `expected`; None for what they do not know."""
