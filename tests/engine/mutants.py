@@ -158,8 +158,8 @@ MUTANTS: Final = (
     Mutant(
         "what rests in nodes is not saved",
         "engine/_snapshot.py",
-        "[_with_index(node, entry) for entry in node.pending]",
-        "[_with_index(node, entry) for entry in list(node.pending)[1:]]",
+        "[_with_ports(node, entry) for entry in node.pending]",
+        "[_with_ports(node, entry) for entry in list(node.pending)[1:]]",
         "S",
     ),
     Mutant(

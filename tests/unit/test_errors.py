@@ -43,6 +43,7 @@ ARGUMENTS = {
     "Enough": lambda cls: cls(3),
     "_Answer": lambda cls: cls(500, "said", "text/plain"),
     "_BadRow": lambda cls: cls("said", ["1", "x"]),
+    "SavedError": lambda cls: cls("ValueError", "said"),
 }
 
 

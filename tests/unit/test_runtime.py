@@ -928,7 +928,9 @@ def test_a_signal_that_comes_before_the_run_is_made_drains_it():
     plan = rxdag.compile(rxdag.Dag(rxdag.from_source(sources.iterable(endless())).to(sinks.null())))
     with draining_on_signals() as drain:
         os.kill(os.getpid(), signal.SIGTERM)
-        result = execute(plan, drain.attach)
+        execution = Execution(plan)
+        drain.attach(execution)
+        result = execute(execution)
     with pytest.raises(rxdag.Terminated) as ended:
         drain.outcome(result)
     assert ended.value.result.was_drained

@@ -45,7 +45,7 @@ class OpenedSink(Guarded):
         self.saves = False
         """True in a run that takes checkpoints."""
         self.saved: Any = None
-        """What the writer gave to continue from: at the last checkpoint, or before a restart."""
+        """Data to continue from, as the writer gave it at the last checkpoint or before a restart."""
 
     @property
     def error(self) -> Exception | None:
@@ -97,12 +97,12 @@ class OpenedSink(Guarded):
             self.fail(end_error("sink", self.name, error))
 
     def save(self) -> None:
-        """Have the writer save its output for a checkpoint; at a safepoint, or behind the last write."""
+        """Ask the writer to save its output for a checkpoint; at a safepoint, or after the last write."""
         if self.saves and self.writer is not None:
             self.saved = self.writer.save()
 
     def publish(self) -> None:
-        """Have the writer publish what it saved: the checkpoint is durable."""
+        """Ask the writer to publish what it saved: the checkpoint is durable."""
         writer = self.writer
         if writer is None or self.saved is None:
             return

@@ -23,7 +23,7 @@ from rxdag.runtime._stats import stats_of
 EVERY: Final = "10s"
 """Time between two checkpoints unless the user says otherwise."""
 Checkpoints: TypeAlias = "Store | str | PathLike[str]"
-"""Where checkpoints go: a store, or the path of a SQLite store."""
+"""A store, or the path of a SQLite store."""
 
 
 class RecoveryOptions(TypedDict, total=False):
@@ -66,7 +66,7 @@ class Recovery:
         unknown = [name for name in options if name not in RecoveryOptions.__annotations__]
         if unknown:
             near = did_you_mean(unknown[0], RecoveryOptions.__annotations__)
-            raise TypeError(f"{where}() got an unexpected keyword argument {unknown[0]!r}{near}")
+            raise TypeError(f"{where}() got an unexpected keyword argument '{unknown[0]}'{near}")
         if checkpoints is None:
             if options:
                 raise GraphError(f"{where}: {' and '.join(options)} must be given with checkpoints=, got none")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Safepoint:
-    """Has all domains of a run stand, acts, and lets them go on; one at a time.
+    """Brings all domains of a run to stand, acts, and lets them go on; one at a time.
 
     A domain stands after the call of user code that it is in, or while a source of its own thread reads. What is to be
     done is called on the main domain's thread, where tasks end, and under the locks of all others: nothing in the run
@@ -38,7 +38,7 @@ class Safepoint:
         return self._act is not None or self._is_standing
 
     def request(self, act: Callable[[], bool]) -> None:
-        """Have all domains stand soon, then call `act`; they go on if it returns True, else after `abandon`. Thread-safe.
+        """Bring all domains to stand soon, then call `act`; they go on if it returns True, else after `abandon`. Thread-safe.
 
         A request is ignored while one is awaited, and once the run ends.
         """

@@ -312,7 +312,7 @@ class FlowScheduler(ReactivexScheduler):
         return not (self._calls or self.domain.retired)
 
     def hold(self, on_stand: Callable[[], None]) -> None:
-        """Have the domain stand between two items, until `release`. Thread-safe.
+        """Bring the domain to stand between two items, until `release`. Thread-safe.
 
         Its pumps and timers get no turns. `on_stand` is called from this domain when nothing is half done, or when it
         reads: a read may take any time. A call that comes later sets it going, and it stands again.

@@ -30,7 +30,7 @@ class Timer:
 
 
 _Entry: TypeAlias = tuple[int, int, int, Timer]
-"""When it is due, the rank of its node, its number, and the timer."""
+"""Due time, rank of the node, number, and the timer itself."""
 
 
 class Timers:
