@@ -19,7 +19,7 @@ import rxdag
 from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag.runtime import draining_on_signals
+from rxdag.runtime import Execution, draining_on_signals
 from rxdag.runtime._handles import execute
 from rxdag.testing import run_virtual, settle_virtual, virtual
 
