@@ -12,6 +12,7 @@ MINUTES ?= 30
 KIND ?= all
 MUTANTS ?= 25
 SCHEDULES ?= 1000
+TRIALS ?= 200
 SEED ?=
 PYTEST_ARGS ?=
 COMPARE ?=
@@ -22,7 +23,7 @@ UNITS := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress soak loom mutants mutate chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress soak loom recovery mutants mutate chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +109,9 @@ stress: $(READY) ## random graphs, GRAPHS=n of KIND=A|B|S|T|lanes|all, or for SE
 
 loom: $(READY) ## small graphs on threads under SCHEDULES=n schedules each, drawn from seeds; 10,000 take half an hour
 	@RXDAG_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -q tests/engine/test_loom.py --timeout 0 $(PYTEST_ARGS)
+
+recovery: $(READY) ## kill a job with checkpoints in TRIALS=n trials, run each to its end, and compare the output
+	@$(BIN)/python -m tests.recovery --trials $(TRIALS)
 
 mutants: $(READY) ## break the rules of the engine one by one, and see that the random graphs find each; takes minutes
 	@$(BIN)/python -m tests.engine.mutants

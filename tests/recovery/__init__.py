@@ -1,0 +1,1 @@
+"""Jobs that are killed and started again, until their output is complete."""

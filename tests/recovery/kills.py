@@ -1,0 +1,97 @@
+"""Trials: a job is killed a few times, then run to its end; its output must be that of a job that was never killed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.recovery.job import POINTS
+
+ROOT = Path(__file__).parents[2]
+MOST = {"item": 9_000, "put": 150}
+"""Highest number of times at which a point kills; others: 12."""
+
+
+@dataclass
+class Figures:
+    """Results of trials: how many, with how many kills, of which runs continued from a checkpoint, and what was wrong."""
+
+    trials: int = 0
+    kills: int = 0
+    resumed: int = 0
+    wrong: list[str] = field(default_factory=lambda: list[str]())
+
+    def __str__(self) -> str:
+        return f"{self.trials} trials, {self.kills} kills, {self.resumed} resumed, {len(self.wrong)} wrong"
+
+
+def write_trades(path: Path, n: int) -> None:
+    """Write trades of four symbols: some late, some twice."""
+    rng, ts = random.Random(1), 0
+    rows = ["ts_ms,symbol,trade_id,price,qty"]
+    for i in range(n):
+        ts += rng.randint(1, 60)
+        late = rng.choice([0, 0, 0, 100, 400, 900])
+        trade_id = i if rng.random() < 0.95 else max(0, i - 1)
+        rows.append(
+            f"{max(ts - late, 0)},{rng.choice('ABCD')},{trade_id},{rng.randint(100, 200) / 10},{rng.randint(1, 9)}"
+        )
+    path.write_text("\n".join(rows) + "\n")
+
+
+def run_job(folder: Path, trades: Path, *kill: object) -> tuple[int, bool, str]:
+    """Run the job; return its exit code, whether it continued from a checkpoint, and what it wrote to stderr."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tests.recovery.job", str(folder), str(trades), *map(str, kill)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ})
+    return done.returncode, done.stdout.startswith("resumed"), done.stderr
+
+
+def output(folder: Path) -> dict[str, object]:
+    """Return what the job has written: bytes of files, and rows of the table."""
+    with sqlite3.connect(folder / "bars.db") as db:
+        rows = db.execute("select * from bars order by symbol, start").fetchall()
+    db.close()
+    return {
+        "csv": (folder / "bars.csv").read_bytes(),
+        "jsonl": gzip.decompress((folder / "bars.jsonl.gz").read_bytes()),
+        "late": (folder / "late.jsonl").read_bytes(),
+        "table": rows,
+        "left": sorted(path.name for path in folder.iterdir() if path.name.endswith(".part")),
+    }
+
+
+def check(folder: Path, trials: int, first: int = 0, trades: int = 6_000) -> Figures:
+    """Run trials; each has one to three kills, drawn from its number."""
+    data, figures = folder / "trades.csv", Figures()
+    write_trades(data, trades)
+    code, _, stderr = run_job(folder / "whole", data)
+    assert code == 0, stderr
+    whole = output(folder / "whole")
+    for seed in range(first, first + trials):
+        rng = random.Random(seed)
+        place = folder / f"trial{seed}"
+        tried: list[str] = []
+        for _ in range(rng.randint(1, 3)):
+            point = rng.choice(POINTS)
+            kill = (point, rng.randint(1, MOST.get(point, 12)))
+            code, resumed, stderr = run_job(place, data, *kill)
+            tried.append(f"{point} {kill[1]}: {code}")
+            figures.kills += code == -9
+            figures.resumed += resumed
+            if code not in (0, -9):
+                figures.wrong.append(f"trial {seed}: {tried}: {stderr[-2000:]}")
+        code, resumed, stderr = run_job(place, data)
+        figures.resumed += resumed
+        figures.trials += 1
+        got = output(place) if code == 0 else {}
+        differs = [name for name, value in whole.items() if got.get(name) != value]
+        if code or differs:
+            figures.wrong.append(f"trial {seed}: {tried}: exit {code}, other {differs}: {stderr[-2000:]}")
+    return figures
