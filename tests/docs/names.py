@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import inspect
 import re
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -101,9 +102,12 @@ def parameters(thing: Callable[..., Any]) -> set[str] | None:
         signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return None
-    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        return None
-    return set(signature.parameters)
+    names = {name for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
+    if len(names) == len(signature.parameters):
+        return names
+    hints = typing.get_type_hints(thing) if "Unpack" in str(signature) else {}
+    options = [typing.get_args(hint) for hint in hints.values() if typing.get_origin(hint) is typing.Unpack]
+    return names | set(options[0][0].__annotations__) if options else None
 
 
 def attribute(thing: Any, name: str) -> Any:

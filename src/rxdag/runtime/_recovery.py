@@ -22,7 +22,7 @@ from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
 """Time between two checkpoints unless the user says otherwise."""
-Checkpoints: TypeAlias = "Store | str | PathLike[str]"
+Checkpoints: TypeAlias = Store | str | PathLike[str]
 """A store, or the path of a SQLite store."""
 
 
