@@ -1,5 +1,6 @@
 """Runs that nobody refers to any more are collected, compiled or not."""
 
+import contextlib
 import gc
 import itertools
 import threading
@@ -48,10 +49,8 @@ def over(pipe, how):
     run = rxdag.start(stream.on("b").to(sinks.collect()))
     runs.append(run)
     has_started.set()
-    try:
+    with contextlib.suppress(rxdag.RxDagError):  # its traceback refers to this frame, and that to the run
         run.wait(20)
-    except rxdag.RxDagError:  # its traceback refers to this frame, and that to the run
-        pass
     return run.state, weakref.ref(run._execution)
 
 
