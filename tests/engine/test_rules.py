@@ -9,6 +9,7 @@ from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, testing, windows
 from rxdag.contract import Kernel
+from rxdag.engine import Domain, Point
 from tests.engine.parts import Burst, Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
 
@@ -105,6 +106,11 @@ class TestTimers:
 
 
 class TestEnds:
+    def test_the_early_end_of_a_take_closes_the_panes_behind_it(self):
+        timed = rxdag.from_source(sources.iterable([1, 2, 3, 4, 50])).pipe(ops.event_time(lambda x: x, unit="ns"))
+        out = timed.pipe(ops.take(3)).pipe(ops.window_all(windows.tumbling("10ns"), agg.count())).to(sinks.collect())
+        assert [(pane.value, pane.closed_by) for pane in outcome(out)[out]] == [(3, "watermark")]
+
     def test_a_drain_ends_what_waits_for_the_turn_of_its_other_input(self):
         first, second = (rxdag.from_source(testing.manual(), name=name) for name in ("first", "second"))
         out = rxdag.concat(first, second).to(sinks.collect(), name="out")
@@ -267,6 +273,17 @@ class TestTurns:
 
 
 class TestOrder:
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+    def test_of_the_nodes_that_can_go_on_the_last_one_in_the_graph_does(self, order):
+        domain, points = Domain(1024), [Point(name) for name in "abc"]
+        for place, point in enumerate(points):
+            point.place, point.domain = place, domain
+        for place in order:
+            points[place].rest()
+        assert domain.next_to_resume() is points[2]
+        points[2].blocked += 1  # by something behind it
+        assert domain.next_to_resume() is points[1]
+
     @pytest.mark.parametrize("quantum", [1, 1000])
     def test_what_rests_behind_a_node_that_has_ended_is_not_overtaken(self, quantum):
         stream = rxdag.from_source(sources.range(5)).pipe(ops.map(lambda x: x))

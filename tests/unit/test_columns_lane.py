@@ -250,6 +250,21 @@ def test_ways_of_a_route_meet_in_the_order_of_the_items():
     assert [row.s for row in met(9, on_error=on_error.skip).collect()] == [*"abcac", *"abc"]
 
 
+def test_few_of_many_rows_meet_in_the_order_of_the_items():
+    n = 90_000  # of a run; the places of the last rows do not fit in 16 bits
+
+    def many(batch):
+        return {"i": np.arange(n)}
+
+    expanded = rxdag.from_source(sources.arrays({"x": [0]})).pipe(ops.map_batch(many, batch_format="numpy"))
+    routes = expanded.pipe(ops.route({"a": col.i % 2 == 0}, default="b"))
+    merged = rxdag.merge(*(routes[name].pipe(ops.filter(col.i % 10_000 < 2)) for name in "ab"))
+    plan = rxdag.compile(rxdag.Dag(merged.to(sinks.collect(), name="out")))
+    assert plan.lanes.met == {"route": "merge"}
+    expected = [start + i for start in range(0, n, 10_000) for i in (0, 1)]
+    assert [row["i"] for row in rxdag.run(plan)["out"]] == expected
+
+
 def test_on_ways_that_meet_the_first_item_that_fails_ends_the_run_and_what_came_before_it_goes_on():
     out, counts = [], {}
     for columns in (True, False):

@@ -127,6 +127,29 @@ def test_a_compiled_module_annotates_nothing_as_float(path):
     assert found == []
 
 
+def test_a_compiled_class_allows_interpreted_subclasses_as_the_class_does_whose_init_it_inherits():
+    # mypyc: otherwise __init__ is called twice for an object of the class, which leaks references, or not at all.
+    classes = {
+        node.name: node
+        for path in COMPILED
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def allows(node):
+        return any("allow_interpreted_subclasses=True" in ast.unparse(each) for each in node.decorator_list)
+
+    def origin(node):
+        if any(isinstance(each, ast.FunctionDef) and each.name == "__init__" for each in node.body):
+            return node
+        bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+        return next((found for base in bases if (found := origin(base)) is not None), None)
+
+    found = {name: (node, origin(node)) for name, node in classes.items()}
+    assert found["FilterKernel"][1] is classes["_Calls"]
+    assert [name for name, (node, first) in found.items() if first is not None and allows(node) != allows(first)] == []
+
+
 def test_the_list_of_what_is_compiled_names_something():
     assert SRC / "rxdag" / "aggregates" / "accumulators" / "_bar.py" in COMPILED
 

@@ -33,6 +33,16 @@ def test_a_key_is_remembered_though_one_of_its_span_came_too_late_to_be():
     assert not kernel.is_repeat("late", 487)
 
 
+def test_a_new_key_before_a_later_span_is_no_repeat_while_there_is_no_watermark():
+    kernel = SpansKernel(lambda x: x, 10)
+    assert [kernel.is_repeat(key, ts) for key, ts in [("a", 100), ("b", 50), ("b", 55), ("a", 51)]] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
 # Of items with times and keys, and no lag: which pass, with `within` 10. Keys before 10 are forgotten at watermark 19.
 EDGES = {
     "within": ([(5, "a"), (14, "a"), (15, "a"), (24, "a"), (25, "a")], [0, 2, 4]),

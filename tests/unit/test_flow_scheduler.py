@@ -1,3 +1,4 @@
+import asyncio
 import errno
 import gc
 import os
@@ -13,6 +14,7 @@ from rxdag import operators as ops
 from rxdag import sinks
 from rxdag.engine.drivers import (
     FlowScheduler,
+    LoopDriver,
     MonotonicClock,
     ThreadDriver,
     VirtualClock,
@@ -345,6 +347,32 @@ class TestBell:
         while scheduler.step() == 0:
             pass
         assert seen == (["called", "again"] if is_rung else ["again"])
+
+
+class TestLoopDriver:
+    async def test_a_timer_that_another_thread_sets_after_the_last_step_of_a_slice_is_not_lost(self):
+        scheduler, fired = FlowScheduler("s", MonotonicClock()), []
+        setting = threading.Thread(target=lambda: scheduler.at(scheduler.clock.now(), lambda: fired.append("timer")))
+
+        def set_it():
+            if not setting.ident:
+                setting.start()
+                setting.join()
+
+        loop = asyncio.get_running_loop()
+        driver = LoopDriver(scheduler, loop, lambda: bool(fired), set_it)
+        driver.start()
+        for _ in range(5):  # slices, one a turn of the loop
+            await asyncio.sleep(0)
+        assert fired == ["timer"]
+        assert driver.done.done()
+
+    async def test_that_nothing_wakes_has_no_slice(self):
+        scheduler, looks = FlowScheduler("s", MonotonicClock()), []
+        LoopDriver(scheduler, asyncio.get_running_loop(), lambda: False, lambda: looks.append(None)).start()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(looks) == 1
 
 
 class TestThreadDriver:

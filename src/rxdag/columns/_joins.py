@@ -70,7 +70,8 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
     index = np.concatenate([part.index for part in parts if part.index is not None])
     n = len(index)
     # numpy sorts 16-bit ints by radix, which is faster.
-    order = np.argsort(index.astype(np.uint16) if n <= 1 << 16 else index, kind="stable")
+    is_short = n == 0 or index.max() < 1 << 16
+    order = np.argsort(index.astype(np.uint16) if is_short else index, kind="stable")
     shared = _shared(parts, order)
     names = {name for block in shared for name in block.columns}
     loose = {name: concatenate([part[name] for part in parts])[order] for name in first.names if name not in names}

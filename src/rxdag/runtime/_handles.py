@@ -88,6 +88,8 @@ class _Handle:
         # Dropping the handle cancels the run, so that no thread is left.
         self._finalizer = weakref.finalize(self, execution.cancel)
         self._finalizer.atexit = False
+        # It refers to the run, whose error may refer to the handle by a frame of its traceback.
+        execution.on_done(self._finalizer.detach)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dag.name}: {self.state}>"

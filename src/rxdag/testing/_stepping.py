@@ -155,11 +155,9 @@ class VirtualRun:
         self.execution = execution
         self.inputs = inputs
         self._clock = clock
-        self._slice_s = slice_s
         self._seen: dict[str, list[Any]] = {}
         self._result: RunResult | None = None
         self._loop = VirtualLoop(clock)
-        self._driver: LoopDriver | None = None
         execution.loop = self._loop
         weakref.finalize(self, self._loop.close).atexit = False  # a dropped run leaves nothing open
         for name, node in execution.plan.dag.nodes.items():
@@ -167,15 +165,7 @@ class VirtualRun:
                 seen = Seen()
                 self._seen[name] = seen.items
                 execution.program.observe(name, seen, execution)
-        self._loop.call_soon(self._begin)
-
-    def _begin(self) -> None:
-        execution = self.execution
-        self._driver = LoopDriver(
-            execution.main, self._loop, execution.is_done, execution.check_stall, slice_s=self._slice_s
-        )
-        execution.open()
-        self._driver.start()
+        self._loop.call_soon(_begin, execution, self._loop, slice_s)  # no method: the loop must not keep the run alive
 
     def __repr__(self) -> str:
         return f"<VirtualRun {self.execution.plan.dag.name}: {self.execution.state} at {format_ns(self.now)}>"
@@ -269,6 +259,12 @@ class VirtualRun:
             if raised is not None:  # by the last act of the run
                 raise raised
         return self._result
+
+
+def _begin(execution: Execution, loop: VirtualLoop, slice_s: float) -> None:
+    driver = LoopDriver(execution.main, loop, execution.is_done, execution.check_stall, slice_s=slice_s)
+    execution.open()
+    driver.start()
 
 
 class Seen:

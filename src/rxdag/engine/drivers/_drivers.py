@@ -173,7 +173,9 @@ class LoopDriver:
         if self._slice_s != math.inf:
             scheduler.slice_end = scheduler.ticks() + round(self._slice_s * 1e9)
         wait: int | None = 0
+        kicks = scheduler.kicks
         while not scheduler.is_stopped and not self._is_done():
+            kicks = scheduler.kicks
             wait = scheduler.step(fires=not self._is_virtual)
             if wait != 0:
                 self._on_idle()
@@ -184,12 +186,13 @@ class LoopDriver:
             self._timer.cancel()
             self._timer = None
         with scheduler.lock:
-            # From here on, a kick schedules a slice again; calls and pumps from before are found by is_idle() below.
+            # From here on, a kick schedules a slice again; one since the last step may have set a timer it did not see.
             self._armed = False
+            was_kicked = scheduler.kicks != kicks
         if scheduler.is_stopped or self._is_done():
             if not self.done.done():
                 self.done.set_result(None)
-        elif wait == 0 or not scheduler.is_idle():
+        elif wait == 0 or was_kicked or not scheduler.is_idle():
             scheduler.kick()
         elif wait is None:
             return

@@ -106,6 +106,8 @@ class _TapNode(_CallNode):
         self.pass_on(item, ts, sequence, key)
 
 
+# mypyc: each class allows interpreted subclasses as `_Calls` does, whose __init__ would otherwise be called twice for an
+# object and leak a reference to `fn`.
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MapKernel(_Calls):
     """Sends out the results of a function."""
@@ -124,6 +126,7 @@ class MapKernel(_Calls):
         emit(columns.mapped({ITEM: self.fn}))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FilterKernel(_Calls):
     node = _FilterNode
 
@@ -139,6 +142,7 @@ class FilterKernel(_Calls):
         emit(kept)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TapKernel(_Calls):
     node = _TapNode
 
