@@ -78,7 +78,7 @@ class Execution:
         """Tasks cancelled by the run itself."""
         self.flush = False  # default of whether a drain closes open panes
         self.is_cancelled = self._has_cancelled_tasks = False
-        self._on_done: list[Callable[[], None]] = []
+        self._on_done: list[Callable[[], object]] = []
         self._began = self._ended = 0
         is_merged = any(isinstance(n.thing, FanIn) for n in plan.dag.nodes.values())
         many = is_merged and len(plan.dag.sources) + len(plan.gates) > 1
@@ -388,7 +388,7 @@ class Execution:
                 self.events.stuck(scheduler, JOIN_S)
         return stuck
 
-    def on_done(self, fn: Callable[[], None]) -> None:
+    def on_done(self, fn: Callable[[], object]) -> None:
         """Call `fn` when the run has ended, on the thread that ended it."""
         self._on_done.append(fn)
 
