@@ -175,7 +175,8 @@ class Checkpointing:
             return self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
 
     def _written(self, checkpoint: RunCheckpoint) -> None:
-        self.last = checkpoint
+        if self.last is None or checkpoint.id > self.last.id:  # else the output was sealed meanwhile
+            self.last = checkpoint
         for sink in self._execution.program.sinks:
             sink.domain.driver.call(sink.publish)
         self._ended(checkpoint)
@@ -230,6 +231,16 @@ class Checkpointing:
 
     def _finish(self, facts: dict[str, Any]) -> None:
         self.last = self._commit({RUN: self._codec.encode(facts, where="run")}, is_done=True)
+
+
+def may_become_visible(run: Execution) -> bool:
+    """Return True if the sinks may show all their output; of a run with checkpoints, after saving that it is complete."""
+    if run.may_succeed and run.checkpointing is not None:
+        try:
+            run.checkpointing.seal()
+        except Exception as error:
+            run.fail(error)
+    return run.may_succeed
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class Commit:
         self.is_decided = False
         """True once the sinks are being made complete, after which a cancel has no effect."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Return True once all sinks have taken everything: then nothing more is written. Thread-safe."""
+        return not self._writing
+
     def ready(self, name: str) -> None:
         """Note that a sink has taken everything, or is closed. Thread-safe."""
         with self._lock:

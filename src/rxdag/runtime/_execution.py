@@ -17,7 +17,7 @@ from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, Thr
 from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
-from rxdag.runtime._checkpointing import Checkpointing
+from rxdag.runtime._checkpointing import Checkpointing, may_become_visible
 from rxdag.runtime._commit import Commit
 from rxdag.runtime._events import RunEvents
 from rxdag.runtime._program import unbalanced
@@ -87,7 +87,7 @@ class Execution:
         self.schedulers = self._make_schedulers()
         self.events = RunEvents(self, log)
         self.program = wire(plan, self, self.schedulers, self.called)
-        self.commit = Commit(self.program.sinks, self._may_become_visible)
+        self.commit = Commit(self.program.sinks, lambda: may_become_visible(self))
         self.checkpointing: Checkpointing | None = None
         self.was_suspended = False
         self.safepoint = Safepoint(self)
@@ -111,15 +111,6 @@ class Execution:
     @property
     def may_succeed(self) -> bool:
         return self.error is None and not self.is_cancelled
-
-    def _may_become_visible(self) -> bool:
-        """Return True if all output may become visible, and save that it is complete in a run with checkpoints."""
-        if self.may_succeed and self.checkpointing is not None:
-            try:
-                self.checkpointing.seal()
-            except Exception as error:
-                self.fail(error)
-        return self.may_succeed
 
     def cancelled(self, why: str) -> BaseException:
         return asyncio.CancelledError(why)
@@ -170,6 +161,8 @@ class Execution:
 
     def sink_ready(self, name: str) -> None:
         self.commit.ready(name)
+        if self.commit.has_begun:
+            self.main.call(self.safepoint.abandon)
 
     def sink_prepared(self, name: str) -> None:
         self.commit.prepared(name)

@@ -45,7 +45,7 @@ class Safepoint:
         self._main.call(partial(self._begin, act))
 
     def _begin(self, act: Callable[[], bool]) -> None:
-        if self._act is None and self._run.state == "running":
+        if self._act is None and self._run.state == "running" and not self._run.commit.has_begun:
             self._act = act
             self._main.hold(_nothing)  # it looks itself
             for scheduler in self._others:

@@ -25,6 +25,8 @@ def why_unsavable(execution: Execution) -> str | None:
     """Return why the state of a run cannot be saved though all its domains stand, or None."""
     if execution.state != "running":
         return f"the run is {execution.state}"
+    if execution.commit.has_begun:
+        return "the sinks are being closed"
     nodes = places_of(execution.program).values()
     return next((why for node in nodes if (why := node.why_no_snapshot()) is not None), None)
 
