@@ -151,22 +151,99 @@ def test_a_fresh_run_begins_anew_whatever_the_store_holds():
     assert told(again) == whole()
 
 
-@pytest.mark.parametrize(
-    ("dag", "message"),
-    [
-        (lambda: bars(window="5s"), r'node "bars": window was tumbling\("1s"\), and is tumbling\("5s"\)'),
-        (lambda: bars(once="unique"), 'node "once" is gone; node "unique" is new'),
-    ],
-    ids=["parameter", "name"],
-)
-def test_state_of_another_graph_is_refused_with_each_difference(dag, message):
+def suspended(at_ms=500):
+    """Return a store with the state of a run in the middle."""
     store = checkpoints.memory()
-    settled(virtual(bars(), store, every="100ms"))
+    first = virtual(bars(), store, every="1h")
+    first.main.at(at_ms * 1_000_000, first.drain)
+    settled(first)
+    return store
 
+
+@pytest.mark.parametrize(
+    ("dag", "options", "message"),
+    [
+        (
+            lambda: bars(window="5s"),
+            {},
+            r'node "bars": window was tumbling\("1s"\), and is tumbling\("5s"\); undo that, or pass allow_drop=\["bars"\]',
+        ),
+        (
+            lambda: bars(once="unique"),
+            {},
+            r'node "once" is gone, with its state; pass allow_drop=\["once"\], or renamed= if it has another name',
+        ),
+        (
+            lambda: bars(once="bars2", bars="once"),
+            {},
+            r'node "bars" is gone, .*; node "once" was dedupe, and is window',
+        ),
+        (
+            lambda: bars(once="unique"),
+            {"renamed": {"onse": "unique"}},
+            r'renamed: "onse" must be a node of the checkpoint; did you mean "once"\?',
+        ),
+        (
+            lambda: bars(once="unique"),
+            {"renamed": {"once": "unik"}},
+            r'renamed: "unik" must be a node of the graph; did you mean "unique"\?',
+        ),
+        (
+            lambda: bars(),
+            {"allow_drop": ["bras"]},
+            r'allow_drop: "bras" must be a node of the checkpoint; did you mean "bars"\?',
+        ),
+    ],
+    ids=["parameter", "gone", "exchanged", "old name", "new name", "dropped name"],
+)
+def test_state_of_another_graph_is_refused_with_each_difference(dag, options, message):
+    with pytest.raises(rxdag.RxDagError, match=rf'^dag "job": (must be the graph of the checkpoint, but )?{message}'):
+        virtual(dag(), suspended(), **options)
+
+
+def test_a_renamed_node_keeps_its_state():
+    result = settled(
+        virtual(bars(once="unique", bars="candles"), suspended(), renamed={"once": "unique", "bars": "candles"})
+    )
+    assert told(result) == whole()
+    assert result.problems == ()
+
+
+def test_a_node_whose_state_is_dropped_begins_empty():
+    result = settled(virtual(bars(window="2s"), suspended(), allow_drop=["bars"]))
+    assert result.stats.nodes["bars"].restored == 0
+    assert sum(value for _, _, value in told(result)) < sum(range(100))
+    assert result.problems == ()
+
+
+def test_nodes_without_state_may_come_go_and_change():
+    def dag(*steps):
+        rows = rxdag.from_source(Steady(), name="rows")
+        for name, step in steps:
+            rows = rows.pipe(step, name=name)
+        return rxdag.Dag(rows.pipe(ops.map(lambda row: row["n"]), name="n").to(sinks.collect(), name="out"), name="job")
+
+    store = checkpoints.memory()
+    first = virtual(dag(("all", ops.filter(lambda row: True)), ("same", ops.map(lambda row: row))), store)
+    first.main.at(500_000_000, first.drain)
+    n = settled(first).items_in
+
+    result = settled(
+        virtual(dag(("all", ops.map(lambda row: row)), ("few", ops.filter(lambda row: row["n"] > 90))), store)
+    )
+
+    assert result["out"] == [*range(n), *range(91, 100)]
+    assert result.problems == ()
+
+
+def test_a_job_that_was_done_with_another_graph_is_not_taken_for_this_one():
+    store = checkpoints.memory()
+    settled(virtual(bars(), store))
     with pytest.raises(
-        CheckpointError, match=rf'^dag "job": must be the graph of checkpoint \d+, but {message}; undo that, or begin'
+        CheckpointError,
+        match=r'^dag "job": must be the graph of checkpoint 2, which is done, got another one; pass fresh=True to run it',
     ):
-        virtual(dag(), store)
+        virtual(bars(window="5s"), store)
 
 
 def test_a_refused_run_leaves_the_store_to_others():
@@ -276,6 +353,8 @@ def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
         ({"checkpoints": "x.db", "require": "twice"}, "run: require must be \"exactly\" or left out, got 'twice'"),
         ({"checkpoints": "x.db", "every": "0s"}, "run: every"),
         ({"checkpoints": "x.db", "fresh": 1}, "run: fresh"),
+        ({"checkpoints": "x.db", "allow_drop": "bars"}, "run: allow_drop must be a list of names, such as"),
+        ({"checkpoints": "x.db", "renamed": ["bars"]}, "run: renamed must be a dict of names, such as"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ def fingerprint(graph: Mapping[str, Any]) -> str:
 
 
 def _node(node: Node) -> dict[str, Any]:
-    return {"label": node.label, "parameters": _parameters(node.thing)}
+    return {"label": node.label, "parameters": _parameters(node.thing), "inputs": len(node.inputs)}
 
 
 def _parameters(thing: Any) -> dict[str, str]:

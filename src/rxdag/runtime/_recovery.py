@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
@@ -17,7 +17,7 @@ from rxdag.runtime._execution import Execution
 from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable
 from rxdag.runtime._result import RunResult
-from rxdag.runtime._resuming import FORMAT, differences, facts_of_run, resume
+from rxdag.runtime._resuming import FORMAT, Changes, facts_of_run, resume
 from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
@@ -32,11 +32,15 @@ class RecoveryOptions(TypedDict, total=False):
     Attributes:
         every: Time from one checkpoint to the next, "10s" by default.
         require: "exactly" to refuse a graph with a sink that may deliver an item twice after a restart.
+        allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
+        renamed: New name of a node by its old one.
         fresh: True to begin anew whatever the store holds.
     """
 
     every: Duration
     require: Literal["exactly"]
+    allow_drop: Sequence[str]
+    renamed: Mapping[str, str]
     fresh: bool
 
 
@@ -49,12 +53,14 @@ class Recovery:
         every_ns: Time from one to the next, ns.
         fresh: True to begin anew whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
+        changes: Changes of the graph since the last checkpoint.
     """
 
     store: Store
     every_ns: int
     fresh: bool = False
     is_exact: bool = False
+    changes: Changes = field(default_factory=Changes)
 
     @classmethod
     def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
@@ -83,7 +89,22 @@ class Recovery:
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
             )
-        return cls(checkpoints, every_ns, fresh, require is not None)
+        return cls(checkpoints, every_ns, fresh, require is not None, _changes(options, where))
+
+
+def _changes(options: RecoveryOptions, where: str) -> Changes:
+    """Return the changes of the graph that a user has declared.
+
+    Raises:
+        GraphError: If they are not names.
+    """
+    drop: Any = options.get("allow_drop", ())
+    if not isinstance(drop, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in drop):
+        raise GraphError(f'{where}: allow_drop must be a list of names, such as ["bars"], got {shown(drop)}')
+    renamed: Any = options.get("renamed", {})
+    if not isinstance(renamed, Mapping) or not all(isinstance(name, str) for pair in renamed.items() for name in pair):
+        raise GraphError(f'{where}: renamed must be a dict of names, such as {{"old": "new"}}, got {shown(renamed)}')
+    return Changes(frozenset(drop), dict(renamed))
 
 
 def begun(execution: Execution, recovery: Recovery | None) -> Execution:
@@ -111,19 +132,18 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
     last = None if recovery.fresh else session.latest()
     if last is not None:
         saved, parts = facts_of_run(session, codec, last)
-        found = differences(saved["graph"], graph)
-        if found:
-            raise CheckpointError(
-                f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, but {"; ".join(found)}; '
-                "undo that, or begin anew with fresh=True"
-            )
         if last.is_done:
+            if saved["graph"] != graph:
+                raise CheckpointError(
+                    f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, which is done, got '
+                    "another one; pass fresh=True to run it from the beginning"
+                )
             session.close()
             execution.result = _done(execution, last, saved)
             execution.state = "completed"
             execution.done.set()
             return execution
-        resume(execution, saved, parts, codec)
+        resume(execution, saved, parts, graph, codec, recovery.changes)
     execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
     return execution
 

@@ -45,11 +45,12 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
-    """Restore the state of another run of the same plan into a run that has not begun."""
+    """Restore the state of another run into a run that has not begun; places without saved state begin empty."""
     program = execution.program
     nodes = places_of(program)
     for name, node in nodes.items():
-        engine.restore(node, saved["nodes"][name])
+        if name in saved["nodes"]:
+            engine.restore(node, saved["nodes"][name])
     for node in nodes.values():
         engine.block(node)
     for node in program.nodes.values():
