@@ -102,13 +102,16 @@ class _Feed:
             return True
         self.position += 1
         chunk = read.rows()
+        before = [mark for place, mark in chunk.marks if place == 0]
+        behind = [mark for place, mark in chunk.marks if place > 0]
         for way in self.ways.get("out", ()):
-            for place, mark in [*chunk.marks, (1, None)]:
-                for item in chunk.items if mark is None else ():
-                    at = (0, 0) if chunk.ts is None or chunk.sequence is None else (chunk.ts[0], chunk.sequence[0])
-                    way.take("item", item, *at, None if chunk.key is None else chunk.key[0])
-                if mark is not None and place == 0 and way.timed:
-                    way.take("mark", mark)
+            for mark in before if way.timed else ():
+                way.take("mark", mark)
+            for item in chunk.items:
+                at = (0, 0) if chunk.ts is None or chunk.sequence is None else (chunk.ts[0], chunk.sequence[0])
+                way.take("item", item, *at, None if chunk.key is None else chunk.key[0])
+            for mark in behind if way.timed else ():
+                way.take("mark", mark)
         return True
 
     def _end(self, kind: str, what: Any) -> None:
