@@ -98,11 +98,12 @@ def _changes(options: RecoveryOptions, where: str) -> Changes:
     Raises:
         GraphError: If they are not names.
     """
-    drop: Any = options.get("allow_drop", ())
-    if not isinstance(drop, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in drop):
+    drop, renamed = options.get("allow_drop", ()), options.get("renamed", {})
+    given: object = drop
+    if not isinstance(given, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in drop):
         raise GraphError(f'{where}: allow_drop must be a list of names, such as ["bars"], got {shown(drop)}')
-    renamed: Any = options.get("renamed", {})
-    if not isinstance(renamed, Mapping) or not all(isinstance(name, str) for pair in renamed.items() for name in pair):
+    given = renamed
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for pair in renamed.items() for name in pair):
         raise GraphError(f'{where}: renamed must be a dict of names, such as {{"old": "new"}}, got {shown(renamed)}')
     return Changes(frozenset(drop), dict(renamed))
 
