@@ -87,10 +87,10 @@ def is_cancelled():
     testing.settle_virtual(execution)
 
 
-@provokes("run.silent", dag="d", items_in=2, watermark="1970-01-01T00:00:00.000000001Z")
+@provokes("run.silent", dag="d", items_in=2, watermark="2001-09-09T01:46:40.000000001Z")
 def is_silent():
     feed = rxdag.from_source(testing.timeline(("0s", 1), ("1s", 2), end="9s"), name="in")
-    virtual(null(feed.pipe(ops.event_time(lambda x: x)).pipe(ops.filter(lambda x: False))))
+    virtual(null(feed.pipe(ops.event_time(lambda x: x + 10**18)).pipe(ops.filter(lambda x: False))))
 
 
 @provokes("run.stalled", dag="d", gates="route.low -> zip")

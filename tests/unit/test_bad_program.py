@@ -235,7 +235,11 @@ def test_a_function_that_gives_the_wrong_thing_ends_the_run(make, message, polic
     ("process", "message"),
     [
         (Forgets, "Forgets.on_item: must return the next state, got None; end it with `return state`"),
-        (Sends, 'ctx.emit_to: port must be one of the class\'s ports (), got "nowhere"'),
+        (
+            Sends,
+            'ctx.emit_to: port must be one of the class\'s ports (), got "nowhere"; declare it in the class: '
+            "ports = ('nowhere',)",
+        ),
     ],
 )
 def test_a_process_that_is_written_wrong_ends_the_run(process, message, policy):

@@ -369,6 +369,7 @@ class TestCandles:
             ("2024-08-08T12:00:00", "time", "2024-08-08T12:00:00"),
             ("noon", "time", "noon"),
             (1_723_118_400_000, "time, UTC", 1_723_118_400_000),
+            (1_723_118_400_000_000_000, "time, UTC", 1_723_118_400_000),
         ],
     )
     def test_times_are_shown_in_the_zone_that_is_named(self, start, axis, shown):

@@ -817,15 +817,17 @@ def test_a_result_prints_what_was_lost_where_and_the_likely_fix():
     assert "1 late at w: read port late, or raise out_of_order= of its event_time" in text
 
 
-def test_a_silent_run_says_so_once(caplog):
+@pytest.mark.parametrize(("days", "is_told"), [(-2, True), (0, False), (2, True)])
+def test_a_silent_run_whose_watermark_is_far_from_the_clock_says_so_once(caplog, days, is_told):
     feed = rxdag.testing.timeline(*(("0s", i) for i in range(10)), end="20s")
-    stream = rxdag.from_source(feed).pipe(ops.event_time(lambda x: x, unit="ms"))
+    stream = rxdag.from_source(feed).pipe(ops.event_time(lambda x: x + days * 86_400_000, unit="ms"))
     panes = stream.pipe(ops.key_by(lambda x: 0)).pipe(ops.window(windows.tumbling("1d"), agg.count()))
     with caplog.at_level(logging.WARNING, "rxdag"):
         run_virtual(panes.to(sinks.null()))
     said = [r.message for r in caplog.records]
-    assert said == [
-        "run.silent dag=dag items_in=10 watermark=1970-01-01T00:00:00.008999999Z: "
+    day = {-2: "1969-12-30", 2: "1970-01-03"}.get(days)
+    assert said == is_told * [
+        f"run.silent dag=dag items_in=10 watermark={day}T00:00:00.008999999Z: "
         "items came in for 5 s and none went out; is unit= of event_time right?"
     ]
 

@@ -74,6 +74,9 @@ class ProcessContext(Protocol[K_co, Out_contra]):
 class KeyedProcess(ABC, Generic[K, In, Out, State]):
     """A state machine per key, for `ops.process`; subclasses have no mutable state.
 
+    Its type parameters are the key, the item, the output and the state: `class Quiet(ops.KeyedProcess[str, Tick, str,
+    int])`. The methods are then called with a `ProcessContext[str, str]`: of the key and the output.
+
     Example:
         >>> class Quiet(ops.KeyedProcess):  # reports keys without an item for a minute, and how many they had
         ...     def initial(self):
@@ -93,7 +96,7 @@ class KeyedProcess(ABC, Generic[K, In, Out, State]):
     """
 
     ports: ClassVar[tuple[str, ...]] = ()
-    """Names of its own ports, for `ctx.emit_to`; read one with `stream.side(name)`."""
+    """Names of its own ports, such as `ports = ("alerts",)`, for `ctx.emit_to`; read one with `stream.side(name)`."""
 
     @abstractmethod
     def initial(self) -> State:

@@ -22,10 +22,14 @@ def _value(bar: Any, name: str) -> Any:
     return getattr(bar, name)
 
 
+_NS_FROM: Final = 10**15
+"""Least number that is taken for ns since the epoch: 1970-01-12. As ms it would be the year 33658."""
+
+
 def _utc(given: Any) -> tuple[Any, bool]:
     """Return a time for the chart, which ignores zones, and whether it is known to be in UTC."""
     if isinstance(given, int | float):
-        return given, True  # since the epoch
+        return given / 1_000_000 if abs(given) >= _NS_FROM else given, True  # ms since the epoch
     try:
         at = datetime.fromisoformat(given) if isinstance(given, str) else given
     except ValueError:
@@ -51,7 +55,7 @@ def candlesticks(
     Args:
         bars: Bars in order, with `open`, `high`, `low`, `close`, `volume` and a time, as attributes or in a mapping.
         by: Function that returns the name of a bar's series, which can be selected. By default there is one series.
-        time: Field with the time: a datetime, ISO text, or ms since the epoch. Times with a zone are shown in UTC, those
+        time: Field with the time: a datetime, ISO text, or a number since the epoch: ns from 10^15 on, else ms. Times with a zone are shown in UTC, those
             without one as they are.
         title: Title of the chart; with `by`, the name of the selected series follows it.
         most: Maximum number of bars per series: the last ones. Of more than 24 series, those with the most bars are

@@ -69,7 +69,10 @@ class _Context:
 
     def emit_to(self, port: str, item: Any, /, *, ts: int | None = None) -> None:
         if port not in self._ports:
-            raise BadProgram(f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"')
+            raise BadProgram(
+                f'ctx.emit_to: port must be one of the class\'s ports {self._ports}, got "{port}"; declare it in the '
+                f"class: ports = {(*self._ports, port)}"
+            )
         self._send(port, item, ts)
 
     def set_timer(self, when: int, name: str = "", /) -> None:
