@@ -18,7 +18,7 @@ def pasted():
 
 
 def test_the_examples_run_in_an_empty_folder_with_the_file_that_is_shown(tmp_path):
-    (shown,) = re.findall(r"^\$ cat trades\.csv\n(.*?)^```", README, re.M | re.S)
+    (shown,) = re.findall(r"^\$ cat > trades\.csv << END\n(.*?)^END\n", README, re.M | re.S)
     (tmp_path / "trades.csv").write_text(shown)
     (tmp_path / "example.py").write_text("\n".join(pasted()))
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
