@@ -191,6 +191,8 @@ def text_of(error: BaseException, *, most: int = _ERROR_CHARS) -> str:
 
 def named_text(error: BaseException) -> str:
     """Return the class of an error and its text; never raises."""
+    if isinstance(error, SavedError):  # its text begins with the class that it had
+        return text_of(error)
     return f"{type(error).__name__}: {text_of(error)}"
 
 

@@ -11,7 +11,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import checkpoints, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import END, Chunk, Reader, Source
+from rxdag.contract import END, Chunk, Reader, Sink, Source, Writer
 from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import CheckpointError, StateError
 from rxdag.runtime import Execution
@@ -325,8 +325,8 @@ def test_a_state_that_cannot_be_saved_is_named_by_the_checkpoint_and_the_run_goe
         ),
         (
             lambda: rxdag.Dag(rxdag.from_source(Steady()).pipe(ops.dedupe("n", within="1s")).to(sinks.null())),
-            r"dag \"dag\": checkpoints: sources, sinks and operators with state must have a name= of their own, by which "
-            r"their state is found again, got none for steady\(\), dedupe\(\"n\", within=\"1s\"\), null\(\)$",
+            r"dag \"dag\": checkpoints: sources, sinks and operators with state must have a name of their own, given by name= or "
+            r"\.named\(\), by which their state is found again, got none for steady\(\), dedupe\(\"n\", within=\"1s\"\), null\(\)$",
         ),
     ],
     ids=["source", "names"],
@@ -457,3 +457,194 @@ async def test_a_run_on_a_loop_continues_too():
 
     assert suspended.items_in + result.items_in == 20
     assert sum(value for _, _, value in told(result)) == sum(range(20))
+
+
+class Tally(ops.KeyedProcess):
+    """An object without a text of its own: its repr has an address, which is another one each time."""
+
+    def initial(self):
+        return 0
+
+    def on_item(self, ctx, state, item):
+        ctx.emit(state + 1)
+        return state + 1
+
+
+def tallied(rows=(), process=None, path=None, **names):
+    source = Steady() if not rows else Steady(rows=rows)
+    keyed = rxdag.from_source(source, name="rows").pipe(ops.key_by("key"))
+    out = keyed.pipe(ops.process(process or Tally(), clock="processing"), name="tally")
+    sink = sinks.collect() if path is None else sinks.csv(path)
+    return rxdag.Dag(out.to(sink, name="out"), name=names.get("dag", "job"))
+
+
+def stop_at(dag, store, at_ms):
+    execution = virtual(dag, store, every="1h")
+    execution.main.at(at_ms * 1_000_000, execution.drain)
+    return settled(execution)
+
+
+def test_objects_without_a_text_of_their_own_are_the_same_in_the_next_process():
+    store = checkpoints.memory()
+    stop_at(tallied(), store, 500)
+    result = settled(virtual(tallied(), store))
+    assert sorted(result["out"]) == sorted([*range(1, 51), *range(1, 51)])
+    assert settled(virtual(tallied(), store)).was_done
+
+
+@pytest.mark.parametrize(
+    ("dag", "message"),
+    [
+        (lambda tmp: tallied(path=tmp / "other.csv"), r'node "out": path was .*, and is .*; undo that'),
+        (lambda tmp: tallied(path=tmp / "a.csv", dag="else"), r'the checkpoint is one of dag "job"'),
+    ],
+    ids=["path", "dag"],
+)
+def test_the_state_of_another_job_is_refused(tmp_path, dag, message):
+    store = checkpoints.memory()
+    stop_at(tallied(path=tmp_path / "a.csv"), store, 500)
+    with pytest.raises(CheckpointError, match=message):
+        virtual(dag(tmp_path), store)
+
+
+class Refusing(Sink):
+    """Its output is saved, and then cannot be made visible, the first time."""
+
+    label = "refusing"
+    delivery = "exactly once"
+
+    def __init__(self):
+        self.closes = 0
+
+    def open(self, context):
+        return RefusingWriter(self)
+
+
+class RefusingWriter(Writer):
+    def __init__(self, sink):
+        self._sink, self._items = sink, []
+
+    def write(self, chunk):
+        self._items += chunk.items
+
+    def save(self):
+        return list(self._items)
+
+    def restore(self, saved):
+        self._items = list(saved)
+
+    def close(self, *, ok):
+        self._sink.closes += 1
+        if ok and self._sink.closes == 1:
+            raise OSError("no room")
+        return self._items
+
+
+def test_output_that_was_saved_and_could_not_be_made_visible_is_by_the_next_run():
+    sink, store = Refusing(), checkpoints.memory()
+
+    def dag():
+        return rxdag.Dag(rxdag.from_source(Steady(rows=(1, 2, 3)), name="rows").to(sink, name="out"), name="job")
+
+    failed, again = settled(virtual(dag(), store)), settled(virtual(dag(), store))
+
+    assert (failed.state, again.state, again["out"]) == ("failed", "completed", [1, 2, 3])
+
+
+class Retried(Refusing):
+    """Fails at one write, and succeeds at the next."""
+
+    on_error = rxdag.on_error.retry(5, base="1s", jitter=0)
+
+    def open(self, context):
+        return RetriedWriter(self)
+
+
+class RetriedWriter(RefusingWriter):
+    def write(self, chunk):
+        self._sink.closes += 1
+        if self._sink.closes == 2:
+            raise OSError("locked")
+        super().write(chunk)
+
+    def close(self, *, ok):
+        return self._items
+
+
+def test_a_checkpoint_does_not_wait_for_the_next_try_of_a_write():
+    outcomes, sink = [], Retried()
+    dag = rxdag.Dag(rxdag.from_source(Steady(rows=(1, 2, 3)), name="rows").to(sink, name="out"), name="job")
+    execution = virtual(dag, checkpoints.memory(), every="1h")
+    execution.main.at(100_000_000, lambda: execution.checkpointing.request(outcomes.append))
+    result = settled(execution)
+    assert [type(each).__name__ for each in outcomes] == ["RunCheckpoint"]
+    assert result["out"] == [1, 2, 3]
+
+
+def test_a_drain_that_cannot_save_fails_the_run():
+    first = virtual(bars(), FullStore(checkpoints.memory(), 1000), every="1h")
+    first.main.at(500_000_000, first.drain)
+    result = settled(first)
+    assert (result.state, str(result.error)) == ("failed", "the disk is full")
+
+
+def test_a_clock_that_was_set_back_counts_on_from_the_last_checkpoint():
+    store = checkpoints.memory()
+    stop_at(bars(), store, 500)
+    execution = virtual(bars(), store, start=0)
+    assert execution.clock.now() == 500_000_000
+
+
+def failing_once(items):
+    """A graph that fails at an item in the first run that comes to it."""
+    failed = []
+
+    def fails_once(row):
+        if row["n"] == items and not failed:
+            failed.append(row)
+            raise ValueError("once")
+        return row
+
+    rows = rxdag.from_source(sources.iterable(ROWS), name="rows")
+    return rxdag.Dag(rows.pipe(ops.map(fails_once)).to(sinks.collect(), name="out"), name="job")
+
+
+def test_a_fresh_run_that_fails_before_its_first_checkpoint_leaves_nothing_of_the_old_one():
+    store, dag = checkpoints.memory(), failing_once(50)
+    settled(
+        virtual(
+            rxdag.Dag(
+                rxdag.from_source(sources.iterable(ROWS), name="rows").to(sinks.collect(), name="out"), name="job"
+            ),
+            store,
+        )
+    )
+    assert settled(virtual(dag, store, fresh=True)).state == "failed"
+    result = settled(virtual(dag, store))
+    assert (result.was_done, len(result["out"])) == (False, 100)
+
+
+async def test_a_restart_of_a_supervised_run_is_not_fresh_again():
+    store = checkpoints.memory()
+    settled(virtual(failing_once(-1), store))
+    runtime = rxdag.PipelineRuntime({"restart": {"policy": "always", "base": "1ms", "attempts": 2}})
+    runtime.add(failing_once(50), checkpoints=store, every="1h", fresh=True, restart="on_failure")
+    results = await runtime.run_until_complete()
+    assert (results["job"].state, len(results["job"]["out"]), results["job"].was_done) == ("completed", 100, False)
+
+
+def test_a_checkpoint_of_a_run_that_has_ended_is_refused_at_once():
+    run = rxdag.start(bars(Steady(rows=tuple(ROWS[:2]))), checkpoints=checkpoints.memory())
+    run.wait("30s")
+    with pytest.raises(rxdag.RxDagError, match="the run must go on, but it has ended"):
+        run.checkpoint()
+
+
+@pytest.mark.parametrize(
+    "options", [{"until": "never"}, {"flush": 3}, {"progress_every": "soon", "on_progress": print}]
+)
+def test_an_argument_that_cannot_be_leaves_the_store_to_the_next_call(options):
+    store = checkpoints.memory()
+    with pytest.raises(rxdag.GraphError):
+        rxdag.run(bars(), checkpoints=store, **options)
+    store.open("test").close()

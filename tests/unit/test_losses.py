@@ -201,7 +201,7 @@ def test_a_silent_run_without_event_time_is_not_asked_for_its_unit(caplog):
 
 
 def test_a_silent_run_with_event_time_is_asked_for_its_unit(caplog):
-    (said,) = silent(feed().pipe(ops.event_time(lambda x: x, unit="ms")), caplog)
+    (said,) = silent(feed().pipe(ops.event_time(lambda x: x + 10**9, unit="ms")), caplog)
     assert said.endswith("is unit= of event_time right?")
 
 

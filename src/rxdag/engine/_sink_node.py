@@ -130,7 +130,8 @@ class SinkNode(OpenedSink):
     def why_no_snapshot(self) -> str | None:
         """Return that a write is under way which a restart must not repeat; any other is repeated."""
         is_exact = self.saves and self.sink.delivery == "exactly once"
-        return f'sink "{self.name}" is writing' if self.in_flight and is_exact else None
+        is_writing = self.in_flight and self.again is None  # one that waits is written by the timer of its next try
+        return f'sink "{self.name}" is writing' if is_writing and is_exact else None
 
     def unwritten(self) -> list[Chunk]:
         """Return what it holds, in order, what it is writing first: after a restart that is written again."""

@@ -77,7 +77,7 @@ class Checkpointing:
         self._pause_ns = 0
         self.last: Checkpoint | None = None
         self.failures = 0
-        self._suspends = False
+        self._suspends = self._is_sealed = False
         self.books: RunStats | None = None
         """The books at the checkpoint behind which the run is suspended."""
         for sink in execution.program.sinks:
@@ -119,14 +119,14 @@ class Checkpointing:
         if execution.loop is not None:
             execution.loop.call_later(PATIENCE_S, execution.main.call, partial(self._give_up, self._attempts))
 
-    def suspend(self, then: Callable[[], None]) -> None:
+    def suspend(self, then: Callable[[Outcome], object]) -> None:
         """Take a last checkpoint, behind which the run stands. On the main domain's thread."""
         self._suspends = True
-        self.request(lambda _: then())
+        self.request(then)
 
     def _give_up(self, attempt: int) -> None:
         safepoint = self._execution.safepoint
-        if safepoint.is_awaited and attempt == self._attempts and not self._suspends:
+        if safepoint.is_pending and attempt == self._attempts:
             error = RxDagError(f"checkpoint: all domains must stand within {PATIENCE_S:g} s, but {safepoint.why()}")
             safepoint.abandon()
             self._ended(error)
@@ -162,17 +162,23 @@ class Checkpointing:
             made = self._commit(parts)
         except Exception as error:
             self._execution.main.call(partial(self._ended, error))
-        else:
+            return
+        if made is not None:
             by_node = {name: len(data) for name, data in parts.items()}
             taken = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
             self._execution.main.call(partial(self._written, taken))
 
-    def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint:
+    def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint | None:
+        """Write a checkpoint; None if the output is complete meanwhile: no unfinished one may come behind that."""
         with self._lock:
+            if self._is_sealed and not is_done:
+                return None
             self._session.begin()
             for name, data in parts.items():
                 self._session.put(name, data)
-            return self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
+            made = self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
+            self._is_sealed = is_done
+            return made
 
     def _written(self, checkpoint: RunCheckpoint) -> None:
         if self.last is None or checkpoint.id > self.last.id:  # else the output was sealed meanwhile
@@ -213,7 +219,7 @@ class Checkpointing:
         """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
         result = self._execution.result
         try:
-            if result is not None and self.last is not None and self.last.is_done:
+            if result is not None and result.error is None and self.last is not None and self.last.is_done:
                 values: dict[str, Any] = {}
                 sinks = {}
                 for sink in self._execution.program.sinks:

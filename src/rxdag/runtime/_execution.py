@@ -263,9 +263,11 @@ class Execution:
         when = self.clock.now() + _GRACE_NS
         self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
 
-    def _suspend(self) -> None:
-        """Stop behind a checkpoint: the next run continues there."""
-        if self.state == "running":
+    def _suspend(self, outcome: object) -> None:
+        """Stop behind a checkpoint: the next run continues there. If it could not be taken, the run has failed."""
+        if self.state == "running" and isinstance(outcome, Exception):
+            self.fail(outcome)
+        elif self.state == "running":
             self.was_drained = self.was_suspended = True
             self.cancel()
         self.safepoint.abandon()
@@ -364,7 +366,8 @@ class Execution:
         self.events.ended(self.result)
         if self.checkpointing is not None:
             self.checkpointing.close()
-        self.done.set()
+        with self._lock:
+            self.done.set()
         for fn in self._on_done:
             fn()
         return self.result
@@ -382,8 +385,12 @@ class Execution:
         return stuck
 
     def on_done(self, fn: Callable[[], object]) -> None:
-        """Call `fn` when the run has ended, on the thread that ended it."""
-        self._on_done.append(fn)
+        """Call `fn` when the run has ended, on the thread that ended it; at once if it has ended already."""
+        with self._lock:
+            if not self.done.is_set():
+                self._on_done.append(fn)
+                return
+        fn()
 
     def stats(self) -> RunStats:
         """Return the current books; of a suspended run, those of its last checkpoint."""

@@ -31,6 +31,12 @@ def planned(what: tuple[Any, ...], where: str) -> Plan:
     return compile(Dag(*what))
 
 
+def _check_until(until: Duration | None) -> None:
+    """Check the time after which a run is drained, before anything is opened for it."""
+    if until is not None:
+        positive_ns(until, "run: until")
+
+
 def stop_after(execution: Execution, until: Duration | None, *, is_background: bool = True) -> None:
     """Drain the run after a time."""
     if until is not None:
@@ -96,6 +102,8 @@ def run(
     flush = flag(flush, "run: flush")
     if on_progress is not None:
         check_function(on_progress, "run: on_progress", "the books", instead="")
+    tell_ns = positive_ns(progress_every, "run: progress_every")
+    _check_until(until)
     settings = Recovery.of(checkpoints, recovery, "run")
     with draining_on_signals() as drain:
         execution = begun(Execution(plan), settings)
@@ -103,7 +111,7 @@ def run(
         drain.attach(execution)
         stop_after(execution, until)
         if on_progress is not None:
-            report_progress(execution, on_progress, positive_ns(progress_every, "run: progress_every"))
+            report_progress(execution, on_progress, tell_ns)
         result = execute(execution)
     return drain.outcome(result)
 
@@ -138,8 +146,10 @@ async def run_async(
         >>> asyncio.run(main())
         [1, 2, 3]
     """
+    flush = flag(flush, "run_async: flush")
+    _check_until(until)
     execution = begun(Execution(planned(what, "run_async")), Recovery.of(checkpoints, recovery, "run_async"))
-    execution.flush = flag(flush, "run_async: flush")
+    execution.flush = flush
     stop_after(execution, until)
     result = await run_on_loop(execution)
     if result.error is not None:
@@ -172,8 +182,9 @@ def start(
         >>> run.wait()["out"]
         [1, 2, 3]
     """
+    flush = flag(flush, "start: flush")
     execution = begun(Execution(planned(what, "start")), Recovery.of(checkpoints, recovery, "start"))
-    execution.flush = flag(flush, "start: flush")
+    execution.flush = flush
     return Run(execution)
 
 
@@ -204,6 +215,7 @@ def start_async(
         >>> asyncio.run(main())
         [1, 2, 3]
     """
+    flush = flag(flush, "start_async: flush")
     execution = begun(Execution(planned(what, "start_async")), Recovery.of(checkpoints, recovery, "start_async"))
-    execution.flush = flag(flush, "start_async: flush")
+    execution.flush = flush
     return AsyncRun(execution)

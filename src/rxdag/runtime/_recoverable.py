@@ -25,8 +25,8 @@ def check_recoverable(plan: Plan, *, exactly: bool) -> None:
     if unnamed:
         calls = ", ".join(parameters(plan.dag.nodes[name]) for name in unnamed)
         problems.append(
-            f"sources, sinks and operators with state must have a name= of their own, by which their state is found "
-            f"again, got none for {calls}"
+            f"sources, sinks and operators with state must have a name of their own, given by name= or .named(), by which their state "
+            f"is found again, got none for {calls}"
         )
     if problems:
         raise GraphError(f'dag "{plan.dag.name}": checkpoints: {"; ".join(problems)}')

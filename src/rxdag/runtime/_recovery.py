@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -12,7 +13,7 @@ from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
 from rxdag.codec import Codec
 from rxdag.contract import Duration, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
-from rxdag.runtime._checkpointing import Checkpointing
+from rxdag.runtime._checkpointing import RUN, Checkpointing
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable
@@ -130,11 +131,16 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
     codec = Codec()
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
-    last = None if recovery.fresh else session.latest()
-    if last is not None:
+    last = session.latest()
+    if last is not None and recovery.fresh:
+        # Else a run that fails before its first checkpoint would leave the state of the old one to the next.
+        session.begin()
+        session.put(RUN, codec.encode({**facts, "is_begun": True}, where=RUN))
+        session.commit(graph=fingerprint(graph), at_ns=time.time_ns())
+    elif last is not None:
         saved, parts = facts_of_run(session, codec, last)
         if last.is_done:
-            if saved["graph"] != graph:
+            if fingerprint(saved["graph"]) != fingerprint(graph):
                 raise CheckpointError(
                     f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, which is done, got '
                     "another one; pass fresh=True to run it from the beginning"
@@ -144,7 +150,8 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
             execution.state = "completed"
             execution.done.set()
             return execution
-        resume(execution, saved, parts, graph, codec, recovery.changes)
+        if "is_begun" not in saved:
+            resume(execution, saved, parts, graph, codec, recovery.changes)
     execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
     return execution
 

@@ -110,7 +110,9 @@ def resume(
     }
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
     places = places_of(execution.program)
-    problems = [
+    other = facts["graph"]["dag"]
+    problems = [f'the checkpoint is one of dag "{other}"'] if other != execution.plan.dag.name else []
+    problems += [
         f'node "{name}" is gone, with its state; pass allow_drop=["{name}"], or renamed= if it has another name'
         for name in before
         if name not in graph["nodes"] and holds(saved[name])
@@ -126,6 +128,8 @@ def resume(
         for place, state in saved.items()
         if place not in places and place not in before and holds(state)
     ]
+    clock: Any = execution.clock
+    clock.advance_to(facts["now"])
     kept = {
         place: saved[place]
         for place in places
@@ -165,8 +169,9 @@ def _differences(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
     if before["inputs"] != now["inputs"]:
         return [f'node "{name}" had {before["inputs"]} inputs, and has {now["inputs"]}{drop}']
     old, new = before["parameters"], now["parameters"]
+    nothing = ("left out", "")
+    changed = [key for key in dict.fromkeys((*old, *new)) if old.get(key, nothing)[1] != new.get(key, nothing)[1]]
     return [
-        f'node "{name}": {key} was {old.get(key)}, and is {new.get(key)}{drop}'
-        for key in dict.fromkeys((*old, *new))
-        if old.get(key) != new.get(key)
+        f'node "{name}": {key} was {old.get(key, nothing)[0]}, and is {new.get(key, nothing)[0]}{drop}'
+        for key in changed
     ]

@@ -37,6 +37,11 @@ class Safepoint:
         """Return True while domains are to stand."""
         return self._act is not None or self._is_standing
 
+    @property
+    def is_pending(self) -> bool:
+        """Return True while some domain does not stand yet."""
+        return self._act is not None
+
     def request(self, act: Callable[[], bool]) -> None:
         """Bring all domains to stand soon, then call `act`; they go on if it returns True, else after `abandon`. Thread-safe.
 

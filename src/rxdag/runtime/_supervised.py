@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from rxdag.contract import Clock, flag, positive_ns
@@ -125,6 +125,8 @@ class DagRun:
     def __init__(self, job: DagJob, log: EventLog) -> None:
         loop = asyncio.get_running_loop()
         self.execution = execution = begun(Execution(job.plan, log=log), job.recovery)
+        if job.recovery is not None:  # a restart continues
+            job.recovery = replace(job.recovery, fresh=False)
         execution.flush = job.flush
         stop_after(execution, job.until)
         self.is_over = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rxdag.sinks._sqlite_table import SqliteTable, hints_of
 
 _EPOCHS: Final = "_rxdag_epochs"
 _PATIENCE_S: Final = 5.0
+_OURS: Final = "dag = ? and sink = ? and target = ?"
 _FIXES: Final = {
     sqlite3.SQLITE_BUSY: f"another program has had it locked for {_PATIENCE_S:g} s; end its transaction",
     sqlite3.SQLITE_LOCKED: "another connection has it locked; end its transaction",
@@ -96,22 +98,24 @@ class _AppendWriter(_SqliteWriter):
     """Adds all rows; they wait in a temporary table until they are saved, or until the end."""
 
     def _opened(self, context: SinkContext) -> None:
-        self._key = (context.dag, context.name)
+        self._key = (context.dag, context.name, self._table.name)
         """Names by which the number is found; a run that continues keeps them, even if its sink has got another name."""
         self._base = self._epoch_there()
-        """Number of the last checkpoint whose rows are in the table."""
+        """Number of the last checkpoint whose rows are in the table, and the mark of the run that saved them."""
         self._epoch = self._base
-        """Number of the last save."""
+        """The same of the last save."""
         self._saved: list[tuple[Any, ...]] = []
         """Rows that are saved and not published."""
         self._has_checkpoints = False
 
-    def _epoch_there(self) -> int:
+    def _epoch_there(self) -> tuple[int, str]:
         there = self._db.execute("select 1 from sqlite_master where name = ?", (_EPOCHS,)).fetchone()
-        found = (
-            there and self._db.execute(f"select epoch from {_EPOCHS} where dag = ? and sink = ?", self._key).fetchone()
-        )
-        return int(found[0]) if found else 0
+        found = there and self._db.execute(f"select epoch, mark from {_EPOCHS} where {_OURS}", self._key).fetchone()
+        return (int(found[0]), str(found[1])) if found else (0, "")
+
+    def _next(self) -> tuple[int, str]:
+        """Return the number of the next rows; its mark tells them from those of a run on a copy of the state."""
+        return self._base[0] + 1, secrets.token_hex(8)
 
     def _put(self, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
@@ -132,7 +136,7 @@ class _AppendWriter(_SqliteWriter):
             if self._has_waiting():
                 self._saved += self._db.execute("select * from temp.waiting order by rowid").fetchall()
                 self._db.execute("drop table temp.waiting")
-        self._epoch = self._epoch + 1 if self._saved else self._base
+        self._epoch = self._next() if self._saved else self._base
         return {
             "n": self.n,
             "key": self._key,
@@ -154,25 +158,26 @@ class _AppendWriter(_SqliteWriter):
     def _raise_epoch(self) -> None:
         """Note the number of the rows that follow, in their transaction, if nobody else has written meanwhile."""
         self._db.execute(
-            f"create table if not exists {_EPOCHS} (dag text not null, sink text not null, epoch integer not null, "
-            "primary key (dag, sink))"
+            f"create table if not exists {_EPOCHS} (dag text not null, sink text not null, target text not null, "
+            "epoch integer not null, mark text not null, primary key (dag, sink, target))"
         )
-        self._db.execute(f"insert or ignore into {_EPOCHS} values (?, ?, 0)", self._key)
-        update = f"update {_EPOCHS} set epoch = ? where epoch = ? and dag = ? and sink = ?"
-        if self._db.execute(update, (self._epoch, self._base, *self._key)).rowcount != 1:
+        self._db.execute(f"insert or ignore into {_EPOCHS} values (?, ?, ?, 0, '')", self._key)
+        update = f"update {_EPOCHS} set epoch = ?, mark = ? where epoch = ? and mark = ? and {_OURS}"
+        if self._db.execute(update, (*self._epoch, *self._base, *self._key)).rowcount != 1:
             raise self._not_ours(self._epoch_there())
 
-    def _not_ours(self, found: int) -> SourceError:
-        told = "was put back" if found < self._base else "was written by another run of this dag"
+    def _not_ours(self, found: tuple[int, str]) -> SourceError:
+        told = "was put back" if found[0] < self._base[0] else "was written by another run of this dag"
+        other = " of another run" if found[0] == self._base[0] else ""
         return SourceError(
             f'sqlite: table "{self._table.name}" of "{self._path}" {told}: sink "{self._key[1]}" of dag "{self._key[0]}" must '
-            f"be at epoch {self._base}, got {found}; let one run write to it, or begin anew"
+            f"be at epoch {self._base[0]}, got {found[0]}{other}; let one run write to it, or begin anew"
         )
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._has_checkpoints = True
-        self.n, self._base, self._epoch = saved["n"], saved["base"], saved["epoch"]
-        self._key = saved["key"]
+        self.n, self._base, self._epoch = saved["n"], tuple(saved["base"]), tuple(saved["epoch"])
+        self._key = tuple(saved["key"])
         with self._explained():
             found = self._epoch_there()
             if saved["columns"]:
@@ -205,7 +210,7 @@ class _AppendWriter(_SqliteWriter):
             return
         with self._transaction():
             if has_waiting and self._has_checkpoints:
-                self._epoch += 1
+                self._epoch = self._next()
                 self._raise_epoch()
             self._table.create(self._db)
             if has_waiting:

@@ -16,6 +16,10 @@ class MonotonicClock:
     def now(self) -> int:
         return self._base + time.monotonic_ns()
 
+    def advance_to(self, when: int) -> None:
+        """Count on from `when` if it is later: the clock may have been set back since an earlier run."""
+        self._base += max(0, when - self.now())
+
 
 class VirtualClock:
     """Time that stands still until it is advanced.
