@@ -60,7 +60,7 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
 
 def _is_setting(value: object) -> bool:
     """Return True for an argument of a source that is none of its items."""
-    return isinstance(value, _PLAIN) or isinstance(value, PathLike | type)
+    return isinstance(value, (*_PLAIN, PathLike, type))
 
 
 def _is_function(value: object) -> bool:
