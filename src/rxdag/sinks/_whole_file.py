@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import os
 import stat
 import sys
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -56,10 +56,7 @@ class WholeFile:
             else:
                 self._open_part(_status(self.path))
         self._packs = packs and self.path.suffix == ".gz"
-        self._member: gzip.GzipFile | None = self._new_member() if self._packs else None
-
-    def _new_member(self) -> gzip.GzipFile:
-        return gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+        self._member: Any = _new_member() if self._packs else None
 
     def _open_part(self, old: os.stat_result | None) -> None:
         if old is not None and not os.access(self.path, os.W_OK):
@@ -83,8 +80,8 @@ class WholeFile:
     def write(self, data: bytes) -> None:
         with self.explained():
             if self._packs:
-                self._member = self._member or self._new_member()
-                self._member.write(data)
+                self._member = self._member or _new_member()
+                self._file.write(self._member.compress(data))
             else:
                 self._file.write(data)
 
@@ -122,8 +119,8 @@ class WholeFile:
     def _flush(self) -> None:
         """Hand all data to the operating system; a ".gz" is valid up to here, since its member ends."""
         if self._member is not None:
-            self._member.close()
-            self._member = None
+            member, self._member = self._member, None
+            self._file.write(member.flush())
         self._file.flush()
 
     def save(self) -> dict[str, Any] | None:
@@ -235,12 +232,17 @@ class WholeFile:
 
     def drop(self) -> None:
         """Leave nothing but the part file of a checkpoint."""
-        for file in (self._member, self._file):
-            with contextlib.suppress(OSError):
-                if file is not None:
-                    file.close()
+        with contextlib.suppress(OSError, ValueError):  # it may be closed
+            self._flush()
+        with contextlib.suppress(OSError):
+            self._file.close()
         if self._part is not None and not self._is_saved:
             self._part.unlink(missing_ok=True)
+
+
+def _new_member() -> Any:
+    """Return a compressor of one member of a ".gz". A GzipFile would write once more when it is forgotten."""
+    return zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
 
 
 def _status(path: Path) -> os.stat_result | None:
