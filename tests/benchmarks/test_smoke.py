@@ -165,7 +165,7 @@ def test_the_scaling_curves_are_drawn():
 
 
 def test_state_has_bytes():
-    kept = bytes_per_key(1_500)
+    kept = bytes_per_key(9_000)  # the smallest table of ints has room for 2,048
     assert len(kept) == 6
     assert all(10 < n < 1_000 for n in kept.values()), kept
 
