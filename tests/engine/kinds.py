@@ -214,12 +214,9 @@ def check_threads(seed: int, tally: Tally) -> None:
         has_come.wait(HANG_S)
         run.cancel()
     try:
-        run.wait(HANG_S)
-    except TimeoutError:
-        faulthandler.dump_traceback(all_threads=True)
-        where = execution.standing()
-        execution.cancel()
-        raise Hung(where) from None
+        wait(run, execution)
+    except Hung:
+        raise
     except BaseException as error:
         escaped = error
     else:
@@ -293,7 +290,14 @@ def check_safepoints(seed: int, tally: Tally) -> None:
 
 def waited(execution: Tortured) -> None:
     """Run on threads to the end."""
-    run = Run(execution)
+    try:
+        wait(Run(execution), execution)
+    except rxdag.RxDagError:
+        assert execution.state == "failed", execution.state
+
+
+def wait(run: Run, execution: Tortured) -> None:
+    """Wait for the end; one that does not come is cancelled and raised, with where it stood."""
     try:
         run.wait(HANG_S)
     except TimeoutError:
@@ -301,8 +305,6 @@ def waited(execution: Tortured) -> None:
         where = execution.standing()
         execution.cancel()
         raise Hung(where) from None
-    except rxdag.RxDagError:
-        assert execution.state == "failed", execution.state
 
 
 HANG_S = 60.0
