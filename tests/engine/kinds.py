@@ -309,8 +309,8 @@ def wait(run: Run, execution: Tortured) -> None:
 
 HANG_S = 60.0
 """A run on threads that takes longer hangs."""
-TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking", "clockwork")
-"""Parts whose outputs depend on the time it takes."""
+TIMED = ("pace", "throttle", "dedupe", "batch", "timeout", "ticking", "clockwork", "delay")
+"""Parts whose outputs depend on the time it takes; a delay that lets several items go at once has one mark behind them."""
 
 
 def may_escape(error: BaseException, graph: Graph) -> bool:
