@@ -276,6 +276,8 @@ def _window(stream: Any, rng: random.Random) -> list[Any]:
     assigner = windows.tumbling(size, offset=offset)
     if slide != size:
         assigner = windows.sliding(size, slide, offset=offset if slide == "150s" else "0s")
+    if rng.random() < 0.15:
+        assigner = windows.global_()
     return [keyed.pipe(ops.window(assigner, rng.choice(aggregates)()))]
 
 

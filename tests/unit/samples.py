@@ -346,6 +346,7 @@ SAMPLES = {
         (lambda: ops.window(windows.sliding("6s", "2s"), agg.collect(), early="4s"), EVENTS, keyed),
         (lambda: ops.window(windows.global_(), agg.collect(), early="7s"), EVENTS, keyed),
         (lambda: ops.window(windows.global_(), agg.count(), early=4), EVENTS, keyed),
+        (lambda: ops.window(windows.global_(), every_aggregate()), EVENTS, keyed),
         (
             lambda: ops.window(windows.tumbling("5s", offset="2s"), agg.count(), into=lambda pane: pane.value),
             EVENTS,

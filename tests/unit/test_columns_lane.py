@@ -57,6 +57,43 @@ class _Seen(rxdag.Sink):
         return Writer()
 
 
+# ---- windows without an end
+
+
+class _Times(ops.Kernel):
+    """Notes the event times of items."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def on_item(self, item, ts, emit):
+        self.times.append(ts)
+        emit(item)
+
+
+@dataclass(frozen=True)
+class _times_of(ops.Operator):
+    times: list
+
+    def kernel(self):
+        return _Times(self.times)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_window_without_an_end_gives_each_key_one_pane_with_its_latest_time(columns):
+    totals = agg.named(n=agg.count(), x=agg.sum("x"))
+    panes = stream(10).pipe(ops.key_by("s")).pipe(ops.window(windows.global_(), totals))
+    times = []
+    out = panes.pipe(_times_of(times)).to(sinks.collect())
+    plan = rxdag.compile(rxdag.Dag(out), columns=columns)
+    assert ('window(global_(), named(n=count(), x=sum("x")))  [columns]' in plan.explain()) is columns
+    assert [(pane.key, pane.value, ts) for pane, ts in zip(rxdag.run(plan)[out], times, strict=True)] == [
+        ("a", {"n": 4, "x": 0 + 3 + 6 + 2}, 9),
+        ("b", {"n": 3, "x": 1 + 4 + 0}, 7),
+        ("c", {"n": 3, "x": 2 + 5 + 1}, 8),
+    ]
+
+
 # ---- gates, forks and routes
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rxdag.contract import Emit, Kernel
 from rxdag.operators.windows._window_counted import CountedWindowKernel
 from rxdag.operators.windows._window_open import OpenWindowKernel
 from rxdag.operators.windows._window_revised import RevisedWindowKernel
+
+_LEAVES_OUT: Final = "it leaves out the key, item by item; ops.unkey() before it does so for all"
 
 
 class CountedWindowAllKernel(CountedWindowKernel):
@@ -26,7 +28,7 @@ class OpenWindowAllKernel(OpenWindowKernel):
         super().on_item(item, ts, sequence, None, emit)
 
     def in_columns(self) -> Kernel | str:
-        return "it leaves out the key, item by item; ops.unkey() before it does so for all"
+        return _LEAVES_OUT
 
 
 class RevisedWindowAllKernel(RevisedWindowKernel):
@@ -36,3 +38,6 @@ class RevisedWindowAllKernel(RevisedWindowKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         super().on_item(item, ts, sequence, None, emit)
+
+    def in_columns(self) -> Kernel | str:
+        return _LEAVES_OUT

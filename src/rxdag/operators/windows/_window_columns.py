@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, RowFailed
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
+from rxdag.operators.windows._live import read_live
 from rxdag.operators.windows._panes import blamed
+from rxdag.operators.windows._places import Places
 
-_FIRST_PLACES: Final = 256
 _LONG: Final = (1 << 63) - 1
 
 _Open = dict[Any, int]
@@ -32,7 +33,7 @@ class WindowColumnsKernel(ClosingKernel):
     """
 
     state = ("slices", "open", "left")
-    derived = ("wake", "counts", "ends", "_arrays", "_free", "_places", "is_paused", "left_of", "_values")
+    derived = ("wake", "counts", "ends", "_arrays", "_places", "is_paused", "left_of", "_values")
     gives_columns = False
 
     def __init__(
@@ -51,8 +52,7 @@ class WindowColumnsKernel(ClosingKernel):
         self._into = into
         self.open: dict[tuple[int, int], _Open] = {}
         self.counts: dict[tuple[int, int], int] = {}
-        self._free: list[int] = []
-        self._places = 0
+        self._places = Places(arrays)
         self._values: list[Any] = []
         """Results of the keys in `left`; empty if they must be computed again."""
 
@@ -69,17 +69,9 @@ class WindowColumnsKernel(ClosingKernel):
         gap = self._behind(columns, ts)
         # Live if the watermark is below end - 1; both are measured from ts, since end may not fit into an int64.
         is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
-        if is_live is None or is_live.all():
-            self._add(columns, ts, self._arrays.read(columns))
-            return
-        live = columns.where(is_live)
-        try:
-            values = self._arrays.read(live)
-        except RowFailed as failed:
-            raise RowFailed(int(np.flatnonzero(is_live)[failed.index]), failed.cause) from failed.cause
-        emit.late(columns.where(~is_live))
-        if live.ts is not None and live.n:
-            self._add(live, live.ts, values)
+        kept, values = read_live(self._arrays, columns, is_live, emit)
+        if kept.ts is not None and kept.n:
+            self._add(kept, kept.ts, values)
 
     def _behind(self, columns: Columns, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return how far each item is behind the watermark, -1 if it is not; None if none is."""
@@ -129,7 +121,7 @@ class WindowColumnsKernel(ClosingKernel):
             key = keys[name - 1] if name else None
             place = opened.get(key)
             if place is None:
-                place = self._new_place()
+                place = self._places.reserve()
                 fresh.append((number, opened, key, place))
             places.append(place)
             self.counts[bounds] += n
@@ -150,14 +142,6 @@ class WindowColumnsKernel(ClosingKernel):
             self.opened(window)
         return window, opened
 
-    def _new_place(self) -> int:
-        if not self._free:
-            size = max(_FIRST_PLACES, 2 * self._places)
-            self._arrays.reserve(size)
-            self._free = list(range(size - 1, self._places - 1, -1))
-            self._places = size
-        return self._free.pop()
-
     def held(self) -> int:
         return sum(self.counts.values())
 
@@ -177,7 +161,7 @@ class WindowColumnsKernel(ClosingKernel):
                 return False
         self.left, self.left_of, self._values = [], None, []
         del self.open[window]
-        self._free += opened.values()
+        self._places.give_back(opened.values())
         emit.absorbed(self.counts.pop(window))
         return True
 
@@ -199,8 +183,7 @@ class WindowColumnsKernel(ClosingKernel):
             self.counts[end, start] = n
             opened = self.open[end, start] = {}
             for key, state in rows:
-                place = opened[key] = self._new_place()
-                self._arrays.clear(np.array([place], np.intp))
+                place = opened[key] = self._places.take()
                 self._arrays.restore(place, state)
         self.ends = sorted(self.open)
         self.wake = self.ends[0][0] - 1 if self.ends else MAX

@@ -90,7 +90,14 @@ class RevisedWindowKernel(Kernel):
         """Panes due at one time that are still to be emitted, with that time; the next one is last."""
 
     def in_columns(self) -> Kernel | str:
-        return "its windows can merge, or fire again"
+        if not self._assigner.is_endless or self._lateness or self._early_items or self._early_ns:
+            return "its windows can merge, or fire again"
+        arrays = self._aggregate.in_columns()
+        if isinstance(arrays, str):
+            return arrays
+        from rxdag.operators.windows._global_columns import GlobalColumnsKernel  # it loads numpy
+
+        return GlobalColumnsKernel(self._aggregate, arrays, self._into)
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)

@@ -1,0 +1,126 @@
+"""The global window over columns: one place in the arrays of the aggregate for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
+from rxdag.contract import MAX, MIN, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane
+from rxdag.operators._order import in_order
+from rxdag.operators.windows._live import read_live
+from rxdag.operators.windows._panes import blamed
+from rxdag.operators.windows._places import Places
+
+_LAST: Final = MAX - 1
+"""Watermark at which the panes are complete."""
+
+
+class GlobalColumnsKernel(Kernel):
+    """Holds one pane per key, which is emitted at the end of time, or of the stream.
+
+    Args:
+        aggregate: The definition, for messages.
+        arrays: The same over columns.
+        into: Function of the pane, whose result is emitted instead.
+    """
+
+    state = ("parts",)
+    derived = ("wake", "is_paused", "_arrays", "_places", "_left")
+    gives_columns = False
+    passes = False
+    pauses = True
+
+    def __init__(
+        self, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate, into: Callable[[Any], Any] | None
+    ) -> None:
+        self._aggregate = aggregate
+        self._arrays = arrays
+        self._into = into
+        self._places = Places(arrays)
+        self.parts: dict[Any, list[int]] = {}
+        """For each key: its place, number of items, and largest event time."""
+        self._left: list[Any] = []
+        """Keys whose panes are still to be emitted, the next one last."""
+
+    def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
+        raise TypeError("window: must get columns here")
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed(self._aggregate, item, error)
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        if columns.ts is None:
+            raise TypeError("window: must have event times to work on columns")
+        before = np.asarray(self.watermark if columns.before is None else columns.before)
+        live, values = read_live(self._arrays, columns, np.broadcast_to(before < _LAST, columns.n), emit)
+        if live.ts is not None and live.n:
+            self._add(live, live.ts, values)
+
+    def _add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
+        """Add each row to the pane of its key."""
+        key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
+        found, group = distinct(key.codes + 1, len(key.names) + 1)  # a null is 0
+        most = np.full(len(found), MIN)
+        np.maximum.at(most, group, ts)
+        keys = [key.names[code - 1] if code else None for code in found.tolist()]
+        self._open([keys[i] for i in np.argsort(first_rows(group, len(found))).tolist()])
+        places = [self.parts[each][0] for each in keys]
+        self._arrays.add(values, Groups(np.array(places, np.intp), group, ts, columns.sequence))
+        counts = np.bincount(group, minlength=len(found)).tolist()
+        for each, n, latest in zip(keys, counts, most.tolist(), strict=True):
+            part = self.parts[each]
+            part[1] += n
+            part[2] = max(part[2], latest)
+
+    def _open(self, keys: list[Any]) -> None:
+        """Begin the panes of new keys, in order of arrival, which is the order of keys that cannot be sorted."""
+        for key in keys:
+            if key not in self.parts:
+                self.parts[key] = [self._places.take(), 0, MIN]
+        self.wake = _LAST if self.parts else MAX
+
+    def held(self) -> int:
+        return sum(n for _, n, _ in self.parts.values())
+
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+        if watermark >= self.wake:
+            self._fire("watermark", emit)
+
+    def on_end(self, emit: Emit[Any]) -> None:
+        self._fire("end", emit)
+
+    def _fire(self, closed_by: Any, emit: Emit[Any]) -> None:
+        """Emit the panes; it may pause."""
+        left = self._left = self._left or in_order(self.parts)[::-1]
+        places = np.array([self.parts[key][0] for key in left], np.intp)
+        values = list(self._arrays.results(places))
+        while left and not self.is_paused:
+            key, value = left.pop(), values.pop()
+            pane: Any = Pane(key, MIN, MAX, 0, value, closed_by)
+            made = pane if self._into is None else self._into(pane)
+            place, n, most_ts = self.parts.pop(key)
+            emit(made, ts=most_ts, sequence=0, key=key)
+            emit.absorbed(n)
+            self._places.give_back([place])
+            self.is_paused = len(left) > 0 and emit.must_pause()
+        self.wake = _LAST if self.parts else MAX
+
+    def snapshot(self) -> dict[str, Any]:
+        states = self._arrays.snapshot(np.array([place for place, _, _ in self.parts.values()], np.intp))
+        rows = [
+            [key, MIN, MAX, n, -1, True, n, MAX, most_ts, state]
+            for (key, (_, n, most_ts)), state in zip(self.parts.items(), states, strict=True)
+        ]
+        return {"parts": rows}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.parts, self._left = {}, []
+        for key, _, _, n, *_, most_ts, state in saved["parts"]:
+            self._open([key])
+            place = self.parts[key][0]
+            self.parts[key] = [place, n, most_ts]
+            self._arrays.restore(place, state)

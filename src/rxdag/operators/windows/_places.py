@@ -1,0 +1,44 @@
+"""Places: which cells of the arrays of an aggregate are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from rxdag.contract import ColumnsAggregate
+
+_FIRST: Final = 256
+
+
+class Places:
+    """The free cells of arrays that grow twofold.
+
+    Args:
+        arrays: The arrays.
+    """
+
+    def __init__(self, arrays: ColumnsAggregate) -> None:
+        self._arrays = arrays
+        self._free: list[int] = []
+        self._size = 0
+
+    def take(self) -> int:
+        """Return a free cell, cleared for a new pane."""
+        place = self.reserve()
+        self._arrays.clear(np.array([place], np.intp))
+        return place
+
+    def reserve(self) -> int:
+        """Return a free cell, not cleared yet."""
+        if not self._free:
+            size = max(_FIRST, 2 * self._size)
+            self._arrays.reserve(size)
+            self._free = list(range(size - 1, self._size - 1, -1))
+            self._size = size
+        return self._free.pop()
+
+    def give_back(self, places: Iterable[int]) -> None:
+        """Free cells."""
+        self._free += places
