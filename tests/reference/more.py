@@ -132,12 +132,19 @@ def command_page() -> str:
     out = [
         "# The command line",
         "`pip install '.[cli]'` in a checkout installs everything that the commands need. A SPEC is a YAML file, `-` for the "
-        "standard input, or `package.module:dag` for a graph in Python. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted, "
+        "standard input, or a graph in Python: `job.py` with one Dag, `job.py:name`, or `package.module:name`. Exit: 0 done, 1 failed, 2 wrong usage or spec, 130 interrupted, "
         "143 terminated.",
     ]
-    for command in sorted(app.registered_commands, key=lambda each: each.name or each.callback.__name__):  # type: ignore[union-attr]
+    commands: dict[str, Any] = {
+        command.name or command.callback.__name__: command for command in app.registered_commands
+    }  # type: ignore[union-attr]
+    commands |= {
+        f"{group.name} {command.name}": command
+        for group in app.registered_groups
+        for command in group.typer_instance.registered_commands  # type: ignore[union-attr]
+    }
+    for name, command in sorted(commands.items()):
         callback: Any = command.callback
-        name = command.name or callback.__name__
         parameters = _parameters(callback)
         empty = inspect.Parameter.empty
         usage = [

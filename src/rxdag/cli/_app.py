@@ -16,8 +16,10 @@ from rxdag.cli._load import Loaded, load
 from rxdag.cli._load import check as check_graph
 from rxdag.cli._logs import AsForm, AtLevel, LogForm, LogLevel, configure_logs
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
+from rxdag.cli._options import Allow, AllowDrop, AsJson, Outside, Renamed, Set, Spec, Traceback, renamed_of
 from rxdag.cli._replay import run_replay
 from rxdag.cli._run import run_loaded
+from rxdag.cli._state_app import state_app
 from rxdag.errors import RxDagError, SpecError
 from rxdag.logs import json_text
 
@@ -27,9 +29,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="A SPEC is a YAML file, - for stdin, or package.module:dag for one in Python. Exit: 0 done, 1 failed, 2 wrong usage "
+    epilog="A SPEC is a YAML file, - for stdin, or Python: job.py, job.py:dag or package.module:dag. Exit: 0 done, 1 failed, 2 wrong usage "
     "or spec, 130 interrupted, 143 terminated.",
 )
+
+
+app.add_typer(state_app, name="state")
 
 
 class _Restart(StrEnum):
@@ -45,6 +50,10 @@ class _Form(StrEnum):
     svg = "svg"
 
 
+class _Require(StrEnum):
+    exactly = "exactly"
+
+
 class _By(StrEnum):
     backlog = "backlog"
     queued = "queued"
@@ -56,20 +65,6 @@ class _Unit(StrEnum):
     us = "us"
     ms = "ms"
     s = "s"
-
-
-Spec = Annotated[str, typer.Argument(help="YAML file, - for stdin, or package.module:dag.", metavar="SPEC")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Set a value of the spec: node.param=value. Repeatable.", metavar="KEY=VALUE"),
-]
-Allow = Annotated[
-    list[str] | None,
-    typer.Option("--allow", help="Allow the spec to name functions of a module. Repeatable.", metavar="MODULE"),
-]
-Outside = Annotated[bool, typer.Option("--outside", help="Allow paths outside the folder of the spec.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")]
 
 
 def _version(show: bool) -> None:
@@ -102,7 +97,7 @@ def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: b
 
 
 @app.command(
-    epilog="Examples: rxdag run bars.yaml --set trades.path=today.csv --until 60s; rxdag run - < bars.yaml; rxdag run jobs:bars"
+    epilog="Examples: rxdag run bars.yaml --set trades.path=today.csv --until 60s; rxdag run - < bars.yaml; rxdag run job.py"
 )
 def run(
     spec: Spec,
@@ -133,6 +128,11 @@ def run(
     ] = None,
     every: Annotated[str | None, typer.Option(help="Time between two checkpoints, 10s by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew whatever the file of checkpoints holds.")] = False,
+    require: Annotated[
+        _Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item twice after a restart.")
+    ] = None,
+    allow_drop: AllowDrop = None,
+    renamed: Renamed = None,
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
@@ -154,7 +154,14 @@ def run(
             only_logs=log_format is LogForm.json,
             serves=None if metrics_port is None else (metrics_host, metrics_port),
             flags=flags_of("run"),
-            recovery={"checkpoints": checkpoints, "every": every, "fresh": fresh},
+            recovery={
+                "checkpoints": checkpoints,
+                "every": every,
+                "fresh": fresh,
+                "require": None if require is None else require.value,
+                "allow_drop": allow_drop,
+                "renamed": renamed_of(renamed),
+            },
         )
     )
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from rxdag.errors import RxDagError, SpecError, did_you_mean, shown, text_of
+from rxdag.cli._script import dag_named, dag_of_script, script_of
+from rxdag.errors import RxDagError, SpecError, shown, text_of
 from rxdag.graph import Dag
-from rxdag.plan import Plan, compile
+from rxdag.plan import compile
 from rxdag.spec import Document, build_dag, connected, open_spec
 
 
@@ -45,18 +46,26 @@ class Loaded:
 
 
 def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Loaded:
-    """Load a YAML file, the standard input, or `package.module:dag`.
+    """Load a YAML file, the standard input, `job.py`, `job.py:name`, or `package.module:dag`.
 
     Raises:
         SpecError: If it does not exist, or has problems.
     """
-    in_python = _module_and_name(spec)
-    if in_python is not None:
-        if sets:
-            raise SpecError("--set: goes with a spec; a dag in Python has its values in Python")
-        return Loaded(_imported(*in_python), {})
-    document, text = _opened(spec, sets, allow, outside=outside)
-    return Loaded(build_dag(document), document.settings, text.decode())
+    dag = _in_python(spec)
+    if dag is None:
+        document, text = _opened(spec, sets, allow, outside=outside)
+        return Loaded(build_dag(document), document.settings, text.decode())
+    if sets:
+        raise SpecError("--set: goes with a spec; a dag in Python has its values in Python")
+    return Loaded(dag, {})
+
+
+def _in_python(spec: str) -> Dag | None:
+    """Return a dag in a Python file or module; None for a spec in YAML."""
+    script, module = script_of(spec), _module_and_name(spec)
+    if script is not None:
+        return dag_of_script(*script)
+    return None if module is None else _imported(*module)
 
 
 def _module_and_name(spec: str) -> tuple[str, str] | None:
@@ -87,8 +96,8 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
         SpecError: Lists all problems of the spec, and of the graph of its valid nodes.
         RxDagError: If a dag in Python cannot be loaded or compiled.
     """
-    if _module_and_name(spec) is not None:
-        dag = load(spec, sets, allow, outside=outside).dag
+    dag = _in_python(spec)
+    if dag is not None:
         compile(dag)
         return dag
     document, _ = _opened(spec, sets, allow, outside=outside)
@@ -110,20 +119,11 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
 def _imported(module: str, name: str) -> Dag:
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found: Any = importlib.import_module(module)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise
         raise SpecError(
             f"{module}: must be a module that can be imported from here, and is not: {text_of(error)}"
         ) from None
-    if not hasattr(found, name):
-        raise SpecError(f'{module}: has no "{name}"{did_you_mean(name, dir(found))}')
-    thing = getattr(found, name)
-    if callable(thing) and not isinstance(thing, Dag | Plan):
-        thing = thing()
-    if isinstance(thing, Plan):
-        thing = thing.dag
-    if not isinstance(thing, Dag):
-        raise SpecError(f"{module}:{name}: must be a Dag, a Plan, or a function that returns one, got {shown(thing)}")
-    return thing
+    return dag_named(found, name, module)

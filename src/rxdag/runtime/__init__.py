@@ -14,7 +14,9 @@ from rxdag.runtime._pipeline_compat import PipelineCompat
 from rxdag.runtime._pipeline_runtime import PipelineRuntime
 from rxdag.runtime._plan_publisher import PlanPublisher
 from rxdag.runtime._publish import RunPublisher, publisher_of
+from rxdag.runtime._recovery import check_resumes
 from rxdag.runtime._result import GateStats, RunResult, RunStats, SourceStats, State
+from rxdag.runtime._resuming import saved_run
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus
 from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSettings, RuntimeSettings
 from rxdag.runtime._signals import draining_on_signals
@@ -47,6 +49,7 @@ __all__ = [
     "RuntimeStatus",
     "State",
     "StreamRunner",
+    "check_resumes",
     "draining_on_signals",
     "observable_of",
     "planned",
@@ -56,6 +59,7 @@ __all__ = [
     "run_async",
     "run_here",
     "run_on_loop",
+    "saved_run",
     "snapshot_of",
     "start",
     "start_async",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
-from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
+from rxdag.checkpoints import Checkpoint, Session, SqliteStore, Store, sqlite
 from rxdag.codec import Codec
 from rxdag.contract import Duration, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
+from rxdag.plan import Plan
 from rxdag.runtime._checkpointing import RUN, Checkpointing
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable
 from rxdag.runtime._result import RunResult
-from rxdag.runtime._resuming import FORMAT, Changes, facts_of_run, resume
+from rxdag.runtime._resuming import FORMAT, Changes, resume, saved_run
 from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
@@ -138,22 +139,59 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
         session.put(RUN, codec.encode({**facts, "is_begun": True}, where=RUN))
         session.commit(graph=fingerprint(graph), at_ns=time.time_ns())
     elif last is not None:
-        saved, parts = facts_of_run(session, codec, last)
+        saved = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
         if last.is_done:
-            if fingerprint(saved["graph"]) != fingerprint(graph):
-                raise CheckpointError(
-                    f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, which is done, got '
-                    "another one; pass fresh=True to run it from the beginning"
-                )
             session.close()
             execution.result = _done(execution, last, saved)
             execution.state = "completed"
             execution.done.set()
             return execution
-        if "is_begun" not in saved:
-            resume(execution, saved, parts, graph, codec, recovery.changes)
     execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
     return execution
+
+
+def _taken_up(
+    execution: Execution,
+    read: Callable[[int], Mapping[str, bytes]],
+    last: Checkpoint,
+    codec: Codec,
+    graph: Mapping[str, Any],
+    changes: Changes,
+) -> Mapping[str, Any]:
+    """Take up the state of the last checkpoint, unless the job was done; return what it holds of the whole run.
+
+    Raises:
+        CheckpointError: Lists everything that does not fit.
+    """
+    saved, parts = saved_run(read, codec, last)
+    if last.is_done:
+        if fingerprint(saved["graph"]) != fingerprint(graph):
+            raise CheckpointError(
+                f'dag "{execution.plan.dag.name}": must be the graph of checkpoint {last.id}, which is done, got '
+                "another one; pass fresh=True to run it from the beginning"
+            )
+    elif "is_begun" not in saved:
+        resume(execution, saved, parts, graph, codec, changes)
+    return saved
+
+
+def check_resumes(plan: Plan, store: SqliteStore, options: RecoveryOptions) -> Checkpoint | None:
+    """Check that a run of a plan could continue from the last checkpoint of a store; nothing is run or locked.
+
+    Returns:
+        That checkpoint; None if there is none, so that a run would begin anew.
+
+    Raises:
+        GraphError: If the graph cannot be continued.
+        CheckpointError: Lists everything that does not fit, or if the store cannot be read.
+    """
+    recovery = Recovery.of(store, options, "check")
+    assert recovery is not None
+    check_recoverable(plan, exactly=recovery.is_exact)
+    last = store.latest()
+    if last is not None:
+        _taken_up(Execution(plan), store.read, last, Codec(), graph_of(plan), recovery.changes)
+    return last
 
 
 def _done(execution: Execution, last: Checkpoint, saved: Mapping[str, Any]) -> RunResult:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rxdag.checkpoints import Checkpoint, Session
+from rxdag.checkpoints import Checkpoint
 from rxdag.codec import Codec
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, text_of
 from rxdag.runtime._checkpointing import RUN
@@ -72,13 +72,20 @@ class Changes:
                 )
 
 
-def facts_of_run(session: Session, codec: Codec, checkpoint: Checkpoint) -> tuple[dict[str, Any], Mapping[str, bytes]]:
+def saved_run(
+    read: Callable[[int], Mapping[str, bytes]], codec: Codec, checkpoint: Checkpoint
+) -> tuple[dict[str, Any], Mapping[str, bytes]]:
     """Return what a checkpoint holds of the run as a whole, and all its parts.
+
+    Args:
+        read: Reads the parts of a checkpoint.
+        codec: Decodes them.
+        checkpoint: The checkpoint.
 
     Raises:
         CheckpointError: If it is of a newer rxdag.
     """
-    parts = session.read(checkpoint.id)
+    parts = read(checkpoint.id)
     facts: dict[str, Any] = codec.decode(parts[RUN], where="run")
     if facts["format"] > FORMAT:
         raise CheckpointError(
