@@ -153,7 +153,7 @@ class TestState:
 
     def test_a_renaming_without_a_new_name_is_wrong_usage(self, job, saved):
         code, _, err = rxdag_("state", "check", str(saved), str(job), "--renamed", "time=")
-        assert (code, err) == (2, 'error: --renamed: must be OLD=NEW, got "time="\n')
+        assert (code, err) == (2, "error: --renamed: must be OLD=NEW, got 'time='\n")
 
     def test_a_run_can_require_exactly_once(self, job, saved):
         written(job, JOB.replace("sinks.collect()", "sinks.call(print)"))

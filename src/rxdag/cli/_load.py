@@ -51,18 +51,18 @@ def load(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Load
     Raises:
         SpecError: If it does not exist, or has problems.
     """
-    dag = _in_python(spec)
-    if dag is None:
-        document, text = _opened(spec, sets, allow, outside=outside)
-        return Loaded(build_dag(document), document.settings, text.decode())
-    if sets:
-        raise SpecError("--set: goes with a spec; a dag in Python has its values in Python")
-    return Loaded(dag, {})
+    dag = _in_python(spec, sets)
+    if dag is not None:
+        return Loaded(dag, {})
+    document, text = _opened(spec, sets, allow, outside=outside)
+    return Loaded(build_dag(document), document.settings, text.decode())
 
 
-def _in_python(spec: str) -> Dag | None:
+def _in_python(spec: str, sets: list[str]) -> Dag | None:
     """Return a dag in a Python file or module; None for a spec in YAML."""
     script, module = script_of(spec), _module_and_name(spec)
+    if sets and (script is not None or module is not None):
+        raise SpecError("--set: goes with a spec; a dag in Python has its values in Python")
     if script is not None:
         return dag_of_script(*script)
     return None if module is None else _imported(*module)
@@ -96,7 +96,7 @@ def check(spec: str, sets: list[str], allow: list[str], *, outside: bool) -> Dag
         SpecError: Lists all problems of the spec, and of the graph of its valid nodes.
         RxDagError: If a dag in Python cannot be loaded or compiled.
     """
-    dag = _in_python(spec)
+    dag = _in_python(spec, sets)
     if dag is not None:
         compile(dag)
         return dag
