@@ -23,7 +23,7 @@ UNITS := tests/unit tests/laws tests/conformance
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled plain wheel demo test quick test-pythons test-wheels test-siblings check floor stress soak loom recovery mutants mutate chaos conformance reference docs bench clean
+.PHONY: help setup compiled plain wheel demo demo-recovery test quick test-pythons test-wheels test-siblings check floor stress soak loom recovery mutants mutate chaos conformance reference docs bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ wheel: $(READY) ## write a compiled wheel for this platform and a plain one into
 
 demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY)) ## run the main job on simulated trades; DATA=trades.csv.gz OUT=dir for a file
 	@$(BIN)/rxdag demo $(if $(DATA),--data '$(DATA)') --out '$(OUT)'
+
+demo-recovery: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY)) ## kill a job with SIGKILL, start it again, and compare its files with those of one that was left alone
+	@$(BIN)/python examples/kill_it.py --out '$(OUT)/recovery'
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

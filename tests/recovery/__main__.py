@@ -1,4 +1,4 @@
-"""`python -m tests.recovery --trials 200`: kills of a job with checkpoints; exits with 1 if any output is wrong."""
+"""`python -m tests.recovery --trials 200`: kills of jobs with checkpoints; exits with 1 if any output is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.recovery.kills import check
+from tests.recovery.outside import check as check_outside
 
 
 def main() -> int:
@@ -14,12 +15,20 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="seed of the first trial")
     args = parser.parse_args()
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         figures = check(Path(folder), args.trials, args.first)
-    for line in figures.wrong:
+        print(figures, flush=True)
+        wrong += figures.wrong
+    with tempfile.TemporaryDirectory() as folder:
+        outside = check_outside(Path(folder), args.trials, args.first)
+        print(outside, flush=True)
+        wrong += outside.wrong
+        if outside.falls_short:
+            wrong.append("half of the trials must have a checkpoint to continue from, and a tenth a kill in a commit")
+    for line in wrong:
         print(line)
-    print(figures)
-    return 1 if figures.wrong else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import sys
 import pytest
 
 from tests.recovery.kills import check
+from tests.recovery.outside import ROOT, job_of_tutorial
+from tests.recovery.outside import check as check_outside
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
@@ -14,3 +16,16 @@ def test_a_job_that_is_killed_gives_what_it_gives_without(tmp_path):
     assert figures.wrong == []
     assert figures.kills >= 6
     assert figures.resumed >= 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.timeout(600)
+def test_the_job_of_the_tutorial_gives_the_same_files_however_it_is_killed(tmp_path):
+    figures = check_outside(tmp_path, trials=5)
+    assert figures.wrong == []
+    assert figures.kills >= 3
+    assert figures.resumed >= 1
+
+
+def test_the_tutorial_shows_the_job_of_the_examples():
+    assert job_of_tutorial() == (ROOT / "examples" / "restartable_bars.py").read_text()
