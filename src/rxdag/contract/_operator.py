@@ -26,6 +26,9 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     keeps_order: ClassVar[bool] = True
     """False if items can leave in a different order, or with event times that are not in order."""
 
+    adjustable: ClassVar[tuple[str, ...]] = ()
+    """Names of arguments of which a run may have other values than the checkpoint that it continues from: limits and
+    times that decide about later items, and on which the form of the state does not depend. None cannot be adjusted."""
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
     """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
 

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from rxdag.checkpoints import Checkpoint
 from rxdag.codec import Codec
+from rxdag.contract import AnyOperator
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, text_of
+from rxdag.graph import Dag
 from rxdag.runtime._checkpointing import RUN
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._program import place_of
@@ -19,6 +21,9 @@ FORMAT: Final = 1
 """Version of the parts of a checkpoint."""
 _EDGE: Final = re.compile(r"(?P<producer>.+)(?P<port>\.[^.]+) -> (?P<consumer>.+)(?P<rest>\[\d+\](?:: \w+)?)")
 _EXIT: Final = re.compile(r"(?P<producer>.+)(?P<port>\.[^.]+: (?:rows|fork))")
+
+
+_NONE: Final = ("None", "")
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def resume(
         problem
         for name, node in graph["nodes"].items()
         if name in before and holds(saved[name])
-        for problem in _differences(name, before[name], node)
+        for problem in _differences(name, before[name], node, _adjustable(execution.plan.dag, name))
     ]
     problems += [
         f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
@@ -168,7 +173,15 @@ def holds(state: Mapping[str, Any]) -> bool:
     return any(held) or state.get("position") is not None or state.get("writer") is not None
 
 
-def _differences(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _adjustable(dag: Dag, name: str) -> tuple[str, ...]:
+    """Return the arguments of a node that may have other values than in the checkpoint."""
+    thing = dag.nodes[name].thing
+    return thing.adjustable if isinstance(thing, AnyOperator) else ()
+
+
+def _differences(
+    name: str, before: Mapping[str, Any], now: Mapping[str, Any], adjustable: tuple[str, ...]
+) -> list[str]:
     """Return how a node with state differs from what it was."""
     drop = f'; undo that, or pass allow_drop=["{name}"]'
     if before["label"] != now["label"]:
@@ -177,7 +190,12 @@ def _differences(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
         return [f'node "{name}" had {before["inputs"]} inputs, and has {now["inputs"]}{drop}']
     old, new = before["parameters"], now["parameters"]
     nothing = ("left out", "")
-    changed = [key for key in dict.fromkeys((*old, *new)) if old.get(key, nothing)[1] != new.get(key, nothing)[1]]
+    changed = [
+        key
+        for key in dict.fromkeys((*old, *new))
+        if old.get(key, nothing)[1] != new.get(key, nothing)[1]
+        and not (key in adjustable and "None" not in (old.get(key, _NONE)[0], new.get(key, _NONE)[0]))
+    ]
     return [
         f'node "{name}": {key} was {old.get(key, nothing)[0]}, and is {new.get(key, nothing)[0]}{drop}'
         for key in changed

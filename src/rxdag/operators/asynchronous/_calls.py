@@ -167,6 +167,7 @@ class _MapAsync(Operator[A, B]):
     timeout_ns: int | None
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None
     label = "map_async"
+    adjustable = ("concurrency", "timeout")
 
     def shape(self, shape: Shape) -> Shape:
         return replace(

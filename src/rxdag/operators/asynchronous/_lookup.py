@@ -163,6 +163,7 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     ttl_ns: int | None
     max_keys: int
     label = "lookup"
+    adjustable = ("concurrency", "timeout", "ttl")
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.key, shape.item_type, f"{where}: key")

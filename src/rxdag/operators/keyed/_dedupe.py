@@ -22,6 +22,7 @@ class _Dedupe(Operator[A, A]):
     max_keys: int | None
     chosen_clock: Literal["event", "processing"] | None
     label = "dedupe"
+    adjustable = ("within",)
 
     def check(self, shape: Shape, where: str) -> None:
         for each in self.key:

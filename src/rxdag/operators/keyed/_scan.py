@@ -89,6 +89,7 @@ class _Scan(ByKey[A, B]):
     initial: Any
     fn: Callable[[Any, Any], Any]
     label = "scan"
+    adjustable = ("ttl",)
 
     def kernel(self) -> _ScanKernel | _KeyedScanKernel | _ExpiringScanKernel:
         if self.ttl_ns is not None:

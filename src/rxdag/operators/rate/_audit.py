@@ -24,6 +24,7 @@ class _AuditKernel(WaitingKernel):
 @dataclass(frozen=True, repr=False)
 class _Audit(Waits[A]):
     label = "audit"
+    adjustable = ("wait", "ttl")
 
     def kernel(self) -> _AuditKernel:
         return _AuditKernel(self.wait_ns, self.lasting)

@@ -24,6 +24,7 @@ class _DebounceKernel(WaitingKernel):
 @dataclass(frozen=True, repr=False)
 class _Debounce(Waits[A]):
     label = "debounce"
+    adjustable = ("quiet", "ttl")
 
     def kernel(self) -> _DebounceKernel:
         return _DebounceKernel(self.wait_ns, self.lasting)

@@ -71,6 +71,7 @@ class _Delay(Operator[A, A], Generic[A]):
     wait_ns: int
     max_items: int
     label = "delay"
+    adjustable = ("by",)
 
     def shape(self, shape: Shape) -> Shape:
         return shape

@@ -54,6 +54,7 @@ class _SampleKernel(WaitingKernel):
 @dataclass(frozen=True, repr=False)
 class _Sample(Waits[A]):
     label = "sample"
+    adjustable = ("every", "ttl")
 
     def kernel(self) -> _SampleKernel:
         return _SampleKernel(self.wait_ns, self.lasting)

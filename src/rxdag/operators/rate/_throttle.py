@@ -198,6 +198,7 @@ class _Throttle(ByKey[A, A], Generic[A]):
     max_items: int
     key: Field[A, Any] | None
     label = "throttle"
+    adjustable = ("rate", "per", "burst", "ttl")
 
     def check(self, shape: Shape, where: str) -> None:
         super().check(shape, where)

@@ -53,6 +53,7 @@ class _KeyedThrottleFirstKernel(KeyedKernel):
 @dataclass(frozen=True, repr=False)
 class _ThrottleFirst(Waits[A]):
     label = "throttle_first"
+    adjustable = ("interval", "ttl")
     keeps_order = True
 
     def kernel(self) -> _ThrottleFirstKernel | _KeyedThrottleFirstKernel:

@@ -60,6 +60,7 @@ class _ThrottleLatestKernel(WaitingKernel):
 @dataclass(frozen=True, repr=False)
 class _ThrottleLatest(Waits[A]):
     label = "throttle_latest"
+    adjustable = ("interval", "ttl")
 
     def kernel(self) -> _ThrottleLatestKernel:
         return _ThrottleLatestKernel(self.wait_ns, self.lasting)

@@ -35,6 +35,7 @@ class _TimeoutKernel(Kernel):
 class _Timeout(Operator[A, A], Generic[A]):
     wait_ns: int
     label = "timeout"
+    adjustable = ("silence",)
 
     def __repr__(self) -> str:
         return f"timeout({format_ns(self.wait_ns)})"

@@ -43,6 +43,7 @@ class _EventTime(Operator[A, A]):
     watermarks: str = "own"
     zone: tzinfo | None = None
     label = "event_time"
+    adjustable = ("out_of_order", "idle_timeout", "max_future")
 
     def check(self, shape: Shape, where: str) -> None:
         check_time(self.ts, shape.item_type, f"{where}: ts")
