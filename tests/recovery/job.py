@@ -93,8 +93,8 @@ def main() -> None:
     killer.around(SinkNode, "publish", "publish", "published")
     killer.around(Path, "replace", "replace", "replaced")
     store = checkpoints.sqlite(folder / "state.db")
-    resumed = store.latest() is not None if (folder / "state.db").exists() else False
-    print("resumed" if resumed else "began", flush=True)
+    last = store.latest() if (folder / "state.db").exists() else None
+    print("resumed" if last is not None and not last.is_done else "began", flush=True)
     rxdag.run(dag(folder, trades, killer.reached), checkpoints=store, every=f"{STEP_NS}ns", require="exactly")
 
 

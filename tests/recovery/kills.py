@@ -20,7 +20,7 @@ MOST = {"item": 9_000, "put": 150}
 
 @dataclass
 class Figures:
-    """Results of trials: how many, with how many kills, of which runs continued from a checkpoint, and what was wrong."""
+    """Results of trials: how many, with how many kills, how many of them a run continued behind, and what was wrong."""
 
     trials: int = 0
     kills: int = 0
@@ -78,17 +78,19 @@ def check(folder: Path, trials: int, first: int = 0, trades: int = 6_000) -> Fig
         rng = random.Random(seed)
         place = folder / f"trial{seed}"
         tried: list[str] = []
+        was_killed = False
         for _ in range(rng.randint(1, 3)):
             point = rng.choice(POINTS)
             kill = (point, rng.randint(1, MOST.get(point, 12)))
             code, resumed, stderr = run_job(place, data, *kill)
             tried.append(f"{point} {kill[1]}: {code}")
-            figures.kills += code == -9
-            figures.resumed += resumed
+            figures.resumed += resumed and was_killed
+            was_killed = code == -9
+            figures.kills += was_killed
             if code not in (0, -9):
                 figures.wrong.append(f"trial {seed}: {tried}: {stderr[-2000:]}")
         code, resumed, stderr = run_job(place, data)
-        figures.resumed += resumed
+        figures.resumed += resumed and was_killed
         figures.trials += 1
         got = output(place) if code == 0 else {}
         differs = [name for name, value in whole.items() if got.get(name) != value]

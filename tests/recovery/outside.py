@@ -29,7 +29,7 @@ class Figures:
     Attributes:
         trials: How many.
         kills: Processes that were killed while they ran.
-        resumed: Trials in which a checkpoint was there to continue from after some kill.
+        resumed: Trials whose last run found a checkpoint to continue from, behind a kill.
         in_commit: Trials with a kill while the log of the store was not empty.
         wrong: Descriptions of trials with other output.
     """
@@ -107,7 +107,7 @@ def check(folder: Path, trials: int, first: int = 0) -> Figures:
         place.mkdir()
         (place / "job.py").write_text(source)
         kills = [kill_at(place, rng) for _ in range(rng.randint(1, 3))]
-        resumes = size(place / STORE) > 0 and output(place)["bars.csv"] is None and _has_checkpoint(place)
+        resumes = kills[-1][0] and output(place)["bars.csv"] is None and _has_checkpoint(place)
         done = subprocess.run(
             command("--checkpoints", STORE), cwd=place, capture_output=True, text=True, timeout=LONGEST_S
         )

@@ -141,10 +141,10 @@ class TestState:
         assert rxdag_("state", "check", str(saved), str(job)) == (0, "ok: job would continue from checkpoint 1\n", "")
 
     def test_a_graph_that_has_changed_is_told_all_differences(self, job, saved):
-        written(job, JOB.replace("5s", "9s").replace('name="time"', 'name="when"'))
+        written(job, JOB.replace('within="5s"', 'within="5s", max_keys=9').replace('name="time"', 'name="when"'))
         code, _, err = rxdag_("state", "check", str(saved), str(job))
         assert code == 1
-        assert 'node "once": within was "5s", and is "9s"' in err
+        assert 'node "once": max_keys was left out, and is 9' in err
         assert 'node "time" is gone, with its state' in err
         declared = ("--allow-drop", "once", "--renamed", "time=when")
         assert rxdag_("state", "check", str(saved), str(job), *declared)[0] == 0
