@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         Duration,
         Emit,
         Enough,
+        JournalStats,
         Kernel,
         KeyBy,
         Operator,
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from rxdag.plan import Plan, PlanFacts, compile
     from rxdag.runtime import (
         AsyncRun,
+        CheckpointStats,
         EdgeBook,
         GateStats,
         Health,
@@ -157,6 +159,7 @@ __all__ = [
     "BufferOverflow",
     "BuildInfo",
     "CheckpointError",
+    "CheckpointStats",
     "Chunk",
     "Clock",
     "Columns",
@@ -176,6 +179,7 @@ __all__ = [
     "GraphWarning",
     "Health",
     "JobStatus",
+    "JournalStats",
     "Kernel",
     "KeyBy",
     "KeyedRoutes",

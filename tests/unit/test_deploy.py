@@ -21,6 +21,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import deploy, metrics, on_error, sinks, sources, windows
 from rxdag import operators as ops
+from rxdag.contract import JournalStats, Reader, Source
 from rxdag.errors import GraphError
 
 K8S = Path(__file__).parent.parent / "k8s"
@@ -183,8 +184,31 @@ class TestScaling:
         assert looks[-1] == 1
 
 
+class Journaled(Source):
+    """Waits for a journal that grows."""
+
+    no_position = None
+
+    def open(self, context):
+        return JournaledReader()
+
+
+class JournaledReader(Reader):
+    def read(self, max_items):
+        return None
+
+    def position(self):
+        return 0
+
+    def seek(self, position):
+        pass
+
+    def journal(self):
+        return JournalStats("/", 4096, 0.5, 0)
+
+
 @pytest.fixture(scope="module")
-def scraped():
+def scraped(tmp_path_factory):
     """A graph in which everything happens, scraped by a Prometheus that has its alerts."""
     registry = CollectorRegistry()
     stop = []
@@ -220,6 +244,8 @@ def scraped():
         .pipe(ops.window(windows.tumbling("1s"), agg.count()), name="bars")
     )
     listed = rxdag.from_source(sources.range(1_000_000), name="listed")
+    journaled = rxdag.from_source(Journaled(), name="journaled")
+    kept = rxdag.Dag(journaled.to(sinks.null(), name="kept_out"), name="kept")
     dag = rxdag.Dag(
         bars.buffered(max_items=100).to(sinks.null(), name="bars_out"),
         bars.late.to(sinks.null(), name="late"),
@@ -234,6 +260,10 @@ def scraped():
     )
     run = rxdag.start(dag)
     metrics.watch(run, registry=registry)
+    store = tmp_path_factory.mktemp("state") / "kept.db"
+    kept_run = rxdag.start(kept, checkpoints=store, every="1h")
+    kept_run.checkpoint(30)
+    metrics.watch(kept_run, registry=registry)
     runtime = rxdag.PipelineRuntime({"providers": {"feed": {}}})
     metrics.watch(runtime, registry=registry)
 
@@ -248,12 +278,13 @@ def scraped():
     with metrics.serve(0, registry=registry) as server:
         rules = deploy.yaml_text([deploy.alert_rules()])
         with servers.prometheus(server.port, rules) as prometheus:
-            prometheus.wait_for("count(rxdag_run_uptime_seconds > 4)", lambda n: n == 1)
+            prometheus.wait_for("count(rxdag_run_uptime_seconds > 4)", lambda n: n == 2)
             prometheus.wait_for("count(count_over_time(rxdag_build_info[4s]) > 10)", lambda n: n == 1)
             assert run.state == "running"
             yield prometheus
     stop.append(True)
     run.cancel()
+    kept_run.cancel()
     feeding.join()
 
 
@@ -263,6 +294,7 @@ def as_asked(query):
         .replace('"$dag"', '".*"')
         .replace("[5m]", "[4s]")
         .replace("[15m]", "[4s]")
+        .replace("[1h]", "[4s]")
     )
 
 
@@ -285,6 +317,15 @@ class TestPrometheus:
             names = set(re.findall(r"rxdag_\w+", text))
             assert names
             assert names <= known, text
+
+
+def test_every_alert_links_to_a_section_of_the_runbook():
+    page = Path(__file__).parent.parent.parent / deploy.alert_rules.__kwdefaults__["runbook"]
+    sections = re.findall(r"^## (\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections == [alert.name for alert in deploy.ALERTS]
+    (group,) = deploy.alert_rules(runbook="https://x.test/runbook")["groups"]
+    links = [rule["annotations"]["runbook_url"] for rule in group["rules"]]
+    assert links == [f"https://x.test/runbook#{name.lower()}" for name in sections]
 
 
 class TestPromtool:
@@ -319,6 +360,14 @@ class TestPromtool:
                 f"rxdag_node_in_items_total{{{node}}}": "0+100x60",
             },
             "RxdagSinkFailing": {f"rxdag_sink_write_failures_total{{{node}}}": "0+1x60"},
+            "RxdagSourceDisconnected": {f"rxdag_source_connected{{{node}}}": "0x60"},
+            "RxdagCheckpointStale": {
+                'rxdag_checkpoint_age_seconds{dag="d"}': "31x60",
+                'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
+            },
+            "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "0+1x60"},
+            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "61x60"},
+            "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "200-1x60"},
         }
         right = {
             "RxdagRunFailed": {'rxdag_run_state{dag="d", state="running"}': "1x60"},
@@ -336,6 +385,14 @@ class TestPromtool:
                 f"rxdag_node_in_items_total{{{node}}}": "0+200x60",
             },
             "RxdagSinkFailing": {f"rxdag_sink_write_failures_total{{{node}}}": "7x60"},
+            "RxdagSourceDisconnected": {f"rxdag_source_connected{{{node}}}": "1x60"},
+            "RxdagCheckpointStale": {
+                'rxdag_checkpoint_age_seconds{dag="d"}': "30x60",
+                'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
+            },
+            "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "7x60"},
+            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "59x60"},
+            "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "400-1x60"},
         }
         by_name = {alert.name: alert for alert in deploy.ALERTS}
         assert set(wrong) == set(right) == set(by_name)

@@ -16,11 +16,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 import rxdag
-from rxdag import metrics, on_error, sinks, sources, testing
+from rxdag import checkpoints, metrics, on_error, sinks, sources, testing
 from rxdag import operators as ops
+from rxdag.contract import Reader, Source
 from rxdag.engine import BOUNDS_NS
+from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import RxDagError
 from rxdag.orchestration import FeedbackPolicy
+from rxdag.runtime import Execution
+from rxdag.runtime._checkpointing import Checkpointing
+from rxdag.runtime._recovery import Recovery, begun
 
 MS = 1_000_000
 
@@ -43,6 +48,31 @@ def dag(name="job", n=10):
     )
     gated = some.buffered(max_items=4)
     return rxdag.Dag(gated.to(sinks.collect(), name="out"), some.dead.to(sinks.null(), name="dead"), name=name)
+
+
+def kept(n=10, waits=False):
+    """A graph that can take checkpoints; it waits for ever after its items if it is to."""
+    numbers = rxdag.from_source(Waits() if waits else sources.range(n), name="numbers")
+    return rxdag.Dag(numbers.to(sinks.collect(), name="out"), name="kept")
+
+
+class Waits(Source):
+    label = "waits"
+    no_position = None
+
+    def open(self, context):
+        return WaitingReader()
+
+
+class WaitingReader(Reader):
+    def read(self, max_items):
+        return None
+
+    def position(self):
+        return 0
+
+    def seek(self, position):
+        pass
 
 
 def value(registry, name, **labels):
@@ -175,6 +205,61 @@ class TestCollector:
     def test_only_runs_are_watched(self, registry):
         with pytest.raises(TypeError, match="takes a Run, an AsyncRun or a PipelineRuntime"):
             metrics.watch(dag(), registry=registry)
+
+
+class TestCheckpoints:
+    def test_a_run_that_takes_checkpoints_exports_them_and_continues_its_line(self, registry, tmp_path):
+        store = tmp_path / "job.state"
+        first = rxdag.start(kept(waits=True), checkpoints=store, every="1h")
+        metrics.watch(first, registry=registry)
+        taken = first.checkpoint(30)
+        job = {"dag": "kept"}
+        assert value(registry, "rxdag_checkpoint_bytes", **job) == taken.bytes
+        assert value(registry, "rxdag_checkpoint_interval_seconds", **job) == 3600
+        assert 0 <= value(registry, "rxdag_checkpoint_age_seconds", **job) < 3600
+        assert value(registry, "rxdag_checkpoint_failures_total", **job) == 0
+        for phase in ("pause", "write"):
+            assert value(registry, "rxdag_checkpoint_seconds_count", phase=phase, **job) == 1
+        assert value(registry, "rxdag_disk_free_bytes", path=str(store), **job) > 0
+        assert value(registry, "rxdag_node_restored_items", node="out", **job) == 0
+        assert metrics.status(first)["kept"]["checkpoints"]["last_id"] == 1
+        with metrics.serve(0, registry=registry) as server:
+            assert "checkpoint 1, " in get(server, "/readyz")[1]
+        first.drain(30)
+        assert value(registry, "rxdag_checkpoint_age_seconds", **job) is None  # a run that has ended is not stale
+        result = rxdag.start(kept(waits=True), checkpoints=store, every="1h").drain(30)
+        assert result.stats.checkpoints.resumed_from == 2
+        assert "0 failed, continued from checkpoint 2" in str(result)
+
+    def test_a_run_without_checkpoints_exports_none_of_it(self, registry):
+        run = rxdag.start(dag())
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        exported = {sample.name for family in registry.collect() for sample in family.samples}
+        assert not {name for name in exported if name.startswith(("rxdag_checkpoint", "rxdag_disk", "rxdag_node_rest"))}
+        assert "checkpoints" not in metrics.status(run)["job"]
+        assert run.stats().checkpoints is None
+
+    def test_before_the_first_checkpoint_the_age_counts_from_the_start(self):
+        run = Execution(rxdag.compile(kept()), VirtualClock(5_000_000_000))
+        taking = begun(run, Recovery.of(checkpoints.memory(), {"every": "10s"}, "run")).checkpointing
+        taking.start()
+        run.clock.advance_to(9_000_000_000)
+        stats = taking.stats(4.0)
+        assert (stats.age_s, stats.last_id, stats.every_s) == (4.0, None, 10.0)
+        assert str(stats) == "no checkpoint for 4.0 s, every 10 s, 0 failed"
+        taking.close()
+
+    def test_figures_are_read_at_a_scrape_and_never_while_items_flow(self, registry, monkeypatch):
+        reads = []
+        stats = Checkpointing.stats
+        monkeypatch.setattr(Checkpointing, "stats", lambda self, elapsed_s: reads.append(1) or stats(self, elapsed_s))
+        run = rxdag.start(kept(n=50_000), checkpoints=checkpoints.memory(), every="1h")
+        metrics.watch(run, registry=registry)
+        run.wait(30)
+        assert len(reads) == 1  # the books at the end
+        list(registry.collect())
+        assert len(reads) > 1
 
 
 class TestTimes:

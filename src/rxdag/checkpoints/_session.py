@@ -71,6 +71,11 @@ class SqliteSession:
         """Text that is unique to the store; a fork has another one."""
         return self._opened.identity
 
+    @property
+    def path(self) -> str:
+        """Path of the file, without symlinks."""
+        return self._opened.path
+
     def latest(self) -> Checkpoint | None:
         """Return the newest committed checkpoint; None if there is none."""
         return self._latest

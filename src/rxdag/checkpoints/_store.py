@@ -36,6 +36,9 @@ class Session(Protocol):
     `commit` has returned; a process that is killed earlier leaves the new checkpoint whole or the previous one as it
     was. If `put` or `commit` fails, the checkpoint is abandoned, and `begin` starts another attempt.
 
+    A session that writes to a local disk also has an attribute `path`, the path of its file or folder. The free space of
+    that disk is a metric.
+
     Used as a context manager, it is closed at the end. Thread-safe: it may be used by other threads than the one that
     opened it. Only one checkpoint is written at a time.
     """

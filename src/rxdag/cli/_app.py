@@ -311,6 +311,9 @@ def keda(
 @app.command(epilog="Example: rxdag grafana --out monitoring, then import rxdag-dashboard.json into Grafana")
 def grafana(
     out: Annotated[Path, typer.Option(help="Directory for the two files.", metavar="DIR")] = Path(),
+    runbook: Annotated[
+        str, typer.Option(help="Address of the runbook, for the links of the alerts.", metavar="URL")
+    ] = "docs/how-to/runbook.md",
 ) -> None:
     """Write a dashboard for Grafana and alerts for Prometheus: rxdag-dashboard.json and rxdag-alerts.yaml."""
     from rxdag import deploy
@@ -318,7 +321,7 @@ def grafana(
     out.mkdir(parents=True, exist_ok=True)
     files = {
         "rxdag-dashboard.json": json.dumps(deploy.dashboard(), indent=1) + "\n",
-        "rxdag-alerts.yaml": deploy.yaml_text([deploy.alert_rules()]),
+        "rxdag-alerts.yaml": deploy.yaml_text([deploy.alert_rules(runbook=runbook)]),
     }
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")

@@ -61,6 +61,9 @@ def _of_dag(name: str, dag: Status, before: Status, seconds: float) -> list[Rend
     parts: list[RenderableType] = [head]
     if dag.get("error"):
         parts.append(Text(str(dag["error"]), style="red"))
+    if dag.get("checkpoints"):
+        failures = dag["checkpoints"]["failures"]
+        parts.append(Text(str(dag["checkpoints"]["line"]), style="yellow" if failures else ""))
     if dag.get("nodes"):
         parts.append(_nodes(dag, before, seconds))
     if dag.get("gates"):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+RUNBOOK: Final = "docs/how-to/runbook.md"
+"""Path of the runbook in the source of rxdag."""
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -116,16 +119,67 @@ ALERTS: Final = (
         "Writes of {{ $labels.node }} of {{ $labels.dag }} fail.",
         "Check that its target is reachable; retries are counted as rxdag_node_retries_total.",
     ),
+    Alert(
+        "RxdagSourceDisconnected",
+        "min by (dag, node) (rxdag_source_connected)",
+        "< 1",
+        "5m",
+        "page",
+        "{{ $labels.node }} of {{ $labels.dag }} has had no connection for 5 minutes.",
+        "Check that the other end is reachable; the log has each attempt as source.disconnected.",
+    ),
+    Alert(
+        "RxdagCheckpointStale",
+        "max by (dag) (rxdag_checkpoint_age_seconds / rxdag_checkpoint_interval_seconds)",
+        "> 3",
+        "1m",
+        "page",
+        "The last checkpoint of {{ $labels.dag }} is {{ $value | humanize }} intervals old.",
+        "The log shows why as checkpoint.failed; output that waits for a checkpoint is not visible meanwhile.",
+    ),
+    Alert(
+        "RxdagCheckpointFailing",
+        "sum by (dag) (increase(rxdag_checkpoint_failures_total[15m]))",
+        "> 0",
+        "0m",
+        "ticket",
+        "{{ $labels.dag }} could not take {{ $value | humanize }} checkpoints in 15 minutes.",
+        "The log shows each reason as checkpoint.failed.",
+    ),
+    Alert(
+        "RxdagJournalBehind",
+        "max by (dag, node) (rxdag_journal_behind_seconds)",
+        "> 60",
+        "5m",
+        "ticket",
+        "{{ $labels.node }} of {{ $labels.dag }} is {{ $value | humanizeDuration }} behind the end of its journal.",
+        "The graph is slower than the recording; look for the full gate.",
+    ),
+    Alert(
+        "RxdagDiskFullIn4h",
+        "min by (dag, path) (predict_linear(rxdag_disk_free_bytes[1h], 14400))",
+        "<= 0",
+        "10m",
+        "page",
+        "The disk of {{ $labels.path }}, used by {{ $labels.dag }}, will be full within 4 hours.",
+        "Free space, or shorten the retention; a checkpoint that cannot be written is given up.",
+    ),
 )
 
 
-def alert_rules() -> dict[str, Any]:
+def alert_rules(*, runbook: str = RUNBOOK) -> dict[str, Any]:
     """Return the alerts as a Prometheus rule file, as plain data.
+
+    Args:
+        runbook: Address of the runbook where your team reads it; each alert links to its own section, as
+            `runbook_url`. By default the path of the page in the source of rxdag.
 
     Example:
         >>> rules = deploy.alert_rules()["groups"][0]["rules"]
         >>> [rule["alert"] for rule in rules[:2]]
         ['RxdagRunFailed', 'RxdagRestarting']
+        >>> rules[0]["annotations"]["runbook_url"]
+        'docs/how-to/runbook.md#rxdagrunfailed'
     """
     rules = [
         {
@@ -133,7 +187,11 @@ def alert_rules() -> dict[str, Any]:
             "expr": alert.expr,
             "for": alert.lasts,
             "labels": {"severity": alert.severity},
-            "annotations": {"summary": alert.summary, "description": alert.remedy},
+            "annotations": {
+                "summary": alert.summary,
+                "description": alert.remedy,
+                "runbook_url": f"{runbook}#{alert.name.lower()}",
+            },
         }
         for alert in ALERTS
     ]

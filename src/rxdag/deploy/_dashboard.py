@@ -13,6 +13,9 @@ _ROWS: Final = (
     ("rxdag_node_", "Nodes"),
     ("rxdag_gate_", "Gates"),
     ("rxdag_sink_", "Sinks"),
+    ("rxdag_checkpoint_", "Checkpoints"),
+    ("rxdag_journal_", "Journals"),
+    ("rxdag_disk_", "Disks"),
     ("rxdag_feedback_", "Feedback"),
 )
 _UNITS: Final = {"ratio": "percentunit", "seconds": "s", "items": "short", "bytes": "bytes"}

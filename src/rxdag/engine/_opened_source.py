@@ -8,7 +8,19 @@ from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import DEAD, SKIP, Boundary, Clock, DeadLetter, OnError, Reader, Saw, Source, checked_end
+from rxdag.contract import (
+    DEAD,
+    SKIP,
+    Boundary,
+    Clock,
+    DeadLetter,
+    JournalStats,
+    OnError,
+    Reader,
+    Saw,
+    Source,
+    checked_end,
+)
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import TURNS_NS
 from rxdag.engine._faults import end_error, node_error
@@ -169,6 +181,11 @@ class OpenedSource(Pump):
         """Return how many items wait to be read, if the reader knows. Thread-safe."""
         reader = self.reader
         return None if reader is None else reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        """Return the state of the journal that it reads, if it reads one. Thread-safe."""
+        reader = self.reader
+        return None if reader is None else reader.journal()
 
     def is_connected(self) -> bool:
         """Return True unless it is open and lacks the connection that it needs. Thread-safe."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import platform
 import threading
 import time
@@ -16,8 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 import rxdag
-from rxdag.engine import BOUNDS_NS, Ledger, Writes
+from rxdag.engine import Ledger
 from rxdag.errors import shown
+from rxdag.metrics._durable import add_durable, buckets_of
 from rxdag.metrics._names import BY_NAME, METRICS
 from rxdag.metrics._subjects import Subject, books_of, names_of, subjects_of, watermarks_s
 from rxdag.orchestration import FeedbackDecision
@@ -161,6 +161,7 @@ def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
     for node, ledger in stats.nodes.items():
         _add_node(families, [dag, node], ledger, is_sink=node in sinks)
     _add_times(families, dag, stats, now)
+    add_durable(families, dag, stats)
     for node, seconds in stats.busy_s.items():
         families["rxdag_node_busy_seconds_total"].add_metric([dag, node], seconds)
     for node, source in stats.sources.items():
@@ -169,7 +170,8 @@ def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
         if source.backlog is not None:
             families["rxdag_source_backlog_items"].add_metric([dag, node], source.backlog)
     for node, writes in stats.writes.items():
-        _add_writes(families, [dag, node], writes)
+        families["rxdag_sink_write_seconds"].add_metric([dag, node], *buckets_of(writes))
+        families["rxdag_sink_write_failures_total"].add_metric([dag, node], writes.failed)
     for edge, gate in stats.gates.items():
         families["rxdag_gate_items"].add_metric([dag, edge], gate.depth)
         families["rxdag_gate_capacity_items"].add_metric([dag, edge], gate.capacity)
@@ -191,13 +193,6 @@ def _add_node(families: dict[str, Any], labels: list[str], ledger: Ledger, *, is
     families["rxdag_node_held_items"].add_metric(labels, ledger.held)
     families["rxdag_node_errors_total"].add_metric(labels, ledger.n_errors)
     families["rxdag_node_retries_total"].add_metric(labels, ledger.retried)
-
-
-def _add_writes(families: dict[str, Any], labels: list[str], writes: Writes) -> None:
-    upto = itertools.accumulate(writes.counts)
-    ends = [*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf"]
-    families["rxdag_sink_write_seconds"].add_metric(labels, list(zip(ends, upto, strict=True)), writes.total_ns / 1e9)
-    families["rxdag_sink_write_failures_total"].add_metric(labels, writes.failed)
 
 
 def _add_times(families: dict[str, Any], dag: str, stats: RunStats, now: float) -> None:

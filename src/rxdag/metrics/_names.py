@@ -14,7 +14,8 @@ class Metric:
         name: Name as scraped; counters end in `_total`.
         kind: "counter", "gauge" or "histogram".
         help: Description.
-        labels: Names of its labels: dag, node, gate, port, reason, state, provider, level. Never a key of the data.
+        labels: Names of its labels: dag, node, gate, port, reason, state, phase, path, provider, level. Never a key of
+            the data.
     """
 
     name: str
@@ -66,6 +67,36 @@ METRICS: Final = (
     Metric("rxdag_sink_write_seconds", "histogram", "Duration of a write of a chunk or a batch.", _NODE),
     Metric(
         "rxdag_sink_write_failures_total", "counter", "Writes that raised, including those that were retried.", _NODE
+    ),
+    Metric(
+        "rxdag_checkpoint_seconds",
+        "histogram",
+        "Duration of a checkpoint: the pause of the run, and the write beside it.",
+        ("dag", "phase"),
+    ),
+    Metric("rxdag_checkpoint_bytes", "gauge", "Size of the last checkpoint.", ("dag",)),
+    Metric("rxdag_checkpoint_failures_total", "counter", "Checkpoints that could not be taken or written.", ("dag",)),
+    Metric(
+        "rxdag_checkpoint_age_seconds",
+        "gauge",
+        "Time since the last checkpoint, or since the start before the first one; only while the run goes on.",
+        ("dag",),
+    ),
+    Metric(
+        "rxdag_checkpoint_interval_seconds",
+        "gauge",
+        "Configured time from one checkpoint to the next; only while the run goes on.",
+        ("dag",),
+    ),
+    Metric("rxdag_node_restored_items", "gauge", "Items held by the node in the checkpoint at the start.", _NODE),
+    Metric("rxdag_journal_behind_seconds", "gauge", "How far the reader of a journal is behind its end.", _NODE),
+    Metric("rxdag_journal_bytes", "gauge", "Size of the journal on disk.", _NODE),
+    Metric("rxdag_journal_gaps_total", "counter", "Gaps in the journal: times when nothing was recorded.", _NODE),
+    Metric(
+        "rxdag_disk_free_bytes",
+        "gauge",
+        "Free space of the disk of a checkpoint store or a journal, by its path.",
+        ("dag", "path"),
     ),
     Metric(
         "rxdag_feedback_pressure_ratio", "gauge", "Fill level downstream, 0 to 1, at the last measurement.", _FEEDBACK

@@ -180,7 +180,12 @@ class Server:
         ]
         if not subjects:
             wrong = ["nothing runs"]
-        return _Answer(503 if wrong else 200, "\n".join(wrong or ["ready"]) + "\n")
+        told = [
+            f"{each.name}: {each.stats.checkpoints}"
+            for each in subjects
+            if each.stats is not None and each.stats.checkpoints is not None
+        ]
+        return _Answer(503 if wrong else 200, "\n".join([*(wrong or ["ready"]), *told]) + "\n")
 
     def status(self) -> dict[str, Any]:
         """Return the books of all dags, as plain data."""

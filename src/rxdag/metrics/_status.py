@@ -17,7 +17,8 @@ def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
     with their counts other than 0, and the totals of lost and finally failed items; `gates` with depth, capacity,
     high_water, waits, dropped and blocked_s; `sources` with is_open, is_connected, is_idle, backlog and progress;
     `busy_s` by the first node of each segment; `lag_s` of event time behind the clock, by node; `writes` of sinks: n,
-    failed and total_s.
+    failed and total_s; `checkpoints` with the fields of `CheckpointStats` but the histograms, and `line`, the same as
+    text, in a run that takes them.
 
     Example:
         >>> run = rxdag.start(rxdag.Dag(rxdag.wrap([1, 2]).to(sinks.null(), name="out"), name="two"))
@@ -44,6 +45,10 @@ def as_data(subject: Subject) -> dict[str, Any]:
         }
         for name, ledger in stats.nodes.items()
     }
+    if stats.checkpoints is not None:
+        facts = asdict(stats.checkpoints)
+        del facts["pauses"], facts["writes"]
+        out["checkpoints"] = facts | {"line": str(stats.checkpoints)}
     return out | {
         "elapsed_s": stats.elapsed_s,
         "nodes": nodes,

@@ -5,6 +5,7 @@ Internal: not part of the API; may change in any release.
 
 from rxdag.engine import EdgeBook, Ledger
 from rxdag.plan import use_faces
+from rxdag.runtime._checkpoint_stats import CheckpointStats
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._front import planned, run, run_async, start, start_async, stop_after
 from rxdag.runtime._handles import AsyncRun, Run, run_here, run_on_loop
@@ -27,6 +28,7 @@ use_faces(observable=observable_of, publisher=PlanPublisher)
 
 __all__ = [
     "AsyncRun",
+    "CheckpointStats",
     "EdgeBook",
     "Execution",
     "GateStats",

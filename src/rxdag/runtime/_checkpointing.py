@@ -14,7 +14,9 @@ import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec
+from rxdag.engine import Writes
 from rxdag.errors import CheckpointError, RxDagError, text_of
+from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
 
@@ -52,6 +54,7 @@ class Checkpointing:
         graph: Fingerprint of the graph.
         every_ns: Time from one to the next, ns; None to take them on request only.
         codec: What the state is encoded by.
+        resumed_from: Number of the checkpoint with which the run begins; None if it begins anew.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Checkpointing:
         graph: str,
         every_ns: int | None,
         codec: Codec,
+        resumed_from: int | None = None,
     ) -> None:
         self._execution = execution
         self._session = session
@@ -69,12 +73,15 @@ class Checkpointing:
         self._graph = graph
         self._every_ns = every_ns
         self._codec = codec
+        self._resumed_from = resumed_from
+        self._path: str | None = getattr(session, "path", None)
         self._lock = threading.Lock()
         """Held while one is written."""
         self._then: list[Callable[[Outcome], object]] = []
         self._is_busy = False
         self._attempts = 0
-        self._pause_ns = 0
+        self._pause_ns = self._taken_at = self._last_at = self._written_bytes = 0
+        self._pauses, self._writes = Writes(), Writes()
         self.last: Checkpoint | None = None
         self.failures = 0
         self._suspends = self._is_sealed = False
@@ -87,6 +94,7 @@ class Checkpointing:
 
     def start(self) -> None:
         """Take the first checkpoint after the interval. On the main domain's thread."""
+        self._last_at = self._last_at or self._execution.clock.now()
         if self._every_ns is not None:
             when = self._execution.clock.now() + self._every_ns
             self._execution.main.at(when, self._tick, is_background=True)
@@ -134,6 +142,7 @@ class Checkpointing:
     def _take(self) -> bool:
         """Encode the state; all domains stand. Return True if they go on meanwhile."""
         began = time.perf_counter_ns()
+        self._taken_at = self._execution.clock.now()
         try:
             with _no_collection():
                 parts = self._encoded()
@@ -141,6 +150,7 @@ class Checkpointing:
             self._ended(error)
             return True
         self._pause_ns = time.perf_counter_ns() - began
+        self._pauses.add(self._pause_ns)
         if self._execution.is_virtual:
             self._write(parts)
         else:
@@ -173,16 +183,19 @@ class Checkpointing:
         with self._lock:
             if self._is_sealed and not is_done:
                 return None
+            began = time.perf_counter_ns()
             self._session.begin()
             for name, data in parts.items():
                 self._session.put(name, data)
             made = self._session.commit(graph=self._graph, at_ns=time.time_ns(), is_done=is_done)
             self._is_sealed = is_done
+            self._writes.add(time.perf_counter_ns() - began)
+            self._written_bytes += made.bytes
             return made
 
     def _written(self, checkpoint: RunCheckpoint) -> None:
         if self.last is None or checkpoint.id > self.last.id:  # else the output was sealed meanwhile
-            self.last = checkpoint
+            self.last, self._last_at = checkpoint, self._taken_at
         for sink in self._execution.program.sinks:
             sink.domain.driver.call(sink.publish)
         self._ended(checkpoint)
@@ -201,6 +214,24 @@ class Checkpointing:
         # Other errors may show an item of the state in their text.
         reason = {"reason": text_of(error)} if isinstance(error, CheckpointError) else {}
         self._execution.events.of_run("checkpoint.failed", failures=self.failures, error=error, **reason)
+
+    def stats(self, elapsed_s: float) -> CheckpointStats:
+        """Return the current figures; `elapsed_s` is the duration of the run so far, s. Thread-safe."""
+        last, now = self.last, self._execution.clock.now()
+        return CheckpointStats(
+            every_s=None if self._every_ns is None else self._every_ns / 1e9,
+            last_id=None if last is None else last.id,
+            last_bytes=0 if last is None else last.bytes,
+            age_s=(now - self._last_at) / 1e9 if self._last_at else 0.0,
+            pause_s=self._pause_ns / 1e9,
+            resumed_from=self._resumed_from,
+            failures=self.failures,
+            written_bytes=self._written_bytes,
+            bytes_a_day=per_day(self._written_bytes, elapsed_s),
+            path=self._path,
+            pauses=self._pauses.copy(),
+            writes=self._writes.copy(),
+        )
 
     def seal(self) -> None:
         """Save that all sinks have all their output, before any of them makes it visible.
@@ -236,6 +267,7 @@ class Checkpointing:
                 self._session.close()
 
     def _finish(self, facts: dict[str, Any]) -> None:
+        self._last_at = self._execution.clock.now()
         self.last = self._commit({RUN: self._codec.encode(facts, where="run")}, is_done=True)
 
 

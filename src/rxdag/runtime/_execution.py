@@ -395,5 +395,6 @@ class Execution:
     def stats(self) -> RunStats:
         """Return the current books; of a suspended run, those of its last checkpoint."""
         if self.was_suspended and self.checkpointing is not None and self.checkpointing.books is not None:
-            return replace(self.checkpointing.books, state=self.state)
-        return stats_of(self.program, self.state, ((self._ended or self.clock.now()) - self._began) / 1e9)
+            books = self.checkpointing.books
+            return replace(books, state=self.state, checkpoints=self.checkpointing.stats(books.elapsed_s))
+        return stats_of(self, ((self._ended or self.clock.now()) - self._began) / 1e9)

@@ -132,7 +132,7 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
     codec = Codec()
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
-    last = session.latest()
+    last, resumed_from = session.latest(), None
     if last is not None and recovery.fresh:
         # Else a run that fails before its first checkpoint would leave the state of the old one to the next.
         session.begin()
@@ -142,11 +142,14 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
         saved = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
         if last.is_done:
             session.close()
-            execution.result = _done(execution, last, saved)
             execution.state = "completed"
+            execution.result = _done(execution, last, saved)
             execution.done.set()
             return execution
-    execution.checkpointing = Checkpointing(execution, session, facts, fingerprint(graph), recovery.every_ns, codec)
+        resumed_from = None if "is_begun" in saved else last.id
+    execution.checkpointing = Checkpointing(
+        execution, session, facts, fingerprint(graph), recovery.every_ns, codec, resumed_from
+    )
     return execution
 
 
@@ -203,5 +206,5 @@ def _done(execution: Execution, last: Checkpoint, saved: Mapping[str, Any]) -> R
             values[sink.name] = sink.closed_again()
     if execution.error is not None:
         raise execution.error
-    stats = stats_of(execution.program, "completed", 0.0)
+    stats = stats_of(execution, 0.0)
     return RunResult(execution.plan.dag, "completed", stats, None, False, (), values, None, last, was_done=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.checkpoints import Checkpoint
-from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
+from rxdag.contract import MAX, MIN, JournalStats, Sink, Source, iso_utc
 from rxdag.engine import LEAVINGS, EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError, did_you_mean, shown, text_of
 from rxdag.graph import Dag, SinkNode, bundle
+from rxdag.runtime._checkpoint_stats import CheckpointStats
 from rxdag.runtime._frames import frame_of, frame_of_books
 
 R = TypeVar("R")
@@ -71,6 +72,7 @@ class SourceStats:
         is_idle: True if it is open and had no items at the last read.
         backlog: Number of items waiting to be read; None if unknown.
         progress: Share of a bounded input that has been read, from 0 to 1; None if unknown or closed.
+        journal: State of the journal that it reads; None if it reads none.
     """
 
     is_open: bool
@@ -78,6 +80,7 @@ class SourceStats:
     is_idle: bool
     backlog: int | None
     progress: float | None = None
+    journal: JournalStats | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,6 +99,7 @@ class RunStats:
             and work started later by a timer or by new room in a gate.
         sources: State of each source.
         writes: Write times of each sink, as a histogram from 100 us to 5 s.
+        checkpoints: State of the checkpoints; None in a run without them.
 
     Example:
         >>> numbers = rxdag.from_source(sources.range(1_000), name="numbers")
@@ -113,6 +117,7 @@ class RunStats:
     busy_s: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
     sources: Mapping[str, SourceStats] = field(default_factory=lambda: dict[str, SourceStats]())
     writes: Mapping[str, Writes] = field(default_factory=lambda: dict[str, Writes]())
+    checkpoints: CheckpointStats | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         lost = sum(sum(ledger.lost.values()) for ledger in self.nodes.values())
@@ -293,6 +298,8 @@ def render(result: RunResult) -> str:
             lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
     if result.checkpoint is not None:
         lines.append(f"  {_told(result.checkpoint, result)}")
+    if stats.checkpoints is not None:
+        lines.append(f"  checkpoints: {stats.checkpoints}")
     if result.error is not None:
         lines.append(f"error: {text_of(result.error)}")
     lines += [f"books: {problem}" for problem in result.problems]

@@ -72,6 +72,8 @@ class RuntimeStatus:
             more = f", restarted {job.restarts} times" if job.restarts else ""
             error = f": {text_of(job.error)}" if job.error is not None and job.state in ("failed", "restarting") else ""
             lines.append(f"  {job.name:<{width}}  {job.kind}  {job.state}{more}{error}")
+            if job.stats is not None and job.stats.checkpoints is not None:
+                lines.append(f"  {'':<{width}}  {job.stats.checkpoints}")
         return "\n".join(lines)
 
 

@@ -1,0 +1,22 @@
+"""JournalStats: what a reader tells about the journal that it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JournalStats:
+    """State of the journal that a reader reads.
+
+    Attributes:
+        path: Path of its folder.
+        bytes: Size on disk, in bytes.
+        behind_s: Receipt time of the newest record less that of the last record read, s; 0 if all are read.
+        gaps: Number of gaps in the journal: times when nothing was recorded.
+    """
+
+    path: str
+    bytes: int
+    behind_s: float
+    gaps: int
