@@ -245,3 +245,18 @@ def test_a_sink_is_told_the_names_of_its_node_and_its_dag():
 
     rxdag.run(rxdag.Dag(rxdag.from_source(sources.range(1)).to(Asks(), name="db"), name="bars"))
     assert seen == [("db", "bars")]
+
+
+@MAKES
+def test_a_run_that_completes_a_file_leaves_the_saved_part_of_a_live_run_and_removes_that_of_a_dead_one(tmp_path, make):
+    dead = saved_of(make(tmp_path / "x"))
+    live = opened(make(tmp_path / "x"))
+    live.write(Chunk(ROWS[:1]))
+    kept = live.save()
+    other = opened(make(tmp_path / "x"))
+    other.write(Chunk(ROWS[:2]))
+    other.save()
+    other.close(ok=True)
+    assert dead["part"] not in names_in(tmp_path)
+    assert names_in(tmp_path) == [kept["part"], "x"]
+    live.close(ok=False)
