@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import io
 import json
 import re
 import socket
@@ -14,14 +15,29 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
+from rich.console import Console
 
 import rxdag
-from rxdag import checkpoints, metrics, on_error, sinks, sources, testing
+from rxdag import (
+    CheckpointStats,
+    JobStatus,
+    RunStats,
+    RuntimeStatus,
+    checkpoints,
+    metrics,
+    on_error,
+    sinks,
+    sources,
+    testing,
+)
 from rxdag import operators as ops
+from rxdag.cli._top import Top
 from rxdag.contract import Reader, Source
 from rxdag.engine import BOUNDS_NS
 from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import RxDagError
+from rxdag.metrics._status import as_data
+from rxdag.metrics._subjects import Subject
 from rxdag.orchestration import FeedbackPolicy
 from rxdag.runtime import Execution
 from rxdag.runtime._checkpointing import Checkpointing
@@ -239,6 +255,19 @@ class TestCheckpoints:
         assert not {name for name in exported if name.startswith(("rxdag_checkpoint", "rxdag_disk", "rxdag_node_rest"))}
         assert "checkpoints" not in metrics.status(run)["job"]
         assert run.stats().checkpoints is None
+
+    def test_the_status_of_a_runtime_and_the_table_of_top_have_the_line(self):
+        told = CheckpointStats(10.0, 7, 1234, 3.0, 0.012, 4, 2, 2468, 86_400.0)
+        line = (
+            "checkpoint 7, 3.0 s old, 1,234 bytes, pause 12.0 ms, 86,400 bytes a day, every 10 s, 2 failed, "
+            "continued from checkpoint 4"
+        )
+        stats = RunStats("running", 9.0, {}, (), {}, {}, checkpoints=told)
+        status = RuntimeStatus(True, {"job": JobStatus("job", "dag", "running", stats=stats)})
+        assert str(status).splitlines()[1:] == ["  job  dag  running", f"       {line}"]
+        console = Console(width=200, file=io.StringIO())
+        console.print(Top().table({"job": as_data(Subject("job", "running", stats=stats))}, 0.0))
+        assert console.file.getvalue().splitlines() == ["job: running for 9 s", line]
 
     def test_before_the_first_checkpoint_the_age_counts_from_the_start(self):
         run = Execution(rxdag.compile(kept()), VirtualClock(5_000_000_000))
