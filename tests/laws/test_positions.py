@@ -98,6 +98,20 @@ CONTINUE = {
     "testing.timeline": lambda _: testing.timeline(("1s", 1), ("1s", 2), ("3s", 3), ("9s", 4), end="10s"),
     "testing.recording": lambda _: testing.recording([("n", 10, 1), ("n", 10, 2), ("n", 20, 3), ("c", 30)]),
     "testing.recording, cold": lambda _: testing.recording([("n", 10, 1), ("n", 20, 2), ("c", 30)], hot=False),
+    "then, by number": lambda _: sources.then(sources.range(50), sources.range(40, 90), sequence=int),
+    "then, live comes later": lambda _: sources.then(
+        sources.iterable(list("abcdefgh")), sources.async_iterable(letters_later, replay=True), key=str, overlap=5
+    ),
+    "then, live rests": lambda _: sources.then(
+        sources.range(50), sources.iterable(iter(range(40, 90)), replay=True), key=int, overlap="9ns", time=int
+    ),
+    "then, csv and jsonl": lambda folder: sources.then(csv(folder), jsonl(folder), key=("a", "b"), overlap=100),
+    "then, arrays and arrow": lambda _: sources.then(
+        sources.arrays({"a": [a for a, _ in ROWS], "b": [b for _, b in ROWS]}, Row),
+        sources.arrow(TABLE, Row),
+        key="a",
+        overlap=100,
+    ),
     "wrap of a list": lambda _: of_wrap([1, 2, 3, 4, 5]),
     "wrap of a frame": lambda _: of_wrap(TABLE),
     "wrap of an async generator": lambda _: of_wrap(letters_later, replay=True),
@@ -122,6 +136,10 @@ REFUSE = {
     "observable": (lambda: sources.observable(reactivex.of(1), overflow="error"), RECEIVES),
     "paced": (lambda: sources.paced(sources.iterable(letters()), ord), REPLAY),
     "reconnecting": (lambda: sources.reconnecting(sources.interval("1s", count=2)), CLOCK),
+    "then": (
+        lambda: sources.then(sources.range(3), sources.interval("1s", count=2), sequence=int),
+        f"its live source (interval) has no position: {CLOCK}",
+    ),
     "timer": (lambda: sources.timer("1s"), CLOCK),
     "websocket": (lambda: sources.websocket("ws://localhost"), RECEIVES),
     "testing.manual": (testing.manual, RECEIVES),

@@ -338,6 +338,7 @@ def ends_page() -> str:
             if (inspect.isfunction(thing) and name not in ("live", "fields_of")) or name in (
                 "Backoff",
                 "ConnectionEvent",
+                "SeamGap",
             ):
                 out.append(plain_entry(prefix, name, thing))
     return "\n\n".join(out) + "\n"

@@ -197,6 +197,13 @@ def gives_up():
     virtual(null(cut_feed(attempts=2, reset_after="1h")))
 
 
+@provokes("source.live", dag="d", node="feed", rested=0)
+@provokes("source.gap", dag="d", node="feed", last=2, first=5)
+def begins_behind_its_history():
+    both = sources.then(sources.range(3), sources.range(5, 7), sequence=int, consecutive=True)
+    virtual(null(rxdag.from_source(both, name="feed")))
+
+
 @provokes("gap", dag="d", node="a", n=2)
 def lacks():
     virtual(null(items(1, 3, 4, 7).pipe(ops.arbitrate(sequence=lambda n: n), name="a")))

@@ -214,6 +214,11 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "sources.simulated_quotes": (sources.simulated_quotes, {"seed": 0, "quotes": 3, "speed": 1.0}),
     "sources.simulated_trades": (sources.simulated_trades, {"seed": 0, "trades": 3, "duplicates": 0.1, "speed": 1.0}),
+    "sources.then": (
+        sources.then,
+        {"history": sources.range(3), "live": sources.range(3), "key": one, "overlap": "5s", "time": one, "unit": "s"}
+        | {"sequence": None, "consecutive": False, "max_items": 3},
+    ),
     "sources.timer": (sources.timer, {"after": "1s"}),
     "sources.websocket": (
         sources.websocket,

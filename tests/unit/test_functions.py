@@ -135,6 +135,12 @@ PLAIN = {
     ),
     "sources.websocket decode": (lambda fn: sources.websocket("ws://x", decode=fn), 1),
     "sources.paced ts": (lambda fn: sources.paced(sources.range(3), fn), 1),
+    "sources.then key": (lambda fn: sources.then(sources.range(3), sources.range(3), key=fn, overlap=3), 1),
+    "sources.then time": (
+        lambda fn: sources.then(sources.range(3), sources.range(3), key=one, overlap="3s", time=fn),
+        1,
+    ),
+    "sources.then sequence": (lambda fn: sources.then(sources.range(3), sources.range(3), sequence=fn), 1),
     "market.imbalance qty": (lambda fn: market.imbalance(fn, one), 1),
     "market.imbalance sign": (lambda fn: market.imbalance(one, fn), 1),
     "market.twap price": (market.twap, 1),

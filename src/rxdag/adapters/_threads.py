@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import threading
 from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
@@ -13,73 +12,6 @@ from rxdag.adapters._async_iterators import Never
 from rxdag.contract import END, RECEIVES, Chunk, Read, Reader, Shape, Source, SourceContext
 
 _POLL_S: Final = 0.05
-
-
-class Threaded(Reader):
-    """Reads a source that may block on a thread of its own, one chunk ahead."""
-
-    def __init__(self, source: Source[Any], context: SourceContext) -> None:
-        self._reader = source.open(context)
-        self._context = context
-        self._wanted = threading.Event()
-        self._read: list[Read | BaseException] = []
-        self._position = self._after = self._reader.position()
-        """Position after the items that were read here, and after those that the thread has read."""
-        self._is_left = False
-        threading.Thread(target=self._work, name="rxdag-wrap", daemon=True).start()
-
-    def _work(self) -> None:
-        while not self._is_left:
-            self._wanted.wait()
-            self._wanted.clear()
-            if self._is_left or self._read:
-                continue
-            try:
-                read: Read | BaseException = self._reader.read(1)
-            except BaseException as error:  # read() raises it in the run
-                read = error
-            if read is not None:
-                self._after = self._reader.position()
-                self._read.append(read)
-            self._context.wake()
-        # On the reading thread, since not every reader can be closed during a read.
-        self._reader.close()
-
-    def read(self, max_items: int) -> Read:
-        if not self._read:
-            self._wanted.set()
-            return None
-        read = self._read[0]
-        if not isinstance(read, BaseException):
-            self._position = self._after
-        if read is END:
-            return END
-        self._read.pop()
-        if isinstance(read, BaseException):
-            raise read
-        return read
-
-    def position(self) -> Any:
-        return self._position
-
-    def seek(self, position: Any) -> None:
-        self._reader.seek(position)
-        self._position = self._after = position
-
-    def rest(self, max_items: int) -> Chunk | None:
-        self.close()
-        read = self._read.pop() if self._read else None
-        if not isinstance(read, Chunk):
-            return None
-        self._position = self._after
-        return read
-
-    def held(self) -> int:
-        return sum(len(read.items) for read in self._read if isinstance(read, Chunk))
-
-    def close(self) -> None:
-        self._is_left = True
-        self._wanted.set()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rxdag.adapters._asynchronous import asynchronous
 from rxdag.adapters._callbacks import registering, required
 from rxdag.adapters._linear import Gives, is_linear, pipeline
 from rxdag.adapters._service import is_service, service
-from rxdag.adapters._threads import Futures, Threaded, ThreadQueue
+from rxdag.adapters._threads import Futures, ThreadQueue
 from rxdag.contract import (
     NEEDS_REPLAY,
     RAISE,
@@ -33,7 +33,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, from_source
-from rxdag.sources import OverflowName, arrow, async_iterable, callback, iterable, observable
+from rxdag.sources import OverflowName, Threaded, arrow, async_iterable, callback, iterable, observable
 
 _TAKES: Final = (
     "a source, an iterable or async iterable, a frame or table, a coroutine of one, a future or several, an asyncio.Queue or queue.Queue, a "

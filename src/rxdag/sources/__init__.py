@@ -27,6 +27,9 @@ from rxdag.sources._queue import QueueReader as QueueReader
 from rxdag.sources._reconnecting import reconnecting
 from rxdag.sources._simulated import Trade, simulated_trades
 from rxdag.sources._simulated_quotes import Quote, simulated_quotes
+from rxdag.sources._then import then
+from rxdag.sources._then_source import SeamGap
+from rxdag.sources._threaded import Threaded as Threaded
 from rxdag.sources._websocket import websocket
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "Push",
     "Quote",
     "Reader",
+    "SeamGap",
     "Source",
     "Trade",
     "arrays",
@@ -58,6 +62,7 @@ __all__ = [
     "reconnecting",
     "simulated_quotes",
     "simulated_trades",
+    "then",
     "timer",
     "websocket",
 ]

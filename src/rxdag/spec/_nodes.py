@@ -95,6 +95,7 @@ _EXCLUDED: Final = {
         "observable",
         "paced",
         "reconnecting",
+        "then",
     ),
     "op": (),
     "sink": ("arrow", "fields_of"),
