@@ -80,6 +80,10 @@ def windowed(aggregate):
     return lambda: ops.window(windows.tumbling("5s"), aggregate)
 
 
+def endless(aggregate):
+    return lambda: ops.window(windows.global_(), aggregate)
+
+
 LANES = {
     "dedupe": [(lambda: ops.dedupe("sym", "n", within="4s"), before) for before in (ticks_timed, ticks_by_arrival)],
     "distinct_until_changed": [
@@ -120,6 +124,10 @@ LANES = {
         (lambda: ops.window_all(windows.tumbling("3s", offset="1s"), agg.mean("price"), into=into), ticks_by_arrival),
         *((windowed(aggregate), ticks_keyed) for aggregate in EACH_AGGREGATE.values()),
     ],
+    "window without an end": [
+        (lambda: ops.window_all(windows.global_(), agg.mean("price"), into=into), ticks_by_arrival),
+        *((endless(aggregate), before) for aggregate in EACH_AGGREGATE.values() for before in (ticks_keyed, by_note)),
+    ],
 }
 
 
@@ -150,10 +158,11 @@ def test_no_operator_with_columns_of_its_own_is_left_out():
     import rxdag.operators.keyed._distinct_until_changed_columns as changed
     import rxdag.operators.keyed._totals_columns as totals
     import rxdag.operators.rate._instant_columns as instant
+    import rxdag.operators.windows._global_columns as endless
     import rxdag.operators.windows._rolling_columns as rolling
     import rxdag.operators.windows._window_columns as window
 
-    modules = (asof, changed, dedupe, instant, rolling, totals, window)
+    modules = (asof, changed, dedupe, endless, instant, rolling, totals, window)
     kinds = {
         kind
         for module in modules
