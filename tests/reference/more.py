@@ -340,7 +340,6 @@ _OWN: Final = {
         "Source",
         "SourceContext",
         "Reader",
-        "JournalStats",
         "Sink",
         "SinkContext",
         "Writer",

@@ -21,7 +21,7 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import deploy, metrics, on_error, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import JournalStats, Reader, Source
+from rxdag.contract import Reader, Source
 from rxdag.errors import GraphError
 
 K8S = Path(__file__).parent.parent / "k8s"
@@ -184,16 +184,16 @@ class TestScaling:
         assert looks[-1] == 1
 
 
-class Journaled(Source):
-    """Waits for a journal that grows."""
+class Silent(Source):
+    """Waits for items that never come."""
 
     no_position = None
 
     def open(self, context):
-        return JournaledReader()
+        return SilentReader()
 
 
-class JournaledReader(Reader):
+class SilentReader(Reader):
     def read(self, max_items):
         return None
 
@@ -202,9 +202,6 @@ class JournaledReader(Reader):
 
     def seek(self, position):
         pass
-
-    def journal(self):
-        return JournalStats("/", 4096, 0.5, 0)
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +241,8 @@ def scraped(tmp_path_factory):
         .pipe(ops.window(windows.tumbling("1s"), agg.count()), name="bars")
     )
     listed = rxdag.from_source(sources.range(1_000_000), name="listed")
-    journaled = rxdag.from_source(Journaled(), name="journaled")
-    kept = rxdag.Dag(journaled.to(sinks.null(), name="kept_out"), name="kept")
+    silent = rxdag.from_source(Silent(), name="silent")
+    kept = rxdag.Dag(silent.to(sinks.null(), name="kept_out"), name="kept")
     dag = rxdag.Dag(
         bars.buffered(max_items=100).to(sinks.null(), name="bars_out"),
         bars.late.to(sinks.null(), name="late"),
@@ -366,7 +363,6 @@ class TestPromtool:
                 'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
             },
             "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "0+1x60"},
-            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "61x60"},
             "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "200-1x60"},
         }
         right = {
@@ -391,7 +387,6 @@ class TestPromtool:
                 'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
             },
             "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "7x60"},
-            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "59x60"},
             "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "400-1x60"},
         }
         by_name = {alert.name: alert for alert in deploy.ALERTS}

@@ -18,7 +18,6 @@ def _of_source(source: SourceNode) -> SourceStats:
         source.is_idle,
         source.backlog(),
         source.progress(),
-        source.journal(),
     )
 
 
