@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 import sys
+import weakref
 import zlib
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,21 @@ if sys.platform != "win32":
 _IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
 _SAVED: Final = r"\.[0-9a-f]{8}\.rxdag\.saved\.part"
 _TAIL_BYTES: Final = 1 << 16
+_OPEN: Final[weakref.WeakSet[IO[bytes]]] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    """Point all part files to the null device in a forked child, which would hold their locks as long as it lives."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for file in list(_OPEN):
+        with contextlib.suppress(ValueError):  # it is closed
+            # Closing the file would write its buffer a second time; unlocking it would also free the lock of the parent.
+            os.dup2(null, file.fileno(), inheritable=False)
+    os.close(null)
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
@@ -34,6 +50,7 @@ def new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
     while True:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
         file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
+        _OPEN.add(file)
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # a file system may have no locks; nothing is removed there either
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -62,6 +79,7 @@ def open_saved(part: Path) -> IO[bytes] | None:
         file = part.open("r+b")
     except FileNotFoundError:
         return None
+    _OPEN.add(file)
     try:
         _lock_if_possible(file.fileno())
         if part.exists() and os.path.samestat(part.stat(), os.fstat(file.fileno())):
