@@ -11,6 +11,7 @@ import typer
 
 from rxdag import build_info
 from rxdag.cli._demo import run_demo
+from rxdag.cli._diff import diff
 from rxdag.cli._flags import in_flags, said
 from rxdag.cli._load import Loaded, load
 from rxdag.cli._load import check as check_graph
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 
 app.add_typer(state_app, name="state")
+app.command(epilog="Example: rxdag diff out/old out/new")(diff)
 
 
 class _Restart(StrEnum):
