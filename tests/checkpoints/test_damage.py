@@ -71,7 +71,7 @@ def test_without_a_whole_checkpoint_the_error_says_so(path):
             checkpoints.sqlite(path, on_damage=on_damage).open("bars")
         assert str(caught.value) == (
             f'checkpoints "{path}": must be undamaged, got damage: the content of checkpoint 4 is damaged; '
-            "restore a backup, or choose another path to begin anew"
+            "restore a backup, or choose another path to start over"
         )
         assert caught.value.whole is None
 

@@ -405,7 +405,7 @@ _REFUSALS: Final = (
     ),
     (
         "must be undamaged, got damage: ...; restore a backup",
-        "no checkpoint is whole: restore a backup, or begin anew at another path",
+        "no checkpoint is whole: restore a backup, or start over at another path",
     ),
     (
         "must be a store of checkpoints, got ...",

@@ -345,7 +345,7 @@ class TestCheck:
         [
             ("none.yaml", "must be a file that can be read"),
             ("no.module:dag", "must be a module that can be imported from here"),
-            ("tests.unit.test_cli:DAGG", 'has no "DAGG"; did you mean "DAG"'),
+            ("tests.unit.test_cli:DAGG", 'must have "DAGG", got none; did you mean "DAG"'),
             ("tests.unit.test_cli:BARS", "must be a Dag, a Plan, or a function that returns one"),
         ],
     )

@@ -182,7 +182,7 @@ def test_a_vanished_part_file_is_an_error_though_an_old_file_has_the_name(tmp_pa
         opened(sinks.csv(tmp_path / "x"), saved)
     assert str(raised.value) == (
         f'csv: "{tmp_path}/x" must have the part file of its checkpoint, "{tmp_path}/{saved["part"]}" of 194 bytes, got '
-        "none; put it back, or begin anew"
+        "none; put it back, or start over"
     )
     assert (tmp_path / "x").read_text() == "yesterday" * 100
 
@@ -192,7 +192,7 @@ def test_a_part_file_that_is_too_short_or_another_one_is_an_error(tmp_path):
     part = tmp_path / saved["part"]
     data = part.read_bytes()
     part.write_bytes(data[:100])
-    with pytest.raises(SourceError, match=r"of 194 bytes, got one of 100; put it back, or begin anew$"):
+    with pytest.raises(SourceError, match=r"of 194 bytes, got one of 100; put it back, or start over$"):
         opened(sinks.csv(tmp_path / "x"), saved)
     part.write_bytes(b"?" + data[1:])
     with pytest.raises(SourceError, match=r"of 194 bytes, got another file of that name; put it back"):

@@ -399,7 +399,7 @@ def test_the_later_one_of_two_runs_on_one_state_is_refused_and_nothing_doubles(p
         first.publish()
     assert str(raised.value) == (
         f'sqlite: table "t" of "{path}" was written by another run of this dag: sink "db" of dag "job" must be at epoch 1, got '
-        "2; let one run write to it, or begin anew"
+        "2; let one run write to it, or start over"
     )
     first.close(ok=False)
     second.close(ok=True)

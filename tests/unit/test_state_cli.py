@@ -52,7 +52,7 @@ class TestFiles:
     def test_several_dags_must_be_named(self, job):
         written(job, JOB + "other = rxdag.Dag(once.to(sinks.null(), name='out'), name='other')\n")
         code, _, err = rxdag_("check", str(job))
-        assert (code, err) == (2, f"error: {job}: has 2 dags, dag, other; name one, as {job}:dag\n")
+        assert (code, err) == (2, f"error: {job}: must have one dag, got 2: dag, other; pass {job}:dag\n")
         assert rxdag_("check", f"{job}:other")[1] == "ok: other, 4 nodes, 3 edges\n"
 
     def test_a_file_without_a_dag_names_its_functions(self, job):
@@ -60,13 +60,13 @@ class TestFiles:
         code, _, err = rxdag_("check", str(job))
         assert code == 2
         assert err == (
-            f"error: {job}: has no Dag at module level; assign one, as dag = rxdag.Dag(...), or name a function that "
-            f"returns one, as {job}:build\n"
+            f"error: {job}: must have a Dag at module level, got none; assign one, such as dag = rxdag.Dag(...), or pass the name "
+            f"of a function that returns one: {job}:build\n"
         )
         assert rxdag_("check", f"{job}:build")[0] == 0
 
     def test_a_misspelt_name_gets_a_hint(self, job):
-        assert rxdag_("check", f"{job}:dga")[2] == f'error: {job}: has no "dga"; did you mean "dag"?\n'
+        assert rxdag_("check", f"{job}:dga")[2] == f'error: {job}: must have "dga", got none; did you mean "dag"?\n'
 
     def test_a_missing_file_is_said(self, tmp_path):
         code, _, err = rxdag_("check", str(tmp_path / "none.py"))
@@ -144,7 +144,7 @@ class TestState:
         written(job, JOB.replace('within="5s"', 'within="5s", max_keys=9').replace('name="time"', 'name="when"'))
         code, _, err = rxdag_("state", "check", str(saved), str(job))
         assert code == 1
-        assert 'node "once": max_keys was left out, and is 9' in err
+        assert 'node "once": max_keys was left out, and is 9; undo that, or pass --allow-drop once;' in err
         assert 'node "time" is gone, with its state' in err
         declared = ("--allow-drop", "once", "--renamed", "time=when")
         assert rxdag_("state", "check", str(saved), str(job), *declared)[0] == 0

@@ -206,7 +206,7 @@ def _damage(what: str) -> Generator[None]:
 def damaged(where: str, found: Found) -> CheckpointError:
     """Return the error for a file that is damaged."""
     fix = (
-        "restore a backup, or choose another path to begin anew"
+        "restore a backup, or choose another path to start over"
         if found.checkpoint is None
         else f'checkpoint {found.checkpoint.id} is whole, and on_damage="previous" goes on from it'
     )

@@ -87,11 +87,16 @@ def _common(
     """Streaming DAGs: bounded, correct in event time."""
 
 
-def flags_of(command: str | None) -> dict[str, str]:
-    """Return the options of a command by parameter: "until" is "--until"; none of no command."""
-    known: Any = typer.main.get_command(app)
-    params = known.commands[command].params if command in known.commands else ()
-    return {param.name: param.opts[-1] for param in params if param.opts[-1].startswith("--")}
+def flags_of(*words: str) -> dict[str, str]:
+    """Return the options of a command by parameter: "until" is "--until"; none of no command.
+
+    Args:
+        words: The command line without options, such as "state", "check".
+    """
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    return {param.name: param.opts[-1] for param in command.params if param.opts[-1].startswith("--")}
 
 
 def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: bool) -> Loaded:
@@ -129,7 +134,7 @@ def run(
         Path | None, typer.Option(help="File of checkpoints: continue from the last one, and take others.")
     ] = None,
     every: Annotated[str | None, typer.Option(help="Time between two checkpoints, 10s by default.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew whatever the file of checkpoints holds.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever the last checkpoint is.")] = False,
     require: Annotated[
         _Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item twice after a restart.")
     ] = None,

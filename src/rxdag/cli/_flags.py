@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from rxdag.errors import CompileError, RxDagError, SpecError, text_of
+from rxdag.errors import CheckpointError, CompileError, RxDagError, SpecError, text_of
 
 _ARGUMENT: Final = re.compile(r"(?:dag \"[^\"]*\"|[\w.]+): (\w+):? ")
 """Beginning of the message about an invalid argument: `run: until must be ...`, `dag "bars": shard: must be ...`."""
-_CALL: Final = re.compile(r"\b(\w+)=(?:True|\(?\"([^\"]*)\"(?:,?\))?)")
-"""An argument in Python notation: `outside=True`, `allow=("mine",)`."""
+_CALL: Final = re.compile(r"\b(\w+)=(?:True|[(\[]?\"([^\"]*)\"(?:,?[)\]])?)")
+"""An argument in Python notation: `outside=True`, `allow=("mine",)`, `allow_drop=["bars"]`."""
 _WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
 """A name that can only be an argument: `max_replicas`."""
 
@@ -24,7 +24,7 @@ def said(error: RxDagError, flags: Mapping[str, str]) -> str:
         flags: Options of the command by parameter: "until" is "--until".
     """
     text = text_of(error, most=1 << 31)
-    return in_flags(text, flags) if is_of_usage(error) else text
+    return in_flags(text, flags) if is_of_usage(error) or isinstance(error, CheckpointError) else text
 
 
 def is_of_usage(error: RxDagError) -> bool:

@@ -34,7 +34,7 @@ def main(args: list[str] | None = None) -> None:
         if isinstance(error.__cause__, BrokenPipeError):
             _leave_quietly()
         exit_code = 2 if is_of_usage(error) else 1
-        text = said(error, flags_of(next((each for each in given if not each.startswith("-")), None)))
+        text = said(error, flags_of(*(each for each in given if not each.startswith("-"))))
         if is_json_asked(given):
             log_failure(error, exit_code, text)
             raise SystemExit(exit_code) from None

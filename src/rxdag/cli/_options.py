@@ -28,7 +28,7 @@ AllowDrop = Annotated[
 ]
 Renamed = Annotated[
     list[str] | None,
-    typer.Option("--renamed", help="A node has another name than in the checkpoint. Repeatable.", metavar="OLD=NEW"),
+    typer.Option("--renamed", help="Declare the new name of a node. Repeatable.", metavar="OLD=NEW"),
 ]
 
 

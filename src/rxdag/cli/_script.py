@@ -46,7 +46,7 @@ def dag_named(module: ModuleType, name: str, where: str) -> Dag:
         SpecError: If there is none.
     """
     if not hasattr(module, name):
-        raise SpecError(f'{where}: has no "{name}"{did_you_mean(name, dir(module))}')
+        raise SpecError(f'{where}: must have "{name}", got none{did_you_mean(name, dir(module))}')
     thing: Any = getattr(module, name)
     if callable(thing) and not isinstance(thing, Dag | Plan):
         thing = thing()
@@ -96,11 +96,11 @@ def _only(module: ModuleType, path: str) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        raise SpecError(f"{path}: has {len(names)} dags, {', '.join(names)}; name one, as {path}:{names[0]}")
+        raise SpecError(f"{path}: must have one dag, got {len(names)}: {', '.join(names)}; pass {path}:{names[0]}")
     own = [name for name, value in vars(module).items() if _is_builder(value, module)]
     raise SpecError(
-        f"{path}: has no Dag at module level; assign one, as dag = rxdag.Dag(...)"
-        + (f", or name a function that returns one, as {path}:{own[0]}" if own else "")
+        f"{path}: must have a Dag at module level, got none; assign one, such as dag = rxdag.Dag(...)"
+        + (f", or pass the name of a function that returns one: {path}:{own[0]}" if own else "")
     )
 
 

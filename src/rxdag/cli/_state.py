@@ -152,7 +152,7 @@ def shown_state(state: Mapping[str, Any]) -> str:
 
 
 def plain_state(value: Any) -> Any:
-    """Return state as JSON can hold it: what it has no form for as text."""
+    """Convert state to what JSON can hold; other values become text."""
     if _is(value, Mapping):
         return {key if _is(key, str) else repr(key): plain_state(each) for key, each in value.items()}
     if _is(value, list, tuple):
@@ -161,7 +161,7 @@ def plain_state(value: Any) -> Any:
 
 
 def _of_key(value: Any, key: str, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of a key: of a dict, and rows that begin with it."""
+    """Yield the entries of a key: values of dicts, and rows that begin with it."""
     if _is(value, Mapping):
         entries = [
             (f"{path}[{name!r}]" if _names(name, key) else f"{path}.{name}", name, each) for name, each in value.items()
@@ -179,7 +179,7 @@ def _of_key(value: Any, key: str, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _names(value: Any, key: str) -> bool:
-    """Return True if a value is the key that a text stands for: itself, or a field of it."""
+    """Return True if a text names a key or one of its fields."""
     if _is(value, tuple):
         return str(value) == key or any(_names(each, key) for each in value)
     return str(value) == key and not _is(value, list, Mapping, bool, type(None))

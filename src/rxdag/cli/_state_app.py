@@ -59,7 +59,7 @@ def check(
     outside: Outside = False,
     traceback: Traceback = False,
 ) -> None:
-    """Compare a graph with the last checkpoint, and list all differences; nothing runs. Exits with 1 if it cannot continue."""
+    """Compare a graph with the last checkpoint, and list all differences; nothing runs. Exits with 1 if the job could not continue."""
     from rxdag.plan import compile
     from rxdag.runtime import check_resumes
 
@@ -67,7 +67,7 @@ def check(
     options: Any = {"allow_drop": allow_drop or [], "renamed": renamed_of(renamed)}
     last = check_resumes(plan, checkpoints.sqlite(db), options)
     if last is None:
-        print(f"ok: {plan.dag.name} would begin anew, since {db} has no checkpoint yet")
+        print(f"ok: {plan.dag.name} would start over, since {db} has no checkpoint yet")
     elif last.is_done:
         print(f"ok: {plan.dag.name} is done, at checkpoint {last.id}")
     else:
@@ -82,7 +82,7 @@ def backup(db: Db, to: To, traceback: Traceback = False) -> None:
 
 @state_app.command("fork", epilog="Example: rxdag state fork bars.state trial.state")
 def fork(db: Db, to: To, traceback: Traceback = False) -> None:
-    """Copy a store as backup does, with an identity of its own: for a trial beside the job."""
+    """Copy a store as backup does, with an identity of its own: for a trial with other targets."""
     checkpoints.sqlite(db).fork(to)
 
 
@@ -94,5 +94,5 @@ def pin(db: Db, number: Number, traceback: Traceback = False) -> None:
 
 @state_app.command("unpin", epilog="Example: rxdag state unpin bars.state 41")
 def unpin(db: Db, number: Number, traceback: Traceback = False) -> None:
-    """Keep a checkpoint no longer than the others of its age."""
+    """Unpin a checkpoint: it is deleted in its turn."""
     checkpoints.sqlite(db).unpin(number)

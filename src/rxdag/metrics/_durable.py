@@ -1,4 +1,4 @@
-"""Metrics of what outlives the process: checkpoints, and the disks that hold them."""
+"""Metrics of checkpoints, and of the disks that hold them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class CheckpointStats:
         last_bytes: Its size, in bytes.
         age_s: Time since its state was taken, s; before the first one, time since the start of the run.
         pause_s: Time for which the run stood while its state was encoded, s.
-        resumed_from: Number of the checkpoint from which the run continued; None if it began anew.
+        resumed_from: Number of the checkpoint from which the run continued; None if it started over.
         failures: Number of checkpoints that could not be taken or written.
         written_bytes: Size of all checkpoints of this run, in bytes.
         bytes_a_day: Bytes written in a day at the rate of this run.
@@ -31,7 +31,7 @@ class CheckpointStats:
     Example:
         >>> numbers = rxdag.from_source(sources.range(3), name="numbers")
         >>> dag = rxdag.Dag(numbers.to(sinks.collect(), name="out"))
-        >>> stats = rxdag.run(dag, checkpoints=checkpoints.memory(), every="10s").stats.checkpoints
+        >>> stats = rxdag.run(dag, checkpoints=rxdag.checkpoints.memory(), every="10s").stats.checkpoints
         >>> stats.last_id, stats.failures, stats.resumed_from
         (1, 0, None)
     """

@@ -54,7 +54,7 @@ class Checkpointing:
         graph: Fingerprint of the graph.
         every_ns: Time from one to the next, ns; None to take them on request only.
         codec: What the state is encoded by.
-        resumed_from: Number of the checkpoint with which the run begins; None if it begins anew.
+        resumed_from: Number of the checkpoint with which the run begins; None if it starts over.
     """
 
     def __init__(

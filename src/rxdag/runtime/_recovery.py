@@ -36,7 +36,7 @@ class RecoveryOptions(TypedDict, total=False):
         require: "exactly" to refuse a graph with a sink that may deliver an item twice after a restart.
         allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
         renamed: New name of a node by its old one.
-        fresh: True to begin anew whatever the store holds.
+        fresh: True to start over whatever the store holds.
     """
 
     every: Duration
@@ -53,7 +53,7 @@ class Recovery:
     Attributes:
         store: Where they go.
         every_ns: Time from one to the next, ns.
-        fresh: True to begin anew whatever is there.
+        fresh: True to start over whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
         changes: Changes of the graph since the last checkpoint.
     """
@@ -182,7 +182,7 @@ def check_resumes(plan: Plan, store: SqliteStore, options: RecoveryOptions) -> C
     """Check that a run of a plan could continue from the last checkpoint of a store; nothing is run or locked.
 
     Returns:
-        That checkpoint; None if there is none, so that a run would begin anew.
+        That checkpoint; None if there is none, so that a run would start over.
 
     Raises:
         GraphError: If the graph cannot be continued.

@@ -155,14 +155,14 @@ def resume(
     ]
     if problems:
         raise CheckpointError(
-            f"{where}: must be the graph of the checkpoint, but {'; '.join(problems)}; or begin anew with fresh=True"
+            f"{where}: must be the graph of the checkpoint, but {'; '.join(problems)}; or start over with fresh=True"
         )
     try:
         restore_into(execution, {"now": facts["now"], "nodes": kept})
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise CheckpointError(
             f"{where}: the state of the checkpoint must fit the graph, got {type(error).__name__}: {text_of(error)}; "
-            "undo the change, pass allow_drop= with the node, or begin anew with fresh=True"
+            "undo the change, pass allow_drop= with the node, or start over with fresh=True"
         ) from error
 
 

@@ -171,7 +171,7 @@ class _AppendWriter(_SqliteWriter):
         other = " of another run" if found[0] == self._base[0] else ""
         return SourceError(
             f'sqlite: table "{self._table.name}" of "{self._path}" {told}: sink "{self._key[1]}" of dag "{self._key[0]}" must '
-            f"be at epoch {self._base[0]}, got {found[0]}{other}; let one run write to it, or begin anew"
+            f"be at epoch {self._base[0]}, got {found[0]}{other}; let one run write to it, or start over"
         )
 
     def restore(self, saved: dict[str, Any]) -> None:

@@ -187,7 +187,7 @@ class WholeFile:
             file.close()
         raise SourceError(
             f'{self._where}: "{self.path}" must have the part file of its checkpoint, "{part}" of {length:,} bytes, got '
-            f"{found}; put it back, or begin anew"
+            f"{found}; put it back, or start over"
         )
 
     def _take_over(self) -> None:

@@ -77,7 +77,7 @@ class GlobalColumnsKernel(Kernel):
             part[2] = max(part[2], latest)
 
     def _open(self, keys: list[Any]) -> None:
-        """Begin the panes of new keys, in order of arrival, which is the order of keys that cannot be sorted."""
+        """Open panes for new keys in order of arrival; keys that cannot be sorted are emitted in that order."""
         for key in keys:
             if key not in self.parts:
                 self.parts[key] = [self._places.take(), 0, MIN]

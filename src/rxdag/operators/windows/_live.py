@@ -1,4 +1,4 @@
-"""Late rows of columns: they leave before the aggregate reads the others."""
+"""Late rows of columns: separated from those that the aggregate reads."""
 
 from __future__ import annotations
 

@@ -40,5 +40,5 @@ class Places:
         return self._free.pop()
 
     def give_back(self, places: Iterable[int]) -> None:
-        """Free cells."""
+        """Return cells, so that `take` can use them again."""
         self._free += places
