@@ -105,6 +105,14 @@ def test_a_run_that_is_suspended_continues_and_gives_what_one_run_gives(at_ms):
     assert second.problems == ()
 
 
+def test_a_node_may_be_called_run():
+    store = checkpoints.memory()
+    first = virtual(bars(rows="run"), store, every="1h")
+    first.main.at(505_000_000, first.drain)
+    settled(first)
+    assert told(settled(virtual(bars(rows="run"), store, start=505_000_000))) == whole()
+
+
 def test_the_books_of_a_run_that_continues_open_with_what_was_held():
     store = checkpoints.memory()
     first = virtual(bars(), store)

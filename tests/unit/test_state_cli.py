@@ -8,6 +8,7 @@ from tests.unit.test_checkpointed_runs import settled, virtual
 from tests.unit.test_cli import rxdag_
 
 from rxdag import checkpoints
+from rxdag.cli._state import plain_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:'click:DeprecationWarning")
 
@@ -64,6 +65,13 @@ class TestFiles:
             f"of a function that returns one: {job}:build\n"
         )
         assert rxdag_("check", f"{job}:build")[0] == 0
+
+    @pytest.mark.parametrize("kind", ["def build(n):", "async def build():", "class build:"])
+    def test_only_a_function_without_arguments_is_called(self, job, kind):
+        written(job, JOB + f"{kind}\n    pass\n")
+        code, _, err = rxdag_("check", f"{job}:build")
+        assert code == 2
+        assert f"{job}:build: must be a Dag, a Plan, or a function without arguments that returns one, got " in err
 
     def test_a_misspelt_name_gets_a_hint(self, job):
         assert rxdag_("check", f"{job}:dga")[2] == f'error: {job}: must have "dga", got none; did you mean "dag"?\n'
@@ -190,6 +198,22 @@ class TestState:
         code, _, err = rxdag_("state", "ls", str(tmp_path / "x.db"))
         assert code == 1
         assert err.startswith(f'error: checkpoints "{tmp_path}/x.db"')
+
+
+def test_state_keeps_keys_of_different_types_apart():
+    assert plain_state({1: "int", "1": "text", None: {"a": (2, None)}}) == [
+        [1, "int"],
+        ["1", "text"],
+        [None, {"a": [2, None]}],
+    ]
+
+
+def test_what_is_kept_for_a_null_key_is_shown(job, saved):
+    written(job, JOB.replace('(2, "A")', "None").replace("lambda x: x[0]", "lambda x: x[0] if x else 2"))
+    run = virtual(_dag_of(job), checkpoints.sqlite(saved), every="1h", fresh=True)
+    run.main.at(35_000_000, run.drain)
+    settled(run)
+    assert rxdag_("state", "show", str(saved), "once", "--key", "None")[1] == "kernel.first[2]: [None, 2000000000]\n"
 
 
 def _pinned(path):

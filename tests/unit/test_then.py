@@ -670,3 +670,17 @@ def test_values_that_cannot_be_compared_fail_the_run(options, said):
     with pytest.raises(rxdag.NodeError) as caught:
         rxdag.from_source(then([1], [2], **options)).collect()
     assert said in str(caught.value)
+
+
+def test_a_live_source_on_a_clock_is_read_a_few_times_a_tick(monkeypatch):
+    """Each read asks to be woken at the next tick; two requests for one time are one."""
+    from rxdag.sources import _clocked
+
+    [kind] = [each for each in vars(_clocked).values() if isinstance(each, type) and "read" in vars(each)]
+    reads, read = [], kind.read
+    monkeypatch.setattr(kind, "read", lambda self, n: reads.append(n) or read(self, n))
+    history = sources.paced(sources.iterable([-1 - i for i in range(16)]), lambda i: -100 * i, unit="ms")
+    live = sources.interval("100ms", count=16)
+    out = rxdag.from_source(sources.then(history, live, key=lambda i: i, overlap=5)).to(sinks.collect())
+    assert len(testing.run_virtual(out)[out]) == 32
+    assert len(reads) <= 4 * 16

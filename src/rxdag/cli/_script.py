@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from rxdag.contract import nearest_file
@@ -48,13 +50,26 @@ def dag_named(module: ModuleType, name: str, where: str) -> Dag:
     if not hasattr(module, name):
         raise SpecError(f'{where}: must have "{name}", got none{did_you_mean(name, dir(module))}')
     thing: Any = getattr(module, name)
-    if callable(thing) and not isinstance(thing, Dag | Plan):
+    if callable(thing) and not isinstance(thing, Dag | Plan) and _takes_nothing(thing):
         thing = thing()
     if isinstance(thing, Plan):
         thing = thing.dag
     if not isinstance(thing, Dag):
-        raise SpecError(f"{where}:{name}: must be a Dag, a Plan, or a function that returns one, got {shown(thing)}")
+        raise SpecError(
+            f"{where}:{name}: must be a Dag, a Plan, or a function without arguments that returns one, got {shown(thing)}"
+        )
     return thing
+
+
+def _takes_nothing(fn: Callable[..., Any]) -> bool:
+    """Return True for a plain function that can be called without arguments."""
+    if inspect.isclass(fn) or inspect.iscoroutinefunction(fn):
+        return False
+    try:
+        inspect.signature(fn).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _imported(path: str) -> ModuleType:
@@ -106,8 +121,5 @@ def _only(module: ModuleType, path: str) -> str:
 
 def _is_builder(value: Any, module: ModuleType) -> bool:
     """Return True for a function of the module that can be called without arguments."""
-    code: CodeType | None = getattr(value, "__code__", None)
-    if code is None or value.__module__ != module.__name__ or value.__name__.startswith("_"):
-        return False
-    optional: int = len(value.__defaults__ or ()) + len(value.__kwdefaults__ or ())
-    return optional >= code.co_argcount + code.co_kwonlyargcount
+    is_own = inspect.isfunction(value) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
+    return is_own and _takes_nothing(value)

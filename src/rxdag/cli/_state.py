@@ -19,7 +19,6 @@ from rxdag.runtime import saved_run
 
 _LONGEST: Final = 2000
 """Most characters of a value that are shown."""
-_RUN: Final = "run"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def saved_in(path: str) -> Saved | None:
         return None
     codec = ReadableCodec()
     run, parts = saved_run(store.read, codec, last)
-    places = {place: codec.decode(data, where=place) for place, data in parts.items() if place != _RUN}
+    places = {place: codec.decode(data, where=place) for place, data in parts.items()}
     return Saved(last, run, places, {place: len(data) for place, data in parts.items()})
 
 
@@ -76,7 +75,6 @@ def list_state(path: str) -> dict[str, Any]:
             "name": name,
             "operator": node["label"],
             "entries": _entries(saved.places.get(name, {}).get("kernel")),
-            "items_at_rest": _at_rest(saved, name),
             "bytes": saved.sizes.get(name, 0),
         }
         for name, node in saved.run["graph"]["nodes"].items()
@@ -97,11 +95,8 @@ def print_state(listed: Mapping[str, Any]) -> None:
     console.print(f'checkpoint {rows[-1][0]}: dag "{listed["dag"]}", saved by rxdag {listed["rxdag"]}', highlight=False)
     if not any(each["bytes"] for each in listed["nodes"]):
         return
-    nodes = [
-        (each["name"], each["operator"], each["entries"], each["items_at_rest"], _mb(each["bytes"]))
-        for each in listed["nodes"]
-    ]
-    console.print(_table(("node", "operator", "entries", "at rest", "MB"), nodes))
+    nodes = [(each["name"], each["operator"], each["entries"], _mb(each["bytes"])) for each in listed["nodes"]]
+    console.print(_table(("node", "operator", "entries", "MB"), nodes))
 
 
 def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
@@ -154,7 +149,9 @@ def shown_state(state: Mapping[str, Any]) -> str:
 def plain_state(value: Any) -> Any:
     """Convert state to what JSON can hold; other values become text."""
     if _is(value, Mapping):
-        return {key if _is(key, str) else repr(key): plain_state(each) for key, each in value.items()}
+        if all(_is(key, str) for key in value):
+            return {key: plain_state(each) for key, each in value.items()}
+        return [[plain_state(key), plain_state(each)] for key, each in value.items()]
     if _is(value, list, tuple):
         return [plain_state(each) for each in value]
     return value if _is(value, str, int, float, type(None)) else repr(value)
@@ -167,7 +164,7 @@ def _of_key(value: Any, key: str, path: str) -> Iterator[tuple[str, Any]]:
             (f"{path}[{name!r}]" if _names(name, key) else f"{path}.{name}", name, each) for name, each in value.items()
         ]
     elif _is(value, list):
-        first = [each[0] if _is(each, list, tuple) and each else None for each in value]
+        first = [each[0] if _is(each, list, tuple) and each else [] for each in value]
         entries = [(f"{path}[{i}]", name, each) for i, (name, each) in enumerate(zip(first, value, strict=True))]
     else:
         return
@@ -182,15 +179,7 @@ def _names(value: Any, key: str) -> bool:
     """Return True if a text names a key or one of its fields."""
     if _is(value, tuple):
         return str(value) == key or any(_names(each, key) for each in value)
-    return str(value) == key and not _is(value, list, Mapping, bool, type(None))
-
-
-def _at_rest(saved: Saved, name: str) -> int:
-    """Return the number of items that rest in front of a node, and in it."""
-    edges = [state for place, state in saved.places.items() if f" -> {name}[" in place]
-    places = [saved.places[name], *edges] if name in saved.places else edges
-    resting = [state.get(part) or () for state in places for part in ("pending", "queue")]
-    return sum(map(len, [*resting, *(state.get("unwritten", ((),))[0] for state in places)]))
+    return str(value) == key and not _is(value, list, Mapping, bool)
 
 
 def _entries(value: Any) -> int:

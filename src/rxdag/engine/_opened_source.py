@@ -66,6 +66,8 @@ class OpenedSource(Pump):
         self.began: i64 = 0
         """Start of its turn, by the domain's `ticks`."""
         self.is_closed = False
+        self.alarms: set[int] = set()
+        """Times at which it will be read, as requested."""
         self.was_open = False
         """True if it was open before a restart."""
         self.position: Any = None
@@ -75,7 +77,14 @@ class OpenedSource(Pump):
         self.is_reading = False
 
     def wake_at(self, when: int) -> None:
-        self.domain.driver.at(when, self.step, rank=int(self.rank))
+        if when not in self.alarms:  # a source may ask again at each read
+            self.alarms.add(when)
+            self.domain.driver.at(when, partial(self.wake_up, when), rank=int(self.rank))
+
+    def wake_up(self, when: int) -> None:
+        """Read at a time that the source has requested."""
+        self.alarms.discard(when)
+        self.step()
 
     def wants_thread(self) -> bool:
         return self.domain.must_give_back() or self.domain.ticks() - self.began >= TURNS_NS

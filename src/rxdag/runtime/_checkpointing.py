@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 10.0
 """Longest wait for writes that are in flight, before a checkpoint is given up."""
-RUN: Final = "run"
-"""Name of the part that holds what belongs to no node; no node can have it."""
+RUN: Final = "the run"
+"""Name of the part that holds what belongs to no node; no node can have it, since it has a space."""
 
 
 class RunCheckpoint(Checkpoint, frozen=True):

@@ -80,7 +80,7 @@ class Changes:
 def saved_run(
     read: Callable[[int], Mapping[str, bytes]], codec: Codec, checkpoint: Checkpoint
 ) -> tuple[dict[str, Any], Mapping[str, bytes]]:
-    """Return what a checkpoint holds of the run as a whole, and all its parts.
+    """Return what a checkpoint holds of the run as a whole, and its other parts, by place.
 
     Args:
         read: Reads the parts of a checkpoint.
@@ -90,8 +90,8 @@ def saved_run(
     Raises:
         CheckpointError: If it is of a newer rxdag.
     """
-    parts = read(checkpoint.id)
-    facts: dict[str, Any] = codec.decode(parts[RUN], where="run")
+    parts = dict(read(checkpoint.id))
+    facts: dict[str, Any] = codec.decode(parts.pop(RUN), where=RUN)
     if facts["format"] > FORMAT:
         raise CheckpointError(
             f"checkpoint {checkpoint.id}: must be of format {FORMAT} or older, got {facts['format']}, "
@@ -118,7 +118,7 @@ def resume(
     saved = {
         changes.place(place): codec.decode(data, where=place)
         for place, data in parts.items()
-        if place != RUN and not changes.drops(place)
+        if not changes.drops(place)
     }
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
     places = places_of(execution.program)

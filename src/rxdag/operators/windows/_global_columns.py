@@ -29,7 +29,7 @@ class GlobalColumnsKernel(Kernel):
     """
 
     state = ("parts",)
-    derived = ("wake", "is_paused", "_arrays", "_places", "_left")
+    derived = ("wake", "is_paused", "_arrays", "_places", "_left", "_values")
     gives_columns = False
     passes = False
     pauses = True
@@ -45,6 +45,8 @@ class GlobalColumnsKernel(Kernel):
         """For each key: its place, number of items, and largest event time."""
         self._left: list[Any] = []
         """Keys whose panes are still to be emitted, the next one last."""
+        self._values: list[Any] = []
+        """Their results."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -95,9 +97,11 @@ class GlobalColumnsKernel(Kernel):
 
     def _fire(self, closed_by: Any, emit: Emit[Any]) -> None:
         """Emit the panes; it may pause."""
-        left = self._left = self._left or in_order(self.parts)[::-1]
-        places = np.array([self.parts[key][0] for key in left], np.intp)
-        values = list(self._arrays.results(places))
+        if not self._left:
+            self._left = in_order(self.parts)[::-1]
+            places = np.array([self.parts[key][0] for key in self._left], np.intp)
+            self._values = list(self._arrays.results(places))
+        left, values = self._left, self._values
         while left and not self.is_paused:
             key, value = left.pop(), values.pop()
             pane: Any = Pane(key, MIN, MAX, 0, value, closed_by)
@@ -118,7 +122,7 @@ class GlobalColumnsKernel(Kernel):
         return {"parts": rows}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.parts, self._left = {}, []
+        self.parts, self._left, self._values = {}, [], []
         for key, _, _, n, *_, most_ts, state in saved["parts"]:
             self._open([key])
             place = self.parts[key][0]
