@@ -441,7 +441,7 @@ def test_a_checkpoint_on_request_tells_its_size_and_the_pause():
         source.room.release(200)
         run.wait("30s")
 
-    assert {"run", "rows", "time", "once", "bars", "out"} <= set(taken.by_node)
+    assert {"the run", "rows", "time", "once", "bars", "out"} <= set(taken.by_node)
     assert taken.bytes == sum(taken.by_node.values())
     assert taken.pause_ns > 0
 

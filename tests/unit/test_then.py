@@ -676,7 +676,11 @@ def test_a_live_source_on_a_clock_is_read_a_few_times_a_tick(monkeypatch):
     """Each read asks to be woken at the next tick; two requests for one time are one."""
     from rxdag.sources import _clocked
 
-    [kind] = [each for each in vars(_clocked).values() if isinstance(each, type) and "read" in vars(each)]
+    [kind] = [
+        each
+        for each in vars(_clocked).values()
+        if "read" in getattr(each, "__dict__", ()) and each.__module__ == _clocked.__name__
+    ]
     reads, read = [], kind.read
     monkeypatch.setattr(kind, "read", lambda self, n: reads.append(n) or read(self, n))
     history = sources.paced(sources.iterable([-1 - i for i in range(16)]), lambda i: -100 * i, unit="ms")

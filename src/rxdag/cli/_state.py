@@ -164,7 +164,8 @@ def _of_key(value: Any, key: str, path: str) -> Iterator[tuple[str, Any]]:
             (f"{path}[{name!r}]" if _names(name, key) else f"{path}.{name}", name, each) for name, each in value.items()
         ]
     elif _is(value, list):
-        first = [each[0] if _is(each, list, tuple) and each else [] for each in value]
+        no_row: list[Any] = []
+        first: list[Any] = [each[0] if _is(each, list, tuple) and each else no_row for each in value]
         entries = [(f"{path}[{i}]", name, each) for i, (name, each) in enumerate(zip(first, value, strict=True))]
     else:
         return
