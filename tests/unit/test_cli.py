@@ -346,7 +346,7 @@ class TestCheck:
             ("none.yaml", "must be a file that can be read"),
             ("no.module:dag", "must be a module that can be imported from here"),
             ("tests.unit.test_cli:DAGG", 'must have "DAGG", got none; did you mean "DAG"'),
-            ("tests.unit.test_cli:BARS", "must be a Dag, a Plan, or a function that returns one"),
+            ("tests.unit.test_cli:BARS", "must be a Dag, a Plan, or a function without arguments that returns one"),
         ],
     )
     def test_what_is_none(self, spec, said):

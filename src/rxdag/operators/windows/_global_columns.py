@@ -46,7 +46,7 @@ class GlobalColumnsKernel(Kernel):
         self._left: list[Any] = []
         """Keys whose panes are still to be emitted, the next one last."""
         self._values: list[Any] = []
-        """Their results."""
+        """Results of these keys, in the same order."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
