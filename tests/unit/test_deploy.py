@@ -16,12 +16,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
 from tests import servers
+from tests.unit.test_metrics import Waits
 
 import rxdag
 from rxdag import aggregates as agg
 from rxdag import deploy, metrics, on_error, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import Reader, Source
 from rxdag.errors import GraphError
 
 K8S = Path(__file__).parent.parent / "k8s"
@@ -184,26 +184,6 @@ class TestScaling:
         assert looks[-1] == 1
 
 
-class Silent(Source):
-    """Waits for items that never come."""
-
-    no_position = None
-
-    def open(self, context):
-        return SilentReader()
-
-
-class SilentReader(Reader):
-    def read(self, max_items):
-        return None
-
-    def position(self):
-        return 0
-
-    def seek(self, position):
-        pass
-
-
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory):
     """A graph in which everything happens, scraped by a Prometheus that has its alerts."""
@@ -241,7 +221,7 @@ def scraped(tmp_path_factory):
         .pipe(ops.window(windows.tumbling("1s"), agg.count()), name="bars")
     )
     listed = rxdag.from_source(sources.range(1_000_000), name="listed")
-    silent = rxdag.from_source(Silent(), name="silent")
+    silent = rxdag.from_source(Waits(), name="silent")
     kept = rxdag.Dag(silent.to(sinks.null(), name="kept_out"), name="kept")
     dag = rxdag.Dag(
         bars.buffered(max_items=100).to(sinks.null(), name="bars_out"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rxdag import build_info
+from rxdag.cli._choices import By, Form, Require, Restart, Unit
 from rxdag.cli._demo import run_demo
 from rxdag.cli._diff import diff
 from rxdag.cli._flags import in_flags, said
@@ -37,36 +37,6 @@ app = typer.Typer(
 
 app.add_typer(state_app, name="state")
 app.command(epilog="Example: rxdag diff out/old out/new")(diff)
-
-
-class _Restart(StrEnum):
-    never = "never"
-    on_failure = "on_failure"
-    always = "always"
-
-
-class _Form(StrEnum):
-    text = "text"
-    mermaid = "mermaid"
-    dot = "dot"
-    svg = "svg"
-
-
-class _Require(StrEnum):
-    exactly = "exactly"
-
-
-class _By(StrEnum):
-    backlog = "backlog"
-    queued = "queued"
-    busy = "busy"
-
-
-class _Unit(StrEnum):
-    ns = "ns"
-    us = "us"
-    ms = "ms"
-    s = "s"
 
 
 def _version(show: bool) -> None:
@@ -116,7 +86,7 @@ def run(
             "--flush", help="Close open windows when --until or a signal drains it; their panes say closed_by=end."
         ),
     ] = False,
-    restart: Annotated[_Restart | None, typer.Option(help="When to start the run again, after growing waits.")] = None,
+    restart: Annotated[Restart | None, typer.Option(help="When to start the run again, after growing waits.")] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -136,7 +106,7 @@ def run(
     every: Annotated[str | None, typer.Option(help="Time between two checkpoints, 10s by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever the last checkpoint is.")] = False,
     require: Annotated[
-        _Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item twice after a restart.")
+        Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item twice after a restart.")
     ] = None,
     allow_drop: AllowDrop = None,
     renamed: Renamed = None,
@@ -238,7 +208,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 @app.command(epilog="Example: rxdag graph bars.yaml --format svg > bars.svg")
 def graph(
     spec: Spec,
-    form: Annotated[_Form, typer.Option("--format", help="Format of the picture.")] = _Form.text,
+    form: Annotated[Form, typer.Option("--format", help="Format of the picture.")] = Form.text,
     sets: Set = None,
     allow: Allow = None,
     outside: Outside = False,
@@ -283,7 +253,7 @@ def keda(
     min_replicas: Annotated[int, typer.Option("--min", help="Minimum number of pods.")] = 1,
     max_replicas: Annotated[int, typer.Option("--max", help="Maximum number of pods.")] = 10,
     by: Annotated[
-        _By | None, typer.Option(help="Metric to scale by; by default the best one that the graph has.")
+        By | None, typer.Option(help="Metric to scale by; by default the best one that the graph has.")
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Value of the metric per pod.")] = None,
     port: Annotated[int, typer.Option(help="Port of the metrics.")] = 9464,
@@ -362,7 +332,7 @@ def replay(
     file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl file, or one of them as .gz.", metavar="FILE")],
     time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
     unit: Annotated[
-        _Unit | None, typer.Option(help="Unit of that field; by default ns, if the times are then plausible.")
+        Unit | None, typer.Option(help="Unit of that field; by default ns, if the times are then plausible.")
     ] = None,
     speed: Annotated[float, typer.Option(help="1 for the recorded pace, 20 for twenty times as fast.", min=1e-6)] = 1.0,
     at_once: Annotated[bool, typer.Option("--at-once", help="Write as fast as possible.")] = False,

@@ -1,0 +1,43 @@
+"""Values that an option may have."""
+
+from enum import StrEnum
+
+
+class Restart(StrEnum):
+    """Policies for starting a run again."""
+
+    never = "never"
+    on_failure = "on_failure"
+    always = "always"
+
+
+class Form(StrEnum):
+    """Forms of a picture."""
+
+    text = "text"
+    mermaid = "mermaid"
+    dot = "dot"
+    svg = "svg"
+
+
+class Require(StrEnum):
+    """Requirement on the sinks of a run with checkpoints."""
+
+    exactly = "exactly"
+
+
+class By(StrEnum):
+    """Metrics to scale by."""
+
+    backlog = "backlog"
+    queued = "queued"
+    busy = "busy"
+
+
+class Unit(StrEnum):
+    """Units of a time."""
+
+    ns = "ns"
+    us = "us"
+    ms = "ms"
+    s = "s"
