@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from rxdag.contract import check_function
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write
+from rxdag.expressions._named_field import attribute
 from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
 from rxdag.expressions._types import check_types, kind_of
@@ -90,7 +91,7 @@ class FieldReader:
         if name is not None and is_mapping:
             self._fn = operator.itemgetter(name)
         elif name is not None and names is not None:
-            self._fn = operator.attrgetter(name)
+            self._fn = attribute(item_type, names, name)
 
     def _bind(self, value: Any) -> str:
         for name, known in self._constants.items():

@@ -29,7 +29,7 @@ class _KeyByNode(StatelessNode):
             return
         try:
             key = self.key_of(item)
-            if not self.is_plain and key.__class__ is not str:
+            if not self.is_plain and type(key) is not str:
                 hash(key)
         except BaseException as error:
             self.bury(item, self.blamed(item, error), 1)

@@ -53,8 +53,8 @@ class _EventTimeNode(KernelNode):
         )
         self.scale: i64 = kernel._scale
         # Within these bounds, the time in ns fits into an int64.
-        self.least: int = (MIN + 1) // kernel._scale + 1
-        self.largest: int = (MAX - 1) // kernel._scale - 1
+        self.least: i64 = (MIN + 1) // kernel._scale + 1
+        self.largest: i64 = (MAX - 1) // kernel._scale - 1
         self.zone: tzinfo | None = kernel._zone
         # 1 ns more, so that an item that is behind by exactly the lag is still on time.
         self.lag: i64 = kernel._lag + 1
@@ -73,8 +73,14 @@ class _EventTimeNode(KernelNode):
         at: i64 = 0
         try:
             value = self.time_of(item)
-            if type(value) is int and self.least <= value <= self.largest:
-                at = value
+            is_small = False
+            if type(value) is int:
+                try:
+                    at = value
+                    is_small = self.least <= at <= self.largest
+                except OverflowError:  # of a machine int
+                    is_small = False
+            if is_small:
                 at *= self.scale
             else:
                 at = checked_ns(value, self.scale, self.zone)
