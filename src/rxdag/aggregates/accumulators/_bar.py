@@ -13,6 +13,9 @@ from rxdag.contract import MAX, MIN, Accumulator, BadItem, plus
 from rxdag.errors import shown
 
 _INF: Final = float("inf")
+# Objects, which a new bar takes as they are.
+_NO_HIGH: Final[Any] = -_INF
+_NO_LOW: Final[Any] = _INF
 
 
 class Bar(Accumulator[Any, Ohlcv]):
@@ -36,8 +39,8 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.count: i64 = 0
         self.open: Any = 0.0
         self.close: Any = 0.0
-        self.high: Any = -_INF
-        self.low: Any = _INF
+        self.high: Any = _NO_HIGH
+        self.low: Any = _NO_LOW
         self.volume: Any = 0
         self.turnover: Any = 0
         self.first_ts: i64 = MAX
@@ -66,15 +69,20 @@ class Bar(Accumulator[Any, Ohlcv]):
                 raise _bad_quantity(qty)
             # A price within the range of the prices so far, which are finite, needs no test of its own.
             if not self._lowest <= p <= self._highest:
-                self._widen(price, ts, sequence)
-                self._highest = self.high
-                self._lowest = self.low
+                if not -_INF < p < _INF:
+                    raise _bad_price(price)
+                if self.count == 0:
+                    self._begin(price, ts, sequence)
+                if p > self._highest:
+                    self._highest = p
+                if p < self._lowest:
+                    self._lowest = p
             self._volume += q
             self._turnover += p * q
         else:
             price, qty = priced(price, qty, "ohlcv")
             self._add_objects(price, qty, ts, sequence)
-        # The first item closes here and opens in _widen(); a later one cannot do both.
+        # The first item closes here and opens in _begin(); a later one cannot do both.
         if ts > self.last_ts or (ts == self.last_ts and sequence >= self.last_seq):
             self.last_ts = ts
             self.last_seq = sequence
@@ -85,39 +93,40 @@ class Bar(Accumulator[Any, Ohlcv]):
             self.open = price
         self.count += 1
 
+    def _begin(self, price: Any, ts: i64, sequence: Any) -> None:
+        """Open with the first price."""
+        self.open = price
+        self.first_ts = ts
+        self.first_seq = sequence
+
     def _add_objects(self, price: Any, qty: Any, ts: i64, sequence: Any) -> None:
-        is_outside = not self.low <= price <= self.high
-        volume, turnover = self._sums()
-        volume = plus(volume, qty, "ohlcv: qty")
-        turnover = plus(turnover, turnover_of(price, qty, "ohlcv: price"), "ohlcv: price")
-        if is_outside:
-            self._widen(price, ts, sequence)
+        self._settle()
+        volume = plus(self.volume, qty, "ohlcv: qty")
+        turnover = plus(self.turnover, turnover_of(price, qty, "ohlcv: price"), "ohlcv: price")
+        if not self.low <= price <= self.high:
+            if not -_INF < price < _INF:
+                raise _bad_price(price)
+            if self.count == 0:
+                self._begin(price, ts, sequence)
+            if price > self.high:
+                self.high = price
+            if price < self.low:
+                self.low = price
         self._is_float = False
         self.volume, self.turnover = volume, turnover
 
-    def _widen(self, price: Any, ts: i64, sequence: Any) -> None:
-        """Take in a price outside of the range so far: the first opens."""
-        if not -_INF < price < _INF:
-            raise BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
-        if self.count == 0:
-            self.open = price
-            self.first_ts = ts
-            self.first_seq = sequence
-        if price > self.high:
-            self.high = price
-        if price < self.low:
-            self.low = price
-
-    def _sums(self) -> tuple[Any, Any]:
-        """Return volume and turnover."""
+    def _settle(self) -> None:
+        """Take the machine numbers over into the objects."""
         if self._is_float and self.count:
-            return self._volume, self._turnover
-        return self.volume, self.turnover
+            self.high = self._highest
+            self.low = self._lowest
+            self.volume = self._volume
+            self.turnover = self._turnover
 
     def result(self) -> Ohlcv:
-        volume, turnover = self._sums()
-        vwap = vwap_within(turnover, volume, self.low, self.high)
-        return Ohlcv(self.open, self.high, self.low, self.close, volume, vwap, int(self.count))
+        self._settle()
+        vwap = vwap_within(self.turnover, self.volume, self.low, self.high)
+        return Ohlcv(self.open, self.high, self.low, self.close, self.volume, vwap, int(self.count))
 
     def merge(self, other: Bar, /) -> None:
         if other.count == 0:
@@ -125,10 +134,10 @@ class Bar(Accumulator[Any, Ohlcv]):
         if self.count == 0:
             self.restore(other.snapshot())
             return
-        volume, turnover = self._sums()
-        more, more_turnover = other._sums()
-        volume = plus(volume, more, "ohlcv: qty")
-        turnover = plus(turnover, more_turnover, "ohlcv: price")
+        self._settle()
+        other._settle()
+        volume = plus(self.volume, other.volume, "ohlcv: qty")
+        turnover = plus(self.turnover, other.turnover, "ohlcv: price")
         self.high, self.low = max(self.high, other.high), min(self.low, other.low)
         if (other.last_ts, other.last_seq) >= (self.last_ts, self.last_seq):
             self.last_ts, self.last_seq, self.close = other.last_ts, other.last_seq, other.close
@@ -147,7 +156,7 @@ class Bar(Accumulator[Any, Ohlcv]):
             self._volume, self._turnover = self.volume, self.turnover
 
     def snapshot(self) -> list[Any]:
-        self.volume, self.turnover = self._sums()
+        self._settle()
         return super().snapshot()
 
     def restore(self, saved: list[Any]) -> None:
@@ -162,6 +171,10 @@ def bars(price: Callable[[Any], Any], qty: Callable[[Any], Any]) -> Callable[[],
         return Bar(price, qty)
 
     return new
+
+
+def _bad_price(price: Any) -> BadItem:
+    return BadItem(f"ohlcv: price must be a finite number, got {shown(price)}")
 
 
 def _bad_quantity(qty: Any) -> BadItem:

@@ -113,4 +113,6 @@ def vwap_within(turnover: Any, volume: Any, low: Any, high: Any) -> Any:
         return None
     vwap = turnover / volume
     bound = low if vwap < low else high if vwap > high else vwap
+    if type(bound) is float:  # the common case; a test for Integral takes longer than all the rest
+        return bound
     return float(bound) if isinstance(bound, Integral) else bound

@@ -280,12 +280,13 @@ class OpenWindowKernel(ClosingKernel):
         # The slice at hand may be freed below; no item may be added to it after that.
         self._put_away()
         slices = self.open[window]
-        end, start = window
+        start: Any = window[1]  # objects, which all its panes share
+        end: Any = window[0]
         keys = self._panes
         if keys is None:
             keys = slices[0].keys if len(slices) == 1 else self._merged(slices)
         # The end may exceed MAX, but an event time must stay below it.
-        ts = min(end - 1, MAX - 1)
+        ts: i64 = min(end - 1, MAX - 1)
         # Reversed, so that the next key is popped from the end; a fixed order makes results repeatable.
         left = self.left if self.left_of == window else in_order(keys)[::-1]
         while left:
