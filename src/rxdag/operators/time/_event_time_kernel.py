@@ -78,7 +78,7 @@ class _EventTimeNode(KernelNode):
                 try:
                     at = value
                     is_small = self.least <= at <= self.largest
-                except OverflowError:  # of a machine int
+                except (OverflowError, ValueError):  # too large for a machine int
                     is_small = False
             if is_small:
                 at *= self.scale
