@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ def gathered(
     items: list[Any],
     of: Any,
     *,
-    times: list[int] | None = None,
-    sequences: list[Any] | None = None,
-    keys: list[Any] | None = None,
+    times: Sequence[int] | None = None,
+    sequences: Sequence[Any] | None = None,
+    keys: Sequence[Any] | None = None,
     before: list[int] | None = None,
 ) -> Columns:
     """Return items as columns; one column of objects if fields are missing or the type has checks of its own.
@@ -38,7 +39,7 @@ def gathered(
     except Exception:  # expressions are then evaluated item by item
         columns = Columns.of_objects(items)
     if times is not None:
-        columns = columns.timed(ints_of(times), None if sequences is None else ints_of(sequences))
+        columns = columns.timed(ints_of([*times]), None if sequences is None else ints_of([*sequences]))
     if keys is not None:
         columns = columns.keyed(code_values(keys))
     return columns if before is None else columns.marked(np.array(before, np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -63,7 +63,7 @@ def code_column(column: Column) -> Coded:
     return code_values(values_of(column))
 
 
-def code_values(values: list[Any]) -> Coded:
+def code_values(values: Sequence[Any]) -> Coded:
     """Return Python objects, dictionary-coded; None is a null, as in other columns.
 
     Raises:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from mypy_extensions import mypyc_attr
 
 from rxdag.contract._time import IDLE
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 
-@dataclass(slots=True)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Chunk:
     """A run of items that travels together.
 
@@ -29,11 +31,34 @@ class Chunk:
         2
     """
 
-    items: Any
-    ts: list[int] | None = None
-    sequence: list[int] | None = None
-    key: list[Any] | None = None
-    marks: tuple[tuple[int, int], ...] = ()
+    __slots__ = ("items", "key", "marks", "sequence", "ts")
+
+    # No class with dataclass(): compiled, it would take five times as long to make. No list or tuple among the
+    # annotations: compiled, they would be tested.
+    def __init__(
+        self,
+        items: Any,
+        ts: Sequence[int] | None = None,
+        sequence: Sequence[int] | None = None,
+        key: Sequence[Any] | None = None,
+        marks: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self.items = items
+        self.ts = ts
+        self.sequence = sequence
+        self.key = key
+        self.marks = marks
+
+    def __repr__(self) -> str:
+        return (
+            f"Chunk({self.items!r}, ts={self.ts!r}, sequence={self.sequence!r}, key={self.key!r}, marks={self.marks!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chunk) and self._parts() == other._parts()
+
+    def _parts(self) -> tuple[Any, ...]:
+        return self.items, self.ts, self.sequence, self.key, self.marks
 
     def __len__(self) -> int:
         return len(self.items)
@@ -72,15 +97,15 @@ class Chunk:
     def join(self, other: Chunk) -> Chunk:
         """Append a chunk of the same stream."""
         n = len(self.items)
-        marks = settled(self.marks + tuple((p + n, w) for p, w in other.marks))
+        marks = settled((*self.marks, *((p + n, w) for p, w in other.marks)))
         if not n or not len(other.items):
             full = self if n else other
             return Chunk(full.items, full.ts, full.sequence, full.key, marks)
         return Chunk(
             self.items + other.items,
-            None if self.ts is None or other.ts is None else self.ts + other.ts,
-            None if self.sequence is None or other.sequence is None else self.sequence + other.sequence,
-            None if self.key is None or other.key is None else self.key + other.key,
+            None if self.ts is None or other.ts is None else [*self.ts, *other.ts],
+            None if self.sequence is None or other.sequence is None else [*self.sequence, *other.sequence],
+            None if self.key is None or other.key is None else [*self.key, *other.key],
             marks,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mypy_extensions import i64
 
 from rxdag.contract import FLUSHED
@@ -112,9 +114,13 @@ class GatePump(Pump):
             # Not before the first item: with a deadline in the past, the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
-            try:
-                entry = queue.popleft()
-            except IndexError:
+            entry: Any = None
+            if queue:  # an exception would take longer than the test
+                try:
+                    entry = queue.popleft()
+                except IndexError:
+                    entry = None  # dropped meanwhile by the domain that fills the gate
+            if entry is None:
                 self.is_starved = True
                 # Read only by gates of size 0, which then accept one item for the waiting reader.
                 gate.is_wanted = True

@@ -10,6 +10,8 @@ from rxdag.engine._point import ITEM
 from rxdag.engine._stateless_node import StatelessNode
 from rxdag.expressions import comprehend
 
+FEWEST: Final = 4
+"""Number of items from which a comprehension is quicker than a call for each."""
 _SCALARS: Final = (int, float, str, bool, bytes)
 
 

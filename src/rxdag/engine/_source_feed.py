@@ -10,7 +10,7 @@ from rxdag.contract import Boundary, Chunk, OnError, Source
 from rxdag.engine._context import RunContext
 from rxdag.engine._node import Exit
 from rxdag.engine._opened_source import OpenedSource
-from rxdag.engine._shortcut import Shortcut, shortcut_behind
+from rxdag.engine._shortcut import FEWEST, Shortcut, shortcut_behind
 
 
 class SourceFeed(OpenedSource):
@@ -80,7 +80,7 @@ class SourceFeed(OpenedSource):
         if (
             shortcut is not None
             and i == 0
-            and n
+            and n >= FEWEST
             and times is None
             and keys is None
             and not marks

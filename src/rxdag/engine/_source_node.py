@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from mypy_extensions import i64
 
-from rxdag.contract import END, ENDED, FLUSHED, Boundary, Chunk, OnError, Read, Reader, Source
+from rxdag.contract import END, ENDED, FLUSHED, BadProgram, Boundary, Chunk, OnError, Read, Reader, Source
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import COLUMNS_QUANTUM, QUANTUM
 from rxdag.engine._room import Room
 from rxdag.engine._source_feed import SourceFeed
+from rxdag.errors import shown
 
 
 class SourceNode(SourceFeed):
@@ -161,15 +162,16 @@ class SourceNode(SourceFeed):
     def take(self, max_items: int) -> bool:
         """Read a chunk; False if there is nothing to pass on now."""
         read = self.read(max_items)
+        if isinstance(read, Chunk):
+            self.begin_chunk(read)
+            return True
         if read is None:
             self.is_starved = True
-            return False
-        if read is END:
+        elif read is END:
             self.finish_at_end(read)
-            return False
-        assert isinstance(read, Chunk)
-        self.begin_chunk(read)
-        return True
+        else:
+            raise BadProgram(f'source "{self.name}": read must return a Chunk, None or END, got {shown(read)}')
+        return False
 
     def read(self, max_items: int) -> Read:
         """Read from the source; once stopped, only items that it had already taken in."""

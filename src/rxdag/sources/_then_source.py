@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -121,7 +122,7 @@ class _ThenReader(Reader):
             if mark == IDLE or mark > self._mark:
                 marks.append((at, mark))
                 self._mark = max(self._mark, mark)
-        return replace(chunk, marks=tuple(marks))
+        return Chunk(chunk.items, chunk.ts, chunk.sequence, chunk.key, tuple(marks))
 
     def _report_gap(self, last: int, first: int) -> None:
         self._context.log("source.gap", last=last, first=first)
@@ -198,7 +199,7 @@ class _ThenReader(Reader):
 def _picked(chunk: Chunk, indexes: list[int]) -> Chunk:
     """Return the items of a chunk of rows at these indexes; watermarks stay between the same items."""
 
-    def of(values: list[Any] | None) -> list[Any] | None:
+    def of(values: Sequence[Any] | None) -> list[Any] | None:
         return None if values is None else [values[i] for i in indexes]
 
     marks = tuple((bisect_left(indexes, at), mark) for at, mark in chunk.marks)
