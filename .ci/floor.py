@@ -22,7 +22,11 @@ def main() -> None:
     extras = project["optional-dependencies"]
     lowest = floors(
         project["dependencies"]
-        + [each for name in ("cli", "arrow", "polars", "ws", "yaml", "graph", "charts") for each in extras[name]]
+        + [
+            each
+            for name in ("cli", "arrow", "polars", "ws", "postgres", "yaml", "graph", "charts")
+            for each in extras[name]
+        ]
     )
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         name = line.split("==")[0].lower().replace("_", "-")

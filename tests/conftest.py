@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Postgresql, postgresql_server
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -35,6 +37,22 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RXDAG_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, which tests may stop and start."""
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture
+def dsn(postgresql: Postgresql) -> Iterator[str]:
+    """The address of an empty database of the server."""
+    from tests.postgres import database
+
+    with database(postgresql.address) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

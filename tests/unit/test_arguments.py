@@ -236,6 +236,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),
     "sinks.jsonl": (sinks.jsonl, {"path": "x.jsonl"}),
     "sinks.parquet": (sinks.parquet, {"path": "x.parquet", "schema": None}),
+    "sinks.postgres": (sinks.postgres, {"dsn": "dbname=x", "table": "t", "upsert": ("a",), "patience": "1m"}),
     "sinks.sqlite": (sinks.sqlite, {"path": "x.db", "table": "t", "upsert": ("a",)}),
     "sinks.stdout": (sinks.stdout, {"form": "text"}),
     "windows.count": (windows.count, {"size": 3, "slide": 2}),

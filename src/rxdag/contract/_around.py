@@ -150,6 +150,10 @@ class SourceAround(Source[T_co]):
         return self.source.no_position
 
     @property
+    def may_miss(self) -> str | None:  # type: ignore[override]
+        return self.source.may_miss
+
+    @property
     def can_wait(self) -> bool:  # type: ignore[override]
         return self.source.can_wait
 

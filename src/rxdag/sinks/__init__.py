@@ -13,6 +13,7 @@ from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._parquet import parquet
+from rxdag.sinks._postgres import postgres
 from rxdag.sinks._publisher import Hub as Hub
 from rxdag.sinks._publisher import PublisherSink as PublisherSink
 from rxdag.sinks._publisher import Subscribed as Subscribed
@@ -34,6 +35,7 @@ __all__ = [
     "jsonl",
     "null",
     "parquet",
+    "postgres",
     "publisher",
     "sqlite",
     "stdout",

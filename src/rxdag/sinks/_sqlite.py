@@ -10,9 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Shape, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.contract import Shape, Sink, SinkContext, Writer, checked_path
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
+from rxdag.sinks._row_writer import RowWriter
 from rxdag.sinks._sqlite_table import SqliteTable, hints_of
 
 _EPOCHS: Final = EpochTable("_rxdag_epochs", "?")
@@ -29,7 +30,7 @@ _FIXES: Final = {
 }
 
 
-class _SqliteWriter(Writer):
+class _SqliteWriter(RowWriter):
     """A connection, a table, and rows made of items; subclasses write the rows."""
 
     def __init__(self, context: SinkContext, path: str, table: SqliteTable) -> None:
@@ -52,22 +53,9 @@ class _SqliteWriter(Writer):
     def _opened(self) -> None:
         """Prepare to write."""
 
-    def write(self, chunk: Chunk) -> None:
-        rows: list[tuple[Any, ...]] = []
-        for index, item in enumerate(chunk.items):
-            try:
-                with self._explained():
-                    rows.append(self._table.row(item, self._shape.key_names, self._db))
-            except SourceError:  # of the table, at the first item
-                raise
-            except Exception as error:
-                self._put(rows)
-                raise WriteFailed(index, error) from error
-        self._put(rows)
-
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
-        """Take rows of the table's columns."""
-        raise TypeError("a writer of SQLite must say where rows go")
+    def row(self, item: Any) -> tuple[Any, ...]:
+        with self._explained():
+            return self._table.row(item, self._shape.key_names, self._db)
 
     @contextlib.contextmanager
     def _explained(self) -> Generator[None]:
@@ -103,7 +91,7 @@ class _AppendWriter(_SqliteWriter, EpochWriter):
     def _opened(self) -> None:
         self.begin()
 
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         width = len(self._table.columns)
@@ -157,7 +145,7 @@ class _AppendWriter(_SqliteWriter, EpochWriter):
 class _UpsertWriter(_SqliteWriter):
     """Writes at once; a row that is written again changes nothing."""
 
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         with self._transaction():
