@@ -43,6 +43,29 @@ _AGAIN: Final = ("40001", "40P01")
 _AT_ONCE: Final = ("pg_class_relname_nsp_index", "pg_type_typname_nsp_index")
 """Constraints that one of two transactions violates if both create the same table."""
 
+_UNIQUE: Final = """
+    select array_agg(a.attname::text) from pg_index i
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
+    where i.indrelid = to_regclass(%s) and i.indisunique and i.indpred is null and i.indexprs is null
+    group by i.indexrelid
+"""
+
+
+def quoted_table(name: str) -> str:
+    """Return the name of a table, or "schema.table", as SQL has it."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".", 1))
+
+
+def unique_keys(db: Any, table: str) -> list[set[str]]:
+    """Return the columns of each unique index of a table, its primary key included.
+
+    Args:
+        db: The connection.
+        table: Name of the table as SQL has it.
+    """
+    found: list[tuple[list[str]]] = db.execute(_UNIQUE, (table,)).fetchall()
+    return [set(columns) for (columns,) in found]
+
 
 def checked_dsn(dsn: Any, where: str) -> Dsn:
     """Return the address of a database; it is not shown if it is wrong, since it may hold a password.

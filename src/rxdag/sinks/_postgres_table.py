@@ -6,7 +6,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rxdag.contract import DeadLetter, Pane
+from rxdag.contract import DeadLetter, Pane, quoted_table, unique_keys
 from rxdag.errors import SourceError
 from rxdag.expressions import field_names
 from rxdag.sinks._flatten import flatten
@@ -16,12 +16,6 @@ _COLUMNS: Final = """
     select a.attname::text, format_type(a.atttypid, a.atttypmod),
         a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = ''
     from pg_attribute a where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped order by a.attnum
-"""
-_UNIQUE: Final = """
-    select array_agg(a.attname::text) from pg_index i
-    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
-    where i.indrelid = to_regclass(%s) and i.indisunique and i.indpred is null and i.indexprs is null
-    group by i.indexrelid
 """
 
 
@@ -43,14 +37,14 @@ class PostgresTable:
 
     @property
     def sql(self) -> str:
-        """Its name as SQL has it."""
-        return ".".join(map(quoted, self.name.split(".", 1)))
+        """The name as SQL has it."""
+        return quoted_table(self.name)
 
     @property
     def epochs(self) -> str:
         """Name of the table of epochs, as SQL has it: that of the same schema."""
-        schema, dot, _ = self.name.rpartition(".") if "." in self.name else ("", "", "")
-        return f"{quoted(schema)}{dot}_rxdag_epochs" if dot else "_rxdag_epochs"
+        schema, dot, _ = self.name.partition(".")
+        return f"{quoted(schema)}._rxdag_epochs" if dot else "_rxdag_epochs"
 
     def wanted(self, item: Any, key_names: tuple[str, ...]) -> dict[str, str]:
         """Return the columns for an item, with their types.
@@ -125,7 +119,7 @@ class PostgresTable:
             raise SourceError(
                 f"{where}: must have the columns of the items, but {'; '.join(differs)}; write to another table{fix}"
             )
-        if self.upsert and set(self.upsert) not in [set(each) for (each,) in db.execute(_UNIQUE, (self.sql,))]:
+        if self.upsert and set(self.upsert) not in unique_keys(db, self.sql):
             raise SourceError(
                 f"{where}: must have a unique index over {', '.join(self.upsert)} for upsert, got none; create unique index on "
                 f"{self.sql} ({', '.join(map(quoted, self.upsert))})"

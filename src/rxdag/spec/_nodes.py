@@ -160,6 +160,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "dsn"): DsnKind(),
+        ("postgres", "order"): ListOf(Plain(str)),
         ("tick_rule", "price"): FieldKind(),
         ("rollup", "tz"): OrNone(ZoneKind()),
     }
