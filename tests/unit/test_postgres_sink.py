@@ -448,6 +448,24 @@ def test_a_table_that_is_ahead_of_the_checkpoint_or_was_put_back_is_refused(dsn)
     assert ask(dsn, "select count(*) from t") == [(4,)]
 
 
+def test_a_fresh_run_is_refused_until_the_rows_of_the_run_before_are_removed(dsn, tmp_path):
+    def dag(*items, name):
+        rows = rxdag.from_source(sources.iterable([{"x": x} for x in items]), name="rows")
+        return rxdag.Dag(rows.to(sinks.postgres(dsn, "public.t"), name=name), name="job")
+
+    rxdag.run(dag(1, 2, name="old"), checkpoints=tmp_path / "state")
+    fix = """delete from "public"."t"; delete from "public"._rxdag_epochs where dag = 'job' and target = 'public.t'"""
+    with pytest.raises(rxdag.CheckpointError) as raised:
+        rxdag.run(dag(3, name="new"), checkpoints=tmp_path / "state", fresh=True)
+    assert str(raised.value) == (
+        f'dag "job": fresh=True must find no rows of earlier runs, but sink "new" has some: its table "public.t" of '
+        f'"{dsn.partition("@")[2]}" is at epoch 1: {fix}; remove them, or continue without fresh=True'
+    )
+    ask(dsn, fix)
+    rxdag.run(dag(3, name="new"), checkpoints=tmp_path / "state", fresh=True)
+    assert ask(dsn, "select * from t") == [(3,)]
+
+
 # lost connections
 
 

@@ -237,5 +237,8 @@ class SinkAround(Sink[Any, Any]):
     def replaces(self) -> str | None:
         return self.sink.replaces
 
+    def left_from(self, dag: str) -> str | None:
+        return self.sink.left_from(dag)
+
     def check(self, shape: Shape, where: str) -> None:
         self.sink.check(shape, where)

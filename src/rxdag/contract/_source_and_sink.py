@@ -388,5 +388,15 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def open(self, context: SinkContext) -> Writer:
         """Create the writer of one run."""
 
+    def left_from(self, dag: str) -> str | None:
+        """Return the rows in its target that earlier runs of a dag have added, as a clause with a fix; None for none.
+
+        A run that starts over would add them again, so it is refused. Called before the sink is opened.
+
+        Args:
+            dag: Name of the dag.
+        """
+        return None
+
     def check(self, shape: Shape, where: str) -> None:  # most sinks accept any item
         """Raise GraphError if the sink cannot accept a stream of this shape."""

@@ -193,10 +193,22 @@ class EpochTable:
         found = db.execute(query, key).fetchone()
         return NO_EPOCH if found is None else Epoch(int(found[0]), str(found[1]))
 
-    def of_dag(self, db: Any, dag: str, target: str) -> int:
-        """Return the highest number of a dag's epochs in a target, whatever the sink was called."""
+    def left_from(self, db: Any, dag: str, target: str, table: str) -> str | None:
+        """Return the rows that a dag has added to a target, whatever its sink was called, with the fix; None for none.
+
+        Args:
+            db: The connection.
+            dag: Name of the dag.
+            target: Name of the target in keys.
+            table: Name of the target as SQL has it.
+        """
         query = f"select max(epoch) from {self.name} where dag = {self.slot} and target = {self.slot}"
-        return int(db.execute(query, (dag, target)).fetchone()[0] or 0)
+        (epoch,) = db.execute(query, (dag, target)).fetchone()
+        if not epoch:
+            return None
+        texts = ("'" + each.replace("'", "''") + "'" for each in (dag, target))
+        where = " and ".join(f"{name} = {text}" for name, text in zip(("dag", "target"), texts, strict=True))
+        return f"is at epoch {epoch}: delete from {table}; delete from {self.name} where {where}"
 
     def step(self, db: Any, step: Step) -> bool:
         """Go to the next epoch in the transaction at hand; return False if the table is at another one."""

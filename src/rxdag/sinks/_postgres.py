@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -90,10 +91,7 @@ class _AppendWriter(_PostgresWriter, EpochWriter):
         self._waiting.truncate()
 
     def epoch_there(self, key: tuple[str, str, str]) -> Epoch:
-        return self._session.do(lambda db: self._epochs.epoch(db, key) if self._has_epochs(db) else NO_EPOCH)
-
-    def _has_epochs(self, db: Any) -> bool:
-        return bool(db.execute("select to_regclass(%s) is not null", (self._epochs.name,)).fetchone()[0])
+        return self._session.do(lambda db: self._epochs.epoch(db, key) if _has(db, self._epochs) else NO_EPOCH)
 
     def commit(self, rows: Rows, step: Step | None) -> None:
         self._session.do(lambda db: self._add(db, rows) if step is None else self._add_after(db, rows, step))
@@ -101,7 +99,7 @@ class _AppendWriter(_PostgresWriter, EpochWriter):
     def _add_after(self, db: Any, rows: Rows, step: Step) -> None:
         """Add rows if the table of epochs is at their base; do nothing if they are there already."""
         with db.transaction():
-            if not self._has_epochs(db):
+            if not _has(db, self._epochs):
                 db.execute(self._epochs.create())
             if self._epochs.step(db, step):
                 self._copy(db, rows)
@@ -189,6 +187,10 @@ class _UpsertWriter(_PostgresWriter):
         return self.n
 
 
+def _has(db: Any, epochs: EpochTable) -> bool:
+    return bool(db.execute("select to_regclass(%s) is not null", (epochs.name,)).fetchone()[0])
+
+
 @dataclass(frozen=True)
 class _Postgres(Sink[object, int]):
     dsn: Dsn = field(repr=False)
@@ -200,6 +202,19 @@ class _Postgres(Sink[object, int]):
     delivery = "exactly once"
     adjustable = ("patience",)
     secrets = ("dsn",)
+
+    def left_from(self, dag: str) -> str | None:
+        if self.upsert:
+            return None
+        table = PostgresTable(self.table)
+        epochs = EpochTable(table.epochs, "%s")
+        server = PostgresServer(self.dsn, "postgres", "write")
+        try:
+            with closing(server.connect()) as db:
+                left = epochs.left_from(db, dag, self.table, table.sql) if _has(db, epochs) else None
+        except server.psycopg.Error as error:
+            raise server.explained(error, f'table "{self.table}" of ') from error
+        return None if left is None else f'table "{self.table}" of "{server.place}" {left}'
 
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter

@@ -14,7 +14,7 @@ from rxdag.contract import Shape, Sink, SinkContext, Writer, checked_path
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
 from rxdag.sinks._row_writer import RowWriter
-from rxdag.sinks._sqlite_table import SqliteTable, hints_of
+from rxdag.sinks._sqlite_table import SqliteTable, hints_of, quoted
 
 _EPOCHS: Final = EpochTable("_rxdag_epochs", "?")
 _PATIENCE_S: Final = 5.0
@@ -179,6 +179,13 @@ class _Sqlite(Sink[object, int]):
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter
         return make(context, self.path, SqliteTable(self.table, self.upsert))
+
+    def left_from(self, dag: str) -> str | None:
+        if self.upsert or not Path(self.path).exists():
+            return None
+        with contextlib.closing(sqlite3.connect(self.path, timeout=_PATIENCE_S)) as db:
+            left = _EPOCHS.left_from(db, dag, self.table, quoted(self.table)) if _has_epochs(db) else None
+        return None if left is None else f'table "{self.table}" of "{self.path}" {left}'
 
     def check(self, shape: Shape, where: str) -> None:
         names = hints_of(shape.item_type)
