@@ -9,6 +9,7 @@ from rxdag.contract import Sink, Writer, remember, unknown_name
 from rxdag.sinks._arrow import arrow
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
+from rxdag.sinks._epoch_batches import BatchEpoch, EpochTarget
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
 from rxdag.sinks._memory import acall, call, collect, null
@@ -22,7 +23,9 @@ from rxdag.sinks._sqlite import sqlite
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
+    "BatchEpoch",
     "BatchTarget",
+    "EpochTarget",
     "Sink",
     "WriteBatch",
     "Writer",
