@@ -1,6 +1,7 @@
 """sinks.postgres: the columns it makes, the values it holds, what it refuses, epochs and lost connections."""
 
 import enum
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -369,6 +370,43 @@ def test_the_password_is_in_no_text_of_the_sink(caplog):
             texts += [str(error), repr(error)]
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         assert not [text for text in texts if "s3cret" in text]
+
+
+@pytest.mark.parametrize("password", ["s3@cret", "s3/cret", "s3:cret/x", "s3%cret", "s3?cret", "s3#cret"])
+def test_no_part_of_a_password_that_is_written_wrongly_is_shown(password):
+    with pytest.raises(NodeError) as raised:
+        write(f"postgresql://me:{password}@127.0.0.1:1/x", {"x": 1})
+    said = f"{raised.value} {raised.value.__cause__!r} {raised.value.__cause__.__cause__!r}"
+    assert "s3" not in said
+    assert "cret" not in said
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for end in (sinks.postgres("dbname=x", "t"), sources.postgres("dbname=x", "t")):
+        with pytest.raises(
+            rxdag.MissingExtra, match=r'postgres: psycopg must be installed, and is not; run pip install .*"postgres"'
+        ):
+            end.open(Context())
+
+
+def test_a_user_who_may_not_create_tables_writes_to_those_that_exist(dsn):
+    writer = opened(dsn)
+    put(writer, {"x": 1})
+    writer.save()
+    writer.publish()
+    writer.close(ok=True)
+    ask(dsn, "drop role if exists writer")
+    ask(dsn, "create role writer login")
+    ask(dsn, "grant select, insert, update on t, _rxdag_epochs to writer")
+    writer = opened(dsn.replace("rxdag@", "writer@"))
+    for x in (2, 3):
+        put(writer, {"x": x})
+        writer.save()
+        writer.publish()
+    assert writer.close(ok=True) == 2
+    assert ask(dsn, "select * from t") == [(1,), (2,), (3,)]
+    ask(dsn, "drop owned by writer")
 
 
 def test_a_function_gives_the_address_for_each_connection(dsn):

@@ -247,6 +247,17 @@ def test_a_source_that_may_miss_rows_says_so_and_is_not_exactly_once(table, tmp_
     rxdag.run(dag(settle="5s"), checkpoints=tmp_path / "state", require="exactly")
 
 
+def test_rows_of_transactions_of_another_server_are_refused(dsn):
+    ask(dsn, "create table t (id bigint primary key, xid xid8 not null)")
+    ask(dsn, "insert into t values (1, '1'), (2, '999999999')")
+    with pytest.raises(
+        SourceError, match="column xid must have transactions of this server, got later ones, as after a dump"
+    ):
+        read_all(sources.postgres(dsn, "t", order=["id"], xid="xid"))
+    ask(dsn, "update t set xid = '1' where id = 2")
+    assert ids(read_all(sources.postgres(dsn, "t", order=["id"], xid="xid"))[0]) == [1, 2]
+
+
 # polling and lost connections
 
 

@@ -33,6 +33,7 @@ _FIXES: Final = {
     "42703": "name columns of the table",
     "42P01": "create the table, or name another one",
     "53100": "free some space on the disk of the server",
+    "57014": "raise statement_timeout of this user",
     "53300": "close other connections, or raise max_connections",
 }
 """Fixes by SQLSTATE, or by its first two characters."""
@@ -84,6 +85,10 @@ def checked_dsn(dsn: Any, where: str) -> Dsn:
     return dsn
 
 
+def _is_port(port: object) -> bool:
+    return port is None or all(each.strip().isdecimal() or not each for each in str(port).split(","))
+
+
 class PostgresServer:
     """A database, and the errors of its connections.
 
@@ -119,6 +124,11 @@ class PostgresServer:
                 f'{self._where}: dsn must be an address such as "postgresql://user@host/database", got another text; '
                 "see the manual of PostgreSQL, connection strings"
             ) from None
+        if "@" in f"{options.get('host', '')[1:]}{options.get('dbname', '')}" or not _is_port(options.get("port")):
+            # Else the rest of the password would be shown as a part of the place.
+            raise SourceError(
+                f"{self._where}: dsn must have @, /, : and % in a password as %40, %2F, %3A and %25, got them as they are"
+            )
         self.place = f"{options.get('host') or 'localhost'}:{options.get('port') or 5432}/{options.get('dbname') or ''}"
         return self.psycopg.connect(**{**_DEFAULTS, **options}, autocommit=True, prepare_threshold=None)
 

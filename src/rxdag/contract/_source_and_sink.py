@@ -389,12 +389,9 @@ class Sink(ABC, Generic[A_contra, R_co]):
         """Create the writer of one run."""
 
     def left_from(self, dag: str) -> str | None:
-        """Return the rows in its target that earlier runs of a dag have added, as a clause with a fix; None for none.
+        """Return what earlier runs of a dag have added to its target, as a clause with a fix; None for nothing.
 
-        A run that starts over would add them again, so it is refused. Called before the sink is opened.
-
-        Args:
-            dag: Name of the dag.
+        A run that starts over would add it again, so it is refused. Called before the sink is opened.
         """
         return None
 

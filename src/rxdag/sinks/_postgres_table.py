@@ -128,8 +128,8 @@ class PostgresTable:
 
     def create(self, db: Any) -> None:
         """Create the table if it is missing."""
-        if self.exists:
-            return
+        if self.exists or db.execute("select to_regclass(%s) is not null", (self.sql,)).fetchone()[0]:
+            return  # else the right to create tables would be needed
         parts = [f"{quoted(name)} {kind}" for name, kind in self.columns.items()]
         if self.upsert:
             parts.append(f"primary key ({', '.join(map(quoted, self.upsert))})")

@@ -103,8 +103,9 @@ class _PostgresReader(Reader):
         try:
             for setting in _SETTINGS:
                 db.execute(setting)
-            self._names = self._query.fields(db)
-            self._is_told_apart = self._query.tells_apart(db)
+            if not self._was_connected:
+                self._names = self._query.fields(db)
+                self._is_told_apart = self._query.tells_apart(db)
         except BaseException:
             db.close()
             raise
@@ -265,7 +266,7 @@ def postgres(
         table_or_query: Name of a table or view, "schema.table", or a query: "select ...".
         of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict; by default dicts of all columns.
         order: Columns that together tell rows apart and are never NULL. New rows must have larger values, apart from what
-            `settle` and `xid` cover.
+            `settle` and `xid` cover. A query is searched for NULL once, at the start.
         settle: Age at which a row no longer changes.
         xid: Column with the transaction that wrote the row.
         follow: True to wait for new rows for ever; False to end with the rows that are settled at the start.

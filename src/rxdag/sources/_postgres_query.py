@@ -58,7 +58,7 @@ class PostgresQuery:
         return text.replace("%", "%%")
 
     def fields(self, db: Any) -> list[str]:
-        """Return the columns to read, in order, after a look at all columns.
+        """Return the columns to read, in order, after a look at the table. Called once.
 
         Raises:
             SourceError: If a column is missing or cannot be what it is to be.
@@ -75,6 +75,8 @@ class PostgresQuery:
                 raise SourceError(f"{self.where}: {argument} must name columns, {', '.join(found)}, got {name}{near}")
         self._check_types(db, found)
         self._check_key(db)
+        if self.xid is not None:
+            self._check_transactions(db)
         return (
             list(found) if self.of is None else [name for name in record_fields(self.of, "postgres") if name in found]
         )
@@ -104,9 +106,20 @@ class PostgresQuery:
                     f"{self.where}: columns of order and xid must be not null, got {', '.join(may_lack)}; alter table "
                     f"{quoted_table(self.what)} {alters}"
                 )
+            return
         lacking = " or ".join(f"{_column(name)} is null" for name in self.keys)
         if db.execute(f"select exists (select from {self.relation} as rows where {lacking})", ()).fetchone()[0]:
             raise SourceError(f"{self.where}: {', '.join(self.keys)} must have a value in each row, got NULL")
+
+    def _check_transactions(self, db: Any) -> None:
+        """Raise SourceError if rows are of transactions that this server has not had: they would wait for ever."""
+        xid = _column(self.xid or "")
+        later = f"select from {self.relation} as rows where {xid} >= pg_snapshot_xmax(pg_current_snapshot())"
+        if db.execute(f"select exists ({later})", ()).fetchone()[0]:
+            raise SourceError(
+                f"{self.where}: column {self.xid} must have transactions of this server, got later ones, as after a dump was "
+                f"restored; update it to '1' in these rows, and start over"
+            )
 
     def tells_apart(self, db: Any) -> bool:
         """Return True if the table itself makes sure that no two rows have the same key."""
