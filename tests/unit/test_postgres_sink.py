@@ -575,3 +575,20 @@ def test_a_server_that_stays_away_fails_the_run_after_the_patience(postgresql, d
     finally:
         postgresql.start()
     assert tables_in(dsn) == set()
+
+
+@pytest.mark.parametrize("upsert", [None, ("id",)])
+def test_a_job_goes_on_when_the_server_of_its_source_and_its_sink_restarts(postgresql, dsn, tmp_path, upsert):
+    ask(dsn, "create table numbers (id bigint primary key)")
+    ask(dsn, "insert into numbers select generate_series(1, 6000)")
+
+    def seen(row):
+        if row["id"] == 3000:
+            postgresql.stop()
+            postgresql.start()
+        return row
+
+    rows = rxdag.from_source(sources.postgres(dsn, "numbers", order=["id"]), name="rows")
+    out = rows.pipe(ops.map(seen), name="seen").to(sinks.postgres(dsn, "t", upsert=upsert), name="out")
+    assert rxdag.run(rxdag.Dag(out, name="job"), checkpoints=tmp_path / "state", every="5ms")["out"] == 6000
+    assert ask(dsn, "select count(*), count(distinct id), min(id), max(id) from t") == [(6000, 6000, 1, 6000)]

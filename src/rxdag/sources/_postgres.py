@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
@@ -227,11 +227,38 @@ class _Postgres(Source[T]):
         return _PostgresReader(self, context)
 
 
+@overload
 def postgres(
     dsn: str | Callable[[], str],
     table_or_query: str,
     /,
-    of: type[T] | None = None,
+    *,
+    order: Sequence[str] = ...,
+    settle: Duration | None = ...,
+    xid: str | None = ...,
+    follow: bool = ...,
+    poll: Duration = ...,
+    reconnect: Backoff | None = ...,
+) -> Source[dict[str, Any]]: ...
+@overload
+def postgres(
+    dsn: str | Callable[[], str],
+    table_or_query: str,
+    /,
+    of: type[T],
+    *,
+    order: Sequence[str] = ...,
+    settle: Duration | None = ...,
+    xid: str | None = ...,
+    follow: bool = ...,
+    poll: Duration = ...,
+    reconnect: Backoff | None = ...,
+) -> Source[T]: ...
+def postgres(
+    dsn: str | Callable[[], str],
+    table_or_query: str,
+    /,
+    of: type[Any] | None = None,
     *,
     order: Sequence[str] = ("ts", "id"),
     settle: Duration | None = None,
@@ -239,7 +266,7 @@ def postgres(
     follow: bool = False,
     poll: Duration = "1s",
     reconnect: Backoff | None = _RECONNECT,
-) -> Source[T]:
+) -> Source[Any]:
     """Read the rows of a PostgreSQL table or query by key, once or for ever (extra `postgres`).
 
     Each query returns at most as many rows as are asked for: those behind the key of the last row, in the order of the
