@@ -30,10 +30,11 @@ def main() -> None:
     )
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         name = line.split("==")[0].lower().replace("_", "-")
-        if name not in lowest:
+        if name.removesuffix("-binary") not in lowest:
             print(line)
     for name, version in lowest.items():
         print(f"{name}=={version}")
+    print(f"psycopg-binary=={lowest['psycopg']}")  # its extra needs the same version
 
 
 if __name__ == "__main__":
