@@ -7,10 +7,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import Postgresql, postgresql_server
+if TYPE_CHECKING:
+    from tests.servers import Postgresql
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +44,8 @@ def data() -> Path:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgresql]:
     """A PostgreSQL server, which tests may stop and start."""
+    from tests.servers import postgresql_server  # not on Windows
+
     with postgresql_server() as server:
         yield server
 
