@@ -22,14 +22,19 @@ def main() -> None:
     extras = project["optional-dependencies"]
     lowest = floors(
         project["dependencies"]
-        + [each for name in ("cli", "arrow", "polars", "ws", "yaml", "graph", "charts") for each in extras[name]]
+        + [
+            each
+            for name in ("cli", "arrow", "polars", "ws", "postgres", "yaml", "graph", "charts")
+            for each in extras[name]
+        ]
     )
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         name = line.split("==")[0].lower().replace("_", "-")
-        if name not in lowest:
+        if name.removesuffix("-binary") not in lowest:
             print(line)
     for name, version in lowest.items():
         print(f"{name}=={version}")
+    print(f"psycopg-binary=={lowest['psycopg']}")  # its extra needs the same version
 
 
 if __name__ == "__main__":

@@ -7,8 +7,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import Postgresql
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +39,24 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set RXDAG_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, which tests may stop and start."""
+    from tests.servers import postgresql_server  # not on Windows
+
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture
+def dsn(postgresql: Postgresql) -> Iterator[str]:
+    """The address of an empty database of the server."""
+    from tests.postgres import database
+
+    with database(postgresql.address) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -48,25 +48,51 @@ def as_user() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+class Postgresql:
+    """A PostgreSQL server of its own, with an empty database at `address`, on a port that it keeps."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder, self._data, self._port = folder, f"{folder}/data", free_port()
+        self._initdb, self._pg_ctl = binary("initdb"), binary("pg_ctl")
+        self.address = f"postgresql://rxdag@127.0.0.1:{self._port}/postgres"
+        self._run(self._initdb, "-U", "rxdag", "--auth=trust", "--no-sync")
+        self.start()
+
+    def _run(self, program: str, *args: str) -> None:
+        said: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": self._folder}
+        subprocess.run([program, "-D", self._data, *args], **said | as_user())
+
+    def start(self) -> None:
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._run(self._pg_ctl, "-o", options, "-l", f"{self._folder}/log", "-w", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: at once as a crash does ("immediate"), or in order ("fast")."""
+        self._run(self._pg_ctl, "-m", mode, "stop")
+
+
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL server of its own, with an empty database; gives its address."""
-    initdb, pg_ctl = binary("initdb"), binary("pg_ctl")
+def postgresql_server() -> Iterator[Postgresql]:
+    """A PostgreSQL server of its own, which can be stopped and started."""
+    binary("initdb")
     folder = tempfile.mkdtemp(prefix="rxdag-pg-")
     if os.getuid() == 0:
         os.chown(folder, as_user()["user"], as_user()["group"])
-    data, port = f"{folder}/data", free_port()
-    said: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder} | as_user()
     try:
-        subprocess.run([initdb, "-D", data, "-U", "rxdag", "--auth=trust", "--no-sync"], **said)
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        subprocess.run([pg_ctl, "-D", data, "-o", options, "-l", f"{folder}/log", "-w", "start"], **said)
+        server = Postgresql(folder)
         try:
-            yield f"postgresql://rxdag@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], **said)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server of its own, with an empty database; gives its address."""
+    with postgresql_server() as server:
+        yield server.address
 
 
 class Prometheus:

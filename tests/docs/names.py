@@ -56,6 +56,7 @@ VARIABLES: Final[dict[str, tuple[type, ...]]] = {
     "ctx": (contract.ProcessContext,),
     "dag": (rxdag.Dag,),
     "emit": (rxdag.Emit,),
+    "epoch": (rxdag.sinks.BatchEpoch,),
     "error": (rxdag.NodeError,),
     "info": (rxdag.BuildInfo,),
     "plan": (rxdag.Plan,),

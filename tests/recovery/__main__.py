@@ -6,8 +6,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.recovery.kills import check
 from tests.recovery.outside import check as check_outside
+from tests.recovery.postgres import check as check_postgres
+from tests.servers import postgresql
 
 
 def main() -> int:
@@ -26,6 +30,13 @@ def main() -> int:
         wrong += outside.wrong
         if outside.falls_short:
             wrong.append("half of the trials must have a checkpoint to continue from, and a tenth a kill in a commit")
+    try:
+        with tempfile.TemporaryDirectory() as folder, postgresql() as dsn:
+            database = check_postgres(Path(folder), dsn, args.trials, args.first)
+            print(database, flush=True)
+            wrong += database.wrong
+    except pytest.skip.Exception as skipped:
+        print(f"PostgreSQL is left out: {skipped}")
     for line in wrong:
         print(line)
     return 1 if wrong else 0

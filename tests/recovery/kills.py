@@ -8,13 +8,14 @@ import random
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.recovery.job import POINTS
 
 ROOT = Path(__file__).parents[2]
-MOST = {"item": 9_000, "put": 150}
+MOST = {"item": 9_000, "put": 150, "instant": 600}
 """Highest number of times at which a point kills; others: 12."""
 
 
@@ -68,32 +69,55 @@ def output(folder: Path) -> dict[str, object]:
 
 
 def check(folder: Path, trials: int, first: int = 0, trades: int = 6_000) -> Figures:
-    """Run trials; each has one to three kills, drawn from its number."""
-    data, figures = folder / "trades.csv", Figures()
+    """Run trials of the job with files and a table of SQLite."""
+    data = folder / "trades.csv"
     write_trades(data, trades)
-    code, _, stderr = run_job(folder / "whole", data)
+    return trials_of(
+        range(first, first + trials),
+        POINTS,
+        lambda name, *kill: run_job(folder / name, data, *kill),
+        lambda name: output(folder / name),
+    )
+
+
+def trials_of(
+    seeds: range,
+    points: Sequence[str],
+    run: Callable[..., tuple[int, bool, str]],
+    read: Callable[[str], dict[str, object]],
+) -> Figures:
+    """Run trials; each has one to three kills, drawn from its number.
+
+    Args:
+        seeds: Numbers of the trials.
+        points: Where the job can be killed.
+        run: Runs the job of a name, killed at a point when that is reached for the n-th time; returns as `run_job`.
+        read: Returns the output of a name.
+    """
+    figures = Figures()
+    code, _, stderr = run("whole")
     assert code == 0, stderr
-    whole = output(folder / "whole")
-    for seed in range(first, first + trials):
+    whole = read("whole")
+    for seed in seeds:
         rng = random.Random(seed)
-        place = folder / f"trial{seed}"
+        name = f"trial{seed}"
         tried: list[str] = []
         was_killed = False
         for _ in range(rng.randint(1, 3)):
-            point = rng.choice(POINTS)
+            point = rng.choice(points)
             kill = (point, rng.randint(1, MOST.get(point, 12)))
-            code, resumed, stderr = run_job(place, data, *kill)
+            code, resumed, stderr = run(name, *kill)
             tried.append(f"{point} {kill[1]}: {code}")
             figures.resumed += resumed and was_killed
             was_killed = code == -9
             figures.kills += was_killed
             if code not in (0, -9):
                 figures.wrong.append(f"trial {seed}: {tried}: {stderr[-2000:]}")
-        code, resumed, stderr = run_job(place, data)
+        code, resumed, stderr = run(name)
         figures.resumed += resumed and was_killed
         figures.trials += 1
-        got = output(place) if code == 0 else {}
-        differs = [name for name, value in whole.items() if got.get(name) != value]
+        got = read(name) if code == 0 else {}
+        differs = [part for part, value in whole.items() if got.get(part) != value]
         if code or differs:
             figures.wrong.append(f"trial {seed}: {tried}: exit {code}, other {differs}: {stderr[-2000:]}")
     return figures

@@ -7,6 +7,7 @@ import pytest
 from tests.recovery.kills import check
 from tests.recovery.outside import ROOT, job_of_tutorial
 from tests.recovery.outside import check as check_outside
+from tests.recovery.postgres import check as check_postgres
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
@@ -25,6 +26,15 @@ def test_the_job_of_the_tutorial_gives_the_same_files_however_it_is_killed(tmp_p
     assert figures.wrong == []
     assert figures.kills >= 3
     assert figures.resumed >= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.timeout(600)
+def test_a_job_between_databases_that_is_killed_gives_the_rows_of_one_that_is_not(tmp_path, dsn):
+    figures = check_postgres(tmp_path, dsn, trials=8)
+    assert figures.wrong == []
+    assert figures.kills >= 6
+    assert figures.resumed >= 4
 
 
 def test_the_tutorial_shows_the_job_of_the_examples():

@@ -502,7 +502,13 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "iso_utc"),
     ),
     "recovery": (("on_error", "OnError"),),
-    "sources-and-sinks": (("sources", "Ingress"), ("sources", "Push"), ("sinks", "BatchTarget")),
+    "sources-and-sinks": (
+        ("sources", "Ingress"),
+        ("sources", "Push"),
+        ("sinks", "BatchTarget"),
+        ("sinks", "EpochTarget"),
+        ("sinks", "BatchEpoch"),
+    ),
     "command-line": (("cli", "main"), ("cli", "top")),
     "logs": (("logs", "Code"),),
     "runtime": (

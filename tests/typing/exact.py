@@ -314,6 +314,8 @@ assert_type(trades.pipe(ops.with_columns(price=col.price * 2, into=Trade)), Stre
 assert_type(trades.pipe(ops.map_batch(lambda batch: batch, of=Quote)), Stream[Quote])
 assert_type(rxdag.from_source(sources.parquet("trades.parquet", Trade)), Stream[Trade])
 assert_type(rxdag.from_source(sources.parquet("trades.parquet")), Stream[dict[str, Any]])
+assert_type(rxdag.from_source(sources.postgres("dbname=x", "trades", Trade, settle="5s")), Stream[Trade])
+assert_type(rxdag.from_source(sources.postgres(lambda: "dbname=x", "trades")), Stream[dict[str, Any]])
 assert_type(rxdag.from_source(sources.arrays({"a": [1]}, Row)), Stream[Row])
 
 assert_type(trades.collect(max_items=1000), list[Trade])
@@ -379,6 +381,13 @@ class TradeClient:
         return len(batch)
 
 
+class ExactTable:
+    def last_epoch(self) -> str:
+        return ""
+
+    def write(self, batch: list[Trade], epoch: sinks.BatchEpoch, /) -> None: ...
+
+
 def observed(observable: Observable[Trade]) -> None:
     assert_type(rxdag.from_observable(observable, overflow="drop_oldest"), Stream[Trade])
     assert_type(rxdag.from_source(sources.observable(observable, hot=False)), Stream[Trade])
@@ -390,6 +399,9 @@ assert_type(trades.to(sinks.batched(TradeTable())), SinkNode[Trade, int])
 assert_type(trades.to(sinks.batched(TradeClient())), SinkNode[Trade, int])
 assert_type(trades.to(sinks.batched(TradeClient)), SinkNode[Trade, int])
 assert_type(trades.to(sinks.batched(lambda: TradeTable())), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(ExactTable())), SinkNode[Trade, int])
+assert_type(trades.to(sinks.batched(ExactTable)), SinkNode[Trade, int])
+assert_type(trades.to(sinks.postgres("dbname=x", "bars", upsert=("symbol",))), SinkNode[Trade, int])
 assert_type(trades.to(sinks.publisher()), SinkNode[Trade, None])
 assert_type(trades.buffered(max_bytes=1000, size_of=lambda t: len(t.symbol)), Stream[Trade])
 assert_type(keyed_trades.buffered(max_items=3), KeyedStream[str, Trade])

@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from tests.postgres import ask
 from tests.unit.saved import Context
 
 import rxdag.sinks._arrow
@@ -36,7 +37,24 @@ def rows_of(path):
 
 
 rxdag.sinks._arrow._GROUP_ROWS = 10
+
+
+def postgres(**options):
+    """A table in a schema of its own for each folder."""
+
+    def make(folder):
+        ask(os.environ["DATABASE"], f"create schema if not exists s{folder.name}")
+        return sinks.postgres(os.environ["DATABASE"], f"s{folder.name}.bars", **options)
+
+    def read(folder):
+        return sorted(ask(os.environ["DATABASE"], f"select key, start, revision, text from s{folder.name}.bars"))
+
+    return make, read
+
+
 KINDS = {
+    "postgres": postgres(),
+    "postgres upsert": postgres(upsert=["key", "start"]),
     "csv": (lambda folder: sinks.csv(folder / "x"), lambda folder: (folder / "x").read_bytes()),
     "jsonl": (lambda folder: sinks.jsonl(folder / "x"), lambda folder: (folder / "x").read_bytes()),
     "sqlite": (lambda folder: sinks.sqlite(folder / "x.db", "bars"), lambda folder: rows_of(folder / "x.db")),

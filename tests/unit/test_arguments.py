@@ -206,6 +206,20 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sources.jsonl": (sources.jsonl, {"path": "x.jsonl", "of": Tick, "tz": "UTC"}),
     "sources.paced": (sources.paced, {"source": sources.range(3), "ts": one, "unit": "ns", "speed": 1.0}),
     "sources.parquet": (sources.parquet, {"path": "x.parquet", "of": Tick, "tz": "UTC"}),
+    "sources.postgres": (
+        sources.postgres,
+        {
+            "dsn": "dbname=x",
+            "table_or_query": "t",
+            "of": Tick,
+            "order": ("ts", "id"),
+            "settle": "5s",
+            "xid": None,
+            "follow": True,
+            "poll": "1s",
+            "reconnect": None,
+        },
+    ),
     "sources.range": (sources.range, {"bounds": (1, 3)}),
     "sources.reconnecting": (
         sources.reconnecting,
@@ -236,6 +250,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),
     "sinks.jsonl": (sinks.jsonl, {"path": "x.jsonl"}),
     "sinks.parquet": (sinks.parquet, {"path": "x.parquet", "schema": None}),
+    "sinks.postgres": (sinks.postgres, {"dsn": "dbname=x", "table": "t", "upsert": ("a",), "patience": "1m"}),
     "sinks.sqlite": (sinks.sqlite, {"path": "x.db", "table": "t", "upsert": ("a",)}),
     "sinks.stdout": (sinks.stdout, {"form": "text"}),
     "windows.count": (windows.count, {"size": 3, "slide": 2}),

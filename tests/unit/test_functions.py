@@ -57,6 +57,8 @@ second = windows.tumbling("1s")
 
 # Every parameter that takes a function: how it is given, and how many arguments the function gets.
 PLAIN = {
+    "sinks.postgres dsn": (lambda fn: sinks.postgres(fn, "t"), 0),
+    "sources.postgres dsn": (lambda fn: sources.postgres(fn, "t"), 0),
     "ops.map fn": (ops.map, 1),
     "ops.filter predicate": (ops.filter, 1),
     "ops.tap fn": (ops.tap, 1),

@@ -8,8 +8,10 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "gz", "sqlite", "upsert", "parquet"])
-def test_a_sink_that_is_killed_and_continued_leaves_the_same_and_nothing_else(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "gz", "sqlite", "upsert", "parquet", "postgres", "postgres upsert"])
+def test_a_sink_that_is_killed_and_continued_leaves_the_same_and_nothing_else(tmp_path, kind, request, monkeypatch):
+    if "postgres" in kind:
+        monkeypatch.setenv("DATABASE", request.getfixturevalue("dsn"))
     # numpy has threads of its own; the children call nothing that waits for those.
     quiet = "ignore:This process:DeprecationWarning"
     command = [sys.executable, "-W", quiet, "-m", "tests.unit.killed_sinks", kind, str(tmp_path)]

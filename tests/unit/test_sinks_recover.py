@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+from tests.postgres import ask
 
 from rxdag import sinks, testing
 from rxdag.contract import Sink
@@ -48,6 +49,17 @@ def table_of(**options):
     return made
 
 
+def postgres_of(**options):
+    def made(dsn):
+        def make():
+            ask(dsn, "drop table if exists rows, _rxdag_epochs")
+            return sinks.postgres(dsn, "rows", **options)
+
+        return make, lambda: ask(dsn, "select a, b, c from rows order by ctid"), ["runs"]
+
+    return made
+
+
 def parquet_of(folder):
     path = folder / "x.parquet"
 
@@ -69,6 +81,8 @@ EXACTLY_ONCE = {
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
     "sqlite": table_of(),
     "sqlite, upsert": table_of(upsert=["a"]),
+    "postgres": postgres_of(),
+    "postgres, upsert": postgres_of(upsert=["a"]),
     "arrow": in_process(sinks.arrow),
     "parquet": parquet_of,
     "collect": in_process(sinks.collect),
@@ -89,9 +103,9 @@ def test_every_public_sink_is_here():
 
 
 @pytest.mark.parametrize(("case", "group"), [*((case, 1 << 16) for case in EXACTLY_ONCE), ("arrow", 7), ("parquet", 7)])
-def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch):
+def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch, request):
     monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
-    make, read, waived = EXACTLY_ONCE[case](tmp_path)
+    make, read, waived = EXACTLY_ONCE[case](request.getfixturevalue("dsn") if "postgres" in case else tmp_path)
     assert make().delivery == "exactly once"
     testing.check_sink(make, ROWS, read=read, waive=waived)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []

@@ -437,6 +437,39 @@ def test_a_table_that_is_ahead_of_the_checkpoint_or_was_put_back_is_refused(path
         opened(path, tokens[3])
 
 
+def two_tables(path, items=(1, 2)):
+    rows = rxdag.from_source(sources.iterable([{"x": x} for x in items]), name="rows")
+    first = rows.to(sinks.sqlite(path, "o'ne"), name="first")
+    second = rows.to(sinks.sqlite(path, "two"), name="second")
+    return rxdag.Dag(first, second, rows.to(sinks.sqlite(path, "three", upsert=["x"]), name="third"), name="job")
+
+
+def test_a_fresh_run_is_refused_until_the_rows_of_the_run_before_are_removed(path, tmp_path):
+    rxdag.run(two_tables(path), checkpoints=tmp_path / "state")
+    fixes = [
+        f"""delete from "{table}"; delete from _rxdag_epochs where dag = 'job' and target = '{target}'"""
+        for table, target in (("o'ne", "o''ne"), ("two", "two"))
+    ]
+    for store in ("state", "another state"):
+        with pytest.raises(rxdag.CheckpointError) as raised:
+            rxdag.run(two_tables(path), checkpoints=tmp_path / store, fresh=True)
+        assert str(raised.value) == (
+            f"""dag "job": fresh=True must find no rows of earlier runs, but sink "first" has some: its table "o'ne" of "{path}" is at """
+            f"""epoch 1: {fixes[0]}; sink "second" has some: its table "two" of "{path}" is at epoch 1: {fixes[1]}; remove them, or """
+            "continue without fresh=True"
+        )
+    assert rxdag.run(two_tables(path), checkpoints=tmp_path / "state").was_done
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("; ".join(fixes))
+    again = rxdag.run(two_tables(path, (3,)), checkpoints=tmp_path / "state", fresh=True)
+    assert not again.was_done
+    assert [read(path, f'select * from "{name}"') for name in ("o'ne", "two", "three")] == [
+        [(3,)],
+        [(3,)],
+        [(1,), (2,), (3,)],
+    ]
+
+
 def test_a_run_that_begins_anew_adds_its_rows(path):
     for _ in range(2):
         writer = opened(path)

@@ -61,6 +61,11 @@ from rxdag.contract._origin import Made, Role, made_by, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path, format_of, nearest_file
+from rxdag.contract._postgres import Dsn as Dsn
+from rxdag.contract._postgres import PostgresServer as PostgresServer
+from rxdag.contract._postgres import checked_dsn as checked_dsn
+from rxdag.contract._postgres import quoted_table as quoted_table
+from rxdag.contract._postgres import unique_keys as unique_keys
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (

@@ -150,6 +150,10 @@ class SourceAround(Source[T_co]):
         return self.source.no_position
 
     @property
+    def may_miss(self) -> str | None:  # type: ignore[override]
+        return self.source.may_miss
+
+    @property
     def can_wait(self) -> bool:  # type: ignore[override]
         return self.source.can_wait
 
@@ -232,6 +236,9 @@ class SinkAround(Sink[Any, Any]):
     @property
     def replaces(self) -> str | None:
         return self.sink.replaces
+
+    def left_from(self, dag: str) -> str | None:
+        return self.sink.left_from(dag)
 
     def check(self, shape: Shape, where: str) -> None:
         self.sink.check(shape, where)

@@ -207,6 +207,12 @@ class Source(ABC, Generic[T_co]):
     """Reason why its readers cannot continue at the position of another one, as a clause; None if they can."""
     can_wait: bool = True
     """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
+    may_miss: str | None = None
+    """Items that it may never read, as a clause with "it"; None if it reads all. Such a source is not exactly once."""
+    adjustable: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may have another value when a run continues."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may hold a password: they are not saved, and may change."""
 
     @abstractmethod
     def open(self, context: SourceContext) -> Reader:
@@ -363,6 +369,10 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """True to write one item at a time, for sinks that call user code: a stop then takes effect between two items."""
     paces: bool = False
     """True if its writer's `want` limits how many items it accepts; no more are delivered, nor read for it."""
+    adjustable: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may have another value when a run continues."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may hold a password: they are not saved, and may change."""
     delivery: Delivery = "at least once"
     """Guarantee for a run that continues from a checkpoint; "exactly once" requires a writer that saves and restores."""
 
@@ -377,6 +387,13 @@ class Sink(ABC, Generic[A_contra, R_co]):
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:
         """Create the writer of one run."""
+
+    def left_from(self, dag: str) -> str | None:
+        """Return what earlier runs of a dag have added to its target, as a clause with a fix; None for nothing.
+
+        A run that starts over would add it again, so it is refused. Called before the sink is opened.
+        """
+        return None
 
     def check(self, shape: Shape, where: str) -> None:  # most sinks accept any item
         """Raise GraphError if the sink cannot accept a stream of this shape."""

@@ -26,7 +26,7 @@ class NodeFacts(TypedDict):
         runs_on: Name of its scheduler.
         lane: "rows" or "columns".
         why_rows: Reason why it works on rows although it gets columns; None if it works on columns or gets none.
-        notes: Conversions between rows and columns at this node.
+        notes: Conversions between rows and columns at this node, and items that a source may miss.
     """
 
     name: str
@@ -158,6 +158,8 @@ def _node(plan: Plan, name: str, segment: int) -> NodeFacts:
         notes.append("rows become columns")
     if name in lanes.met:
         notes.append(f"its ways meet in order at {lanes.met[name]}")
+    if isinstance(node.thing, Source) and node.thing.may_miss is not None:
+        notes.append(node.thing.may_miss)
     if name in lanes.parted:
         notes.append(f"gives rows: {PARTED}")
     return {

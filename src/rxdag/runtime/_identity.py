@@ -50,12 +50,19 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
     """
     made = made_by(thing)
     found: dict[str, tuple[str, str]] = {}
-    for name, value in () if made is None else made.arguments:
+    for name, value in _open_arguments(thing):
         is_items = made is not None and made.role == "source" and not _is_setting(value)
         if not is_items and not _is_function(value):
             text = _canonical(value, name, _DEPTH)
             found[name] = (argument(value), hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16])
     return found
+
+
+def _open_arguments(thing: Any) -> list[tuple[str, Any]]:
+    """Return the arguments of the call that made a thing, without those that may be secret."""
+    made = made_by(thing)
+    secrets = getattr(thing, "secrets", ())
+    return [] if made is None else [(name, value) for name, value in made.arguments if name not in secrets]
 
 
 def _is_setting(value: object) -> bool:
@@ -81,7 +88,7 @@ def _canonical(value: object, name: str, depth: int) -> str:
         return repr(value)
     made = made_by(value)
     if made is not None:
-        return f"{made.name}{_canonical(dict(made.arguments), '', depth - 1)}"
+        return f"{made.name}{_canonical(dict(_open_arguments(value)), '', depth - 1)}"
     given: Any = value
     if isinstance(value, Mapping):
         pairs = [f"{_canonical(k, '', depth - 1)}: {_canonical(v, '', depth - 1)}" for k, v in given.items()]

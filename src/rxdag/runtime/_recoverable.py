@@ -36,6 +36,8 @@ def _problems(plan: Plan, name: str, node: Node, exactly: bool) -> list[str]:
     thing: Any = node.thing
     if isinstance(thing, Source) and thing.no_position is not None:
         return [f'source "{name}" cannot be continued: {thing.no_position}']
+    if exactly and isinstance(thing, Source) and thing.may_miss is not None:
+        return [f'source "{name}" must read every item, but {thing.may_miss}']
     if isinstance(thing, Foreign):
         return [f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag']
     if exactly and isinstance(thing, Sink) and thing.delivery != "exactly once":

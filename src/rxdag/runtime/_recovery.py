@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 from rxdag._build_info import build_info
 from rxdag.checkpoints import Checkpoint, Session, SqliteStore, Store, sqlite
 from rxdag.codec import Codec
-from rxdag.contract import Duration, flag, positive_ns
+from rxdag.contract import Duration, Sink, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.plan import Plan
 from rxdag.runtime._checkpointing import RUN, Checkpointing
@@ -133,6 +133,8 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
     last, resumed_from = session.latest(), None
+    if recovery.fresh:
+        _check_empty(execution.plan)
     if last is not None and recovery.fresh:
         # Else a run that fails before its first checkpoint would leave the state of the old one to the next.
         session.begin()
@@ -151,6 +153,18 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
         execution, session, facts, fingerprint(graph), recovery.every_ns, codec, resumed_from
     )
     return execution
+
+
+def _check_empty(plan: Plan) -> None:
+    """Raise CheckpointError if sinks hold rows of earlier runs, which a run that starts over would add again."""
+    ends = {name: plan.dag.nodes[name].thing for name in plan.dag.sinks}
+    found = {name: sink.left_from(plan.dag.name) for name, sink in ends.items() if isinstance(sink, Sink)}
+    held = [f'sink "{name}" has some: its {left}' for name, left in found.items() if left is not None]
+    if held:
+        raise CheckpointError(
+            f'dag "{plan.dag.name}": fresh=True must find no rows of earlier runs, but {"; ".join(held)}; remove them, or '
+            "continue without fresh=True"
+        )
 
 
 def _taken_up(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rxdag.checkpoints import Checkpoint
 from rxdag.codec import Codec
-from rxdag.contract import AnyOperator
+from rxdag.contract import AnyOperator, Sink, Source
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, text_of
 from rxdag.graph import Dag
 from rxdag.runtime._checkpointing import RUN
@@ -176,7 +176,7 @@ def holds(state: Mapping[str, Any]) -> bool:
 def _adjustable(dag: Dag, name: str) -> tuple[str, ...]:
     """Return the arguments of a node that may have other values than in the checkpoint."""
     thing = dag.nodes[name].thing
-    return thing.adjustable if isinstance(thing, AnyOperator) else ()
+    return thing.adjustable if isinstance(thing, AnyOperator | Source | Sink) else ()
 
 
 def _differences(

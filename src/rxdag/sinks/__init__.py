@@ -9,10 +9,12 @@ from rxdag.contract import Sink, Writer, remember, unknown_name
 from rxdag.sinks._arrow import arrow
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
+from rxdag.sinks._epoch_batches import BatchEpoch, EpochTarget
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
 from rxdag.sinks._memory import acall, call, collect, null
 from rxdag.sinks._parquet import parquet
+from rxdag.sinks._postgres import postgres
 from rxdag.sinks._publisher import Hub as Hub
 from rxdag.sinks._publisher import PublisherSink as PublisherSink
 from rxdag.sinks._publisher import Subscribed as Subscribed
@@ -21,7 +23,9 @@ from rxdag.sinks._sqlite import sqlite
 from rxdag.sinks._stdout import stdout
 
 __all__ = [
+    "BatchEpoch",
     "BatchTarget",
+    "EpochTarget",
     "Sink",
     "WriteBatch",
     "Writer",
@@ -34,6 +38,7 @@ __all__ = [
     "jsonl",
     "null",
     "parquet",
+    "postgres",
     "publisher",
     "sqlite",
     "stdout",

@@ -16,7 +16,8 @@ from rxdag.errors import GraphError, shown
 T = TypeVar("T")
 
 _FUNCTION: Final = "batched: the function that the context manager gives"
-_WRITES: Final = "write `return` for `yield`"
+WRITES: Final = "write `return` for `yield`"
+"""Advice for a method that is a generator function."""
 
 WriteBatch: TypeAlias = Callable[[list[T]], Awaitable[object]]
 
@@ -48,7 +49,7 @@ def check_target(target: object, where: str) -> None:
                 f"{where} must be an object with write(batch), or a function that makes one, got {shown(target)}"
             )
         if async_kind(method) != "coroutine function":
-            check_plain(method, f"{where}.{name}", instead=_WRITES, yields=_WRITES)
+            check_plain(method, f"{where}.{name}", instead=WRITES, yields=WRITES)
         check_arguments(method, f"{where}.{name}", *filter(None, (takes,)))
 
 

@@ -27,6 +27,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError
 from rxdag.sinks._batch_target import BatchTarget, OpenTarget, WriteBatch, check_target, made_target
+from rxdag.sinks._epoch_batches import EpochBatched, EpochTarget, check_epoch_target, keeps_epochs
 
 T = TypeVar("T")
 
@@ -73,7 +74,9 @@ class _Batched(Sink[T, int]):
 
 
 def batched(
-    target: BatchTarget[T] | Callable[[], AbstractAsyncContextManager[WriteBatch[T]] | BatchTarget[T]],
+    target: BatchTarget[T]
+    | EpochTarget[T]
+    | Callable[[], AbstractAsyncContextManager[WriteBatch[T]] | BatchTarget[T] | EpochTarget[T]],
     /,
     *,
     max_items: int = 1000,
@@ -93,6 +96,11 @@ def batched(
     connection is down (ConnectionError, or no answer within `timeout`), no single item is at fault, and the whole batch
     is subject to `on_error`. An item may be written twice, if a batch failed after it had taken effect, so let the
     target ignore duplicates. A drain writes the collected items.
+
+    A target with a method `last_epoch` is an `EpochTarget`, and delivery is exactly once: in a run with checkpoints, the
+    items since the last one travel in the next, and are written behind it as one batch with its epoch. `max_items`,
+    `max_wait` and `timeout` do not apply. A batch that fails is tried again by the `on_error` given here, then the run
+    fails. Without checkpoints the items wait in memory until the end of the run.
 
     Args:
         target: The object; or a function that makes it for each run. What a context manager returns on entry is written
@@ -118,6 +126,15 @@ def batched(
         >>> rxdag.run(saved)[saved], table.rows
         (5, [[0, 1], [2, 3], [4]])
     """
+    max_items = whole(max_items, "batched: max_items", least=1)
+    policy = checked_on_error(
+        policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error, "batched: on_error"
+    )
+    wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
+    timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
+    if keeps_epochs(target):
+        check_epoch_target(target, "batched: target")
+        return EpochBatched(target, policy)
     if callable(target):
         try:
             check_function(target, "batched: target", instead=CONTEXT)
@@ -129,10 +146,4 @@ def batched(
     else:
         check_target(target, "batched: target")
         resource = partial(OpenTarget, target)
-    max_items = whole(max_items, "batched: max_items", least=1)
-    policy = checked_on_error(
-        policies.retry(3, base="200ms", jitter=0.2) if on_error is None else on_error, "batched: on_error"
-    )
-    wait_ns = None if max_wait is None else positive_ns(max_wait, "batched: max_wait")
-    timeout_s = None if timeout is None else positive_ns(timeout, "batched: timeout") / 1e9
     return _Batched(Batching(resource, max_items, wait_ns), timeout_s, policy)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Shape, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.contract import Shape, Sink, SinkContext, Writer, checked_path
 from rxdag.errors import GraphError, SourceError, shown
-from rxdag.sinks._sqlite_table import SqliteTable, hints_of
+from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
+from rxdag.sinks._row_writer import RowWriter
+from rxdag.sinks._sqlite_table import SqliteTable, hints_of, quoted
 
-_EPOCHS: Final = "_rxdag_epochs"
+_EPOCHS: Final = EpochTable("_rxdag_epochs", "?")
 _PATIENCE_S: Final = 5.0
-_OURS: Final = "dag = ? and sink = ? and target = ?"
 _FIXES: Final = {
     sqlite3.SQLITE_BUSY: f"another program has had it locked for {_PATIENCE_S:g} s; end its transaction",
     sqlite3.SQLITE_LOCKED: "another connection has it locked; end its transaction",
@@ -30,7 +30,7 @@ _FIXES: Final = {
 }
 
 
-class _SqliteWriter(Writer):
+class _SqliteWriter(RowWriter):
     """A connection, a table, and rows made of items; subclasses write the rows."""
 
     def __init__(self, context: SinkContext, path: str, table: SqliteTable) -> None:
@@ -45,30 +45,17 @@ class _SqliteWriter(Writer):
             try:
                 self._db.execute("pragma synchronous = full")
                 self._db.execute("select count(*) from sqlite_master")  # the file is a database
-                self._opened(context)
+                self._opened()
             except BaseException:
                 self._db.close()
                 raise
 
-    def _opened(self, context: SinkContext) -> None:
+    def _opened(self) -> None:
         """Prepare to write."""
 
-    def write(self, chunk: Chunk) -> None:
-        rows: list[tuple[Any, ...]] = []
-        for index, item in enumerate(chunk.items):
-            try:
-                with self._explained():
-                    rows.append(self._table.row(item, self._shape.key_names, self._db))
-            except SourceError:  # of the table, at the first item
-                raise
-            except Exception as error:
-                self._put(rows)
-                raise WriteFailed(index, error) from error
-        self._put(rows)
-
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
-        """Take rows of the table's columns."""
-        raise TypeError("a writer of SQLite must say where rows go")
+    def row(self, item: Any) -> tuple[Any, ...]:
+        with self._explained():
+            return self._table.row(item, self._shape.key_names, self._db)
 
     @contextlib.contextmanager
     def _explained(self) -> Generator[None]:
@@ -94,30 +81,17 @@ class _SqliteWriter(Writer):
                 raise
 
 
-class _AppendWriter(_SqliteWriter):
+class _AppendWriter(_SqliteWriter, EpochWriter):
     """Adds all rows; they wait in a temporary table until they are saved, or until the end."""
 
-    def _opened(self, context: SinkContext) -> None:
-        self._key = (context.dag, context.name, self._table.name)
-        """Names by which the number is found; a run that continues keeps them, even if its sink has got another name."""
-        self._base = self._epoch_there()
-        """Number of the last checkpoint whose rows are in the table, and the mark of the run that saved them."""
-        self._epoch = self._base
-        """The same of the last save."""
-        self._saved: list[tuple[Any, ...]] = []
-        """Rows that are saved and not published."""
-        self._has_checkpoints = False
+    def __init__(self, context: SinkContext, path: str, table: SqliteTable) -> None:
+        EpochWriter.__init__(self, context, table.name, f'sqlite: table "{table.name}" of "{path}"')
+        super().__init__(context, path, table)
 
-    def _epoch_there(self) -> tuple[int, str]:
-        there = self._db.execute("select 1 from sqlite_master where name = ?", (_EPOCHS,)).fetchone()
-        found = there and self._db.execute(f"select epoch, mark from {_EPOCHS} where {_OURS}", self._key).fetchone()
-        return (int(found[0]), str(found[1])) if found else (0, "")
+    def _opened(self) -> None:
+        self.begin()
 
-    def _next(self) -> tuple[int, str]:
-        """Return the number of the next rows; its mark tells them from those of a run on a copy of the state."""
-        return self._base[0] + 1, secrets.token_hex(8)
-
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         width = len(self._table.columns)
@@ -127,100 +101,51 @@ class _AppendWriter(_SqliteWriter):
             self._db.executemany(f"insert into temp.waiting values ({', '.join('?' * width)})", rows)
         self.n += len(rows)
 
-    def _has_waiting(self) -> bool:
-        return bool(self._db.execute("select 1 from sqlite_temp_master where name = 'waiting'").fetchone())
-
-    def save(self) -> dict[str, Any]:
-        self._has_checkpoints = True
+    def waiting(self) -> Iterable[tuple[Any, ...]]:
         with self._explained():
-            if self._has_waiting():
-                self._saved += self._db.execute("select * from temp.waiting order by rowid").fetchall()
-                self._db.execute("drop table temp.waiting")
-        self._epoch = self._next() if self._saved else self._base
-        return {
-            "n": self.n,
-            "key": self._key,
-            "base": self._base,
-            "epoch": self._epoch,
-            "columns": dict(self._table.columns),
-            "rows": list(self._saved),
-        }
+            if self._db.execute("select 1 from sqlite_temp_master where name = 'waiting'").fetchone():
+                yield from self._db.execute("select * from temp.waiting order by rowid")
 
-    def publish(self) -> None:
-        if not self._saved:
-            return
+    def forget_waiting(self) -> None:
+        with self._explained():
+            self._db.execute("drop table if exists temp.waiting")
+
+    def epoch_there(self, key: tuple[str, str, str]) -> Epoch:
+        with self._explained():
+            return _EPOCHS.epoch(self._db, key) if _has_epochs(self._db) else NO_EPOCH
+
+    def commit(self, rows: Rows, step: Step | None) -> None:
         with self._transaction():
-            self._raise_epoch()
+            if step is not None:
+                self._db.execute(_EPOCHS.create())
+                if not _EPOCHS.step(self._db, step):
+                    raise self.other_epoch(_EPOCHS.epoch(self._db, step.key))
             self._table.create(self._db)
-            self._db.executemany(self._table.insert(), self._saved)
-        self._base, self._saved = self._epoch, []
+            self._db.executemany(self._table.insert(), rows())
 
-    def _raise_epoch(self) -> None:
-        """Note the number of the rows that follow, in their transaction, if nobody else has written meanwhile."""
-        self._db.execute(
-            f"create table if not exists {_EPOCHS} (dag text not null, sink text not null, target text not null, "
-            "epoch integer not null, mark text not null, primary key (dag, sink, target))"
-        )
-        self._db.execute(f"insert or ignore into {_EPOCHS} values (?, ?, ?, 0, '')", self._key)
-        update = f"update {_EPOCHS} set epoch = ?, mark = ? where epoch = ? and mark = ? and {_OURS}"
-        if self._db.execute(update, (*self._epoch, *self._base, *self._key)).rowcount != 1:
-            raise self._not_ours(self._epoch_there())
-
-    def _not_ours(self, found: tuple[int, str]) -> SourceError:
-        told = "was put back" if found[0] < self._base[0] else "was written by another run of this dag"
-        other = " of another run" if found[0] == self._base[0] else ""
-        return SourceError(
-            f'sqlite: table "{self._table.name}" of "{self._path}" {told}: sink "{self._key[1]}" of dag "{self._key[0]}" must '
-            f"be at epoch {self._base[0]}, got {found[0]}{other}; let one run write to it, or start over"
-        )
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        self._has_checkpoints = True
-        self.n, self._base, self._epoch = saved["n"], tuple(saved["base"]), tuple(saved["epoch"])
-        self._key = tuple(saved["key"])
-        with self._explained():
-            found = self._epoch_there()
-            if saved["columns"]:
-                self._table.fit(dict(saved["columns"]), self._db)
-        if found == self._epoch:
-            self._base = found
-        elif found == self._base:
-            self._saved = [tuple(row) for row in saved["rows"]]
-            self.publish()
-        else:
-            raise self._not_ours(found)
-
-    def close(self, *, ok: bool) -> int:
-        try:
-            if ok:
-                self._finish()
-        finally:
-            self._db.close()
-        return self.n
-
-    def _finish(self) -> None:
-        """Publish all rows; a table that has none is created if its columns are known."""
-        self.publish()
+    def lacks_target(self) -> bool:
         columns = hints_of(self._shape.item_type)
         if columns and not self._table.columns:
             with self._explained():
                 self._table.fit(columns, self._db)
-        has_waiting = self._has_waiting()
-        if not has_waiting and self._table.exists:
-            return
-        with self._transaction():
-            if has_waiting and self._has_checkpoints:
-                self._epoch = self._next()
-                self._raise_epoch()
-            self._table.create(self._db)
-            if has_waiting:
-                self._db.execute(f"{self._table.into()} select * from temp.waiting order by rowid")
+        return bool(self._table.columns) and not self._table.exists
+
+    def facts(self) -> dict[str, Any]:
+        return {"columns": dict(self._table.columns)}
+
+    def take_facts(self, facts: dict[str, Any]) -> None:
+        if facts["columns"]:
+            with self._explained():
+                self._table.fit(dict(facts["columns"]), self._db)
+
+    def leave(self) -> None:
+        self._db.close()
 
 
 class _UpsertWriter(_SqliteWriter):
     """Writes at once; a row that is written again changes nothing."""
 
-    def _put(self, rows: list[tuple[Any, ...]]) -> None:
+    def put(self, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         with self._transaction():
@@ -239,6 +164,10 @@ class _UpsertWriter(_SqliteWriter):
         return self.n
 
 
+def _has_epochs(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("select 1 from sqlite_master where name = ?", (_EPOCHS.name,)).fetchone())
+
+
 @dataclass(frozen=True)
 class _Sqlite(Sink[object, int]):
     path: str
@@ -250,6 +179,13 @@ class _Sqlite(Sink[object, int]):
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter
         return make(context, self.path, SqliteTable(self.table, self.upsert))
+
+    def left_from(self, dag: str) -> str | None:
+        if self.upsert or not Path(self.path).exists():
+            return None
+        with contextlib.closing(sqlite3.connect(self.path, timeout=_PATIENCE_S)) as db:
+            left = _EPOCHS.left_from(db, dag, self.table, quoted(self.table)) if _has_epochs(db) else None
+        return None if left is None else f'table "{self.table}" of "{self.path}" {left}'
 
     def check(self, shape: Shape, where: str) -> None:
         names = hints_of(shape.item_type)

@@ -110,13 +110,10 @@ class SqliteTable:
         db.execute(f"create table if not exists {quoted(self.name)} ({', '.join(parts)})")
         self.exists = True
 
-    def into(self) -> str:
-        """Return the beginning of a statement that inserts rows."""
-        return f"insert into main.{quoted(self.name)} ({', '.join(map(quoted, self.columns))})"
-
     def insert(self) -> str:
         """Return the statement that writes a row."""
-        values = f"{self.into()} values ({', '.join('?' * len(self.columns))})"
+        names = ", ".join(map(quoted, self.columns))
+        values = f"insert into main.{quoted(self.name)} ({names}) values ({', '.join('?' * len(self.columns))})"
         if not self.upsert:
             return values
         others = [name for name in self.columns if name not in self.upsert]

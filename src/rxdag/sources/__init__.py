@@ -22,6 +22,7 @@ from rxdag.sources._live import LiveReader as LiveReader
 from rxdag.sources._live import live as live
 from rxdag.sources._paced import paced
 from rxdag.sources._parquet import parquet
+from rxdag.sources._postgres import postgres
 from rxdag.sources._queue import ItemQueue as ItemQueue
 from rxdag.sources._queue import QueueReader as QueueReader
 from rxdag.sources._reconnecting import reconnecting
@@ -58,6 +59,7 @@ __all__ = [
     "observable",
     "paced",
     "parquet",
+    "postgres",
     "range",
     "reconnecting",
     "simulated_quotes",

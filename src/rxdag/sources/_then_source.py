@@ -267,6 +267,10 @@ class Then(SourceAround[T]):
                 return f"its {name} ({source.label}) has no position: {source.no_position}"
         return None
 
+    @property
+    def may_miss(self) -> str | None:  # type: ignore[override]
+        return self.history.may_miss or self.live.may_miss
+
     def opened(self, source: Source[Any], context: SourceContext) -> Reader:
         """Return the reader of one of the two, on a thread of its own if it would block the loop."""
         if source.where == "blocking" and self.where == "async":

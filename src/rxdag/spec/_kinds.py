@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rxdag.contract import UNITS, duration_ns, signed_ns, zone_of
+from rxdag.contract import UNITS, duration_ns, signed_ns, without_logins, zone_of
 from rxdag.errors import RxDagError, did_you_mean, shown, text_of
 from rxdag.expressions import Expr, FieldExpr, parse, unparse
 from rxdag.sources import Backoff
@@ -154,6 +154,29 @@ def reference_to(value: Any) -> str:
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name or module == "__main__":
         raise Unwritable(f"{shown(value)} has no name in a module that can be imported")
     return f"{module}:{name}"
+
+
+@dataclass(frozen=True)
+class DsnKind(Kind):
+    """Address of a database, best as `${NAME}`; or `package.module:name`, a function that returns it."""
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        if not isinstance(tree.value, str):
+            # The value is not shown, since it may hold a password.
+            raise context.refuse(tree, "must be the address of a database as a text, such as ${DATABASE}, got no text")
+        return context.reference(tree) if REFERENCE.fullmatch(tree.value) else tree.value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def write(self, value: Any) -> Any:
+        if callable(value):
+            return reference_to(value)
+        if without_logins(value) != value:
+            raise Unwritable(
+                "it holds a login; pass a function that returns it, or write the spec by hand with ${NAME}"
+            )
+        return value
 
 
 @dataclass(frozen=True)

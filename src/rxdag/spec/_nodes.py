@@ -15,6 +15,7 @@ from rxdag.spec._compound_kinds import Either, ListOf, MappingOf, OrNone
 from rxdag.spec._kinds import (
     AnyPlain,
     BackoffKind,
+    DsnKind,
     DurationKind,
     FieldKind,
     Kind,
@@ -157,6 +158,9 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
         ("csv", "columns"): ListOf(Plain(str)),
         ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
+        ("postgres", "upsert"): OrNone(ListOf(Plain(str))),
+        ("postgres", "dsn"): DsnKind(),
+        ("postgres", "order"): ListOf(Plain(str)),
         ("tick_rule", "price"): FieldKind(),
         ("rollup", "tz"): OrNone(ZoneKind()),
     }

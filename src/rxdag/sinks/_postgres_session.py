@@ -1,0 +1,81 @@
+"""The connection of a sink to PostgreSQL, made again when it is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final, TypeVar
+
+from rxdag.contract import Delays, PostgresServer, SinkContext
+
+T = TypeVar("T")
+
+_DELAYS: Final = Delays(100_000_000, 2.0, 5_000_000_000, 0.2)
+_ATTEMPTS: Final = 10
+"""Highest number of transactions that others undo."""
+
+
+class PostgresSession:
+    """Calls functions with the connection.
+
+    Args:
+        server: The database.
+        what: What is written, for messages: `table "bars" of `.
+        patience_s: Longest time without a connection, s.
+        context: The run; once it has failed, no lost connection is made again.
+    """
+
+    def __init__(self, server: PostgresServer, what: str, patience_s: float, context: SinkContext) -> None:
+        self._server = server
+        self._what = what
+        self._patience_s = patience_s
+        self._context = context
+        self._random = Random(0)
+        self._db: Any = None
+
+    def connect(self) -> None:
+        """Open the connection; a server that cannot be reached is not tried again.
+
+        Raises:
+            SourceError: If there is no connection.
+        """
+        try:
+            self._db = self._server.connect()
+        except self._server.psycopg.Error as error:
+            raise self._server.explained(error, self._what) from error
+
+    def do(self, work: Callable[[Any], T]) -> T:
+        """Call a function with the connection; again with a new one if that is lost meanwhile.
+
+        The function must take effect once, however often it is called.
+
+        Raises:
+            SourceError: If the database refuses it, or there is no connection for too long.
+        """
+        lost_at: float | None = None
+        failures = 0
+        while True:
+            try:
+                if self._db is None:
+                    self._db = self._server.connect()
+                    lost_at = None
+                return work(self._db)
+            except self._server.psycopg.Error as error:
+                failures += 1
+                now = time.monotonic()
+                is_lost = self._db is None or self._server.is_lost(error, self._db)
+                if is_lost:
+                    lost_at = now if lost_at is None else lost_at
+                    self.close()
+                waits_on = lost_at is not None and now - lost_at < self._patience_s and self._context.error is None
+                is_undone = self._server.may_work_again(error) and failures < _ATTEMPTS
+                if not (waits_on if is_lost else is_undone):
+                    raise self._server.explained(error, self._what) from error
+            time.sleep(_DELAYS.wait_ns(failures, self._random) / 1e9)
+
+    def close(self) -> None:
+        """Close the connection, if any."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
