@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mypy_extensions import i64
 
 from rxdag.contract import FLUSHED
 from rxdag.engine._domain import QUANTUM
-from rxdag.engine._gate import Ended, Gate
+from rxdag.engine._gate import Ended, Gate, Rested
 from rxdag.engine._node import Node
 from rxdag.engine._point import Point
 
@@ -114,7 +112,7 @@ class GatePump(Pump):
             # Not before the first item: with a deadline in the past, the pump would never move one.
             if domain.is_timed and n and domain.ticks() >= domain.deadline:
                 return
-            entry: Any = None
+            entry: Rested | None = None
             if queue:  # an exception would take longer than the test
                 try:
                     entry = queue.popleft()
