@@ -376,7 +376,7 @@ def test_what_is_nested_too_deep_is_refused():
     with pytest.raises(StateError, match="^kept: must be nested at most a few hundred levels deep"):
         Codec().encode(deep, where="kept")
     with pytest.raises(StateError, match="^state: must be complete, got damaged bytes: RecursionError"):
-        Codec().decode(b"\x01" + b"\x91" * 100_000)
+        Codec().decode(b"\x01\x92\x80" + b"\x91" * 100_000)
 
 
 # ---- records
@@ -429,6 +429,61 @@ def test_a_new_field_takes_its_default_and_a_lost_one_is_dropped():
         Codec([known(a=int, b=int, c=int)]).decode(data)
 
 
+CHANGED = [
+    (int, float, [1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0]),
+    (int, int | None, [1, 2, 3, 4], [1, 2, 3, 4]),
+    (list[int], tuple[float, ...], [[1]] * 4, [(1.0,)] * 4),
+    (str, Any, ["a"] * 4, ["a"] * 4),
+    (datetime, datetime | None, [datetime(2026, 1, 1, tzinfo=UTC)] * 4, [datetime(2026, 1, 1, tzinfo=UTC)] * 4),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "saved", "back"), CHANGED, ids=[str(now) for _, now, *_ in CHANGED])
+@pytest.mark.parametrize("n", [1, 4])
+def test_values_of_a_field_become_those_of_its_new_type(was, now, saved, back, n):
+    old, new = known(a=int, x=was), known(x=now)
+    found = Codec([new]).decode(Codec([old]).encode([old(0, x) for x in saved[:n]]))
+    assert [(type(row.x), row.x) for row in found] == [(type(x), x) for x in back[:n]]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "value", "message"),
+    [
+        (int, str, 7, "Row.x must be str, got a saved int; undo the change from int"),
+        (str, int, "7", "Row.x must be int, got a saved str; undo the change from str"),
+        (str, bytes, "abcd", "Row.x must be bytes, got a saved str; undo the change from str"),
+        (str, datetime, "2026-01-01", "Row.x must be datetime.datetime, got a saved str; undo the change from str"),
+        (
+            list[int],
+            list[str],
+            [1],
+            r"Row.x\[0\] must be list\[str\], got a saved int; undo the change from list\[int\]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_field_whose_new_type_does_not_take_its_values_is_an_error(was, now, value, message, n):
+    old, new = known(x=was), known(x=now)
+    data = Codec([old]).encode([old(value)] * n)
+    with pytest.raises(StateError, match=f"^once: {message}$"):
+        Codec([new]).decode(data, where="once")
+
+
+def test_a_field_of_the_same_type_keeps_values_of_another():
+    old = known(x=float)
+    assert repr(Codec([old]).decode(Codec([old]).encode([old(1)] * 4))) == repr([old(1)] * 4)
+
+
+def test_the_type_of_a_field_that_cannot_be_resolved_must_stay():
+    old, new = known(x="Unknown"), known(x="Other")
+    data = Codec([old]).encode(old(1))
+    assert Codec([old]).decode(data) == old(1)
+    with pytest.raises(
+        StateError, match=r"^state: Row.x must be Unknown, as when it was saved, got Other; undo that change$"
+    ):
+        Codec([new]).decode(data)
+
+
 def test_names_of_rxdags_own_records_do_not_depend_on_private_modules():
     pane = Pane("AAPL", 0, 10, 0, agg.Ohlcv(1.0, 2.0, 0.5, 1.5, 10, None, 3), "watermark")
     data = Codec().encode([pane])
@@ -475,7 +530,7 @@ def test_a_name_in_the_bytes_finds_enums_and_records_only(name):
     for code, payload in ((40, [name, {}, {}]), (41, [name, "A"]), (66, [name, ["a"], [[1]]]), (68, [name, ["A"]])):
         data = msgspec.msgpack.encode(msgspec.msgpack.Ext(code, msgspec.msgpack.encode(payload)))
         with pytest.raises(StateError, match="^state: must name known enums and records"):
-            Codec().decode(b"\x01" + data)
+            Codec().decode(b"\x01\x92\x80" + data)
     assert set(sys.modules) == before
 
 
@@ -576,7 +631,7 @@ def test_bytes_of_another_version_or_of_a_new_tag_are_refused():
     with pytest.raises(StateError, match="^node 'x': must be state of version 1, got no bytes"):
         Codec().decode(b"", where="node 'x'")
     with pytest.raises(StateError, match="^state: must have tags that this version knows, got 99"):
-        Codec().decode(b"\x01\xc7\x01\x63\xc0")
+        Codec().decode(b"\x01\x92\x80\xc7\x01\x63\xc0")
 
 
 # ---- accumulators

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec.msgpack import Decoder
 
+from rxdag.codec._field_types import Fit, fits
 from rxdag.codec._names import Names
 from rxdag.codec._pack import Packer
+from rxdag.codec._records import Record
 from rxdag.codec._unpack import Unpacker
 from rxdag.codec._unsavable import complaint
 from rxdag.errors import StateError
 
 _VERSION: Final = 1
+_PARTS: Final = Decoder(tuple[dict[str, dict[str, str]], msgspec.Raw])
+"""Splits state into the declared types of its records, and the value."""
 
 
 class Codec:
@@ -32,7 +37,9 @@ class Codec:
     `types`, then, unless `imported` is False, in modules that the process has imported already. Decoding imports no
     module but numpy, and calls no code from the data. A record returns with its fields as they were saved, and without
     a call of `__init__` that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set
-    again afterwards. A field that is new in the class takes its default; a field that the class has lost is dropped.
+    again afterwards. A field that is new in the class takes its default; a field that the class has lost is dropped. If
+    the type of a field has changed, its values must fit the new type: an int becomes a float, or stays as an
+    `int | None`, but becomes no str.
 
     Thread-safe.
 
@@ -49,7 +56,7 @@ class Codec:
 
     def __init__(self, types: Iterable[type] = (), *, imported: bool = True) -> None:
         self._names = Names(types, imported=imported)
-        self._decoder = Unpacker(self._names)
+        self._unpacker = Unpacker(self._names)
 
     def encode(self, value: Any, *, where: str = "state") -> bytes:
         """Encode a value as bytes.
@@ -91,10 +98,20 @@ class Codec:
             found = f"version {view[0]}" if len(view) else "no bytes"
             raise StateError(f"{where}: must be state of version {_VERSION}, got {found}")
         try:
-            return self._decoder.decode(view[1:])
+            types, packed = _PARTS.decode(view[1:])
+            return self._unpacker_of(types).decode(packed)
         except StateError as error:
             raise StateError(f"{where}: {error}") from error.__cause__
         except Exception as error:  # whatever damaged bytes lead to
             raise StateError(
                 f"{where}: must be complete, got damaged bytes: {type(error).__name__}: {error}"
             ) from error
+
+    def _unpacker_of(self, types: dict[str, dict[str, str]]) -> Unpacker:
+        """Return what unpacks a value with records of the given types."""
+        changed: dict[str, dict[str, Fit]] = {}
+        for name, was in types.items():
+            record = self._names.find(name)
+            if isinstance(record, Record) and (found := fits(record.cls, was, record.types)):
+                changed[name] = found
+        return Unpacker(self._names, changed) if changed else self._unpacker

@@ -64,6 +64,8 @@ class Packer:
     def __init__(self, names: Names, *, careful: bool = False) -> None:
         self._names = names
         self._careful = careful
+        self._types: dict[str, dict[str, str]] = {}
+        """Declared types of the fields of each class of records in the value."""
         self._to_bytes: Callable[[Any], bytes] = Encoder().encode
         self._packers: dict[type, Callable[[Any], Any]] = {
             list: self.column,
@@ -81,14 +83,15 @@ class Packer:
             self._packers[str] = self._text
 
     def encode(self, value: Any) -> bytes:
-        """Return the bytes of a value.
+        """Return the bytes of a value, behind the declared types of the records in it.
 
         Raises:
             StateError: If something in it cannot be saved.
             OverflowError: If msgpack does not support an int; never if `careful`.
             UnicodeEncodeError: If msgpack does not support a text; never if `careful`.
         """
-        return self._to_bytes(self.pack(value))
+        packed = self.pack(value)
+        return self._to_bytes([self._types, packed])
 
     def _ext(self, code: int, packed: Any) -> Ext:
         return Ext(code, self._to_bytes(packed))
@@ -123,8 +126,15 @@ class Packer:
         record = self._names.record(kind)
         if record is None:
             raise StateError(f"must be plain data, got a {kind.__qualname__}")
-        name = self._names.name(kind)
+        name = self._named(kind, record)
         return lambda value: self._record(record, name, value)
+
+    def _named(self, kind: type, record: Record) -> str:
+        """Return the name of a class of records, whose declared types are noted."""
+        name = self._names.name(kind)
+        if name not in self._types:
+            self._types[name] = {field: text for field, (text, _) in record.types.items()}
+        return name
 
     def _int(self, value: int) -> Any:
         return value if _LEAST <= value < _MOST else self._scalar(BIG, value)
@@ -196,7 +206,7 @@ class Packer:
         if record is None or columns is None:
             return None
         packed = [self.column(column) for column in columns]
-        return self._ext(RECORDS, [self._names.name(kind), list(record.fields), packed])
+        return self._ext(RECORDS, [self._named(kind, record), list(record.fields), packed])
 
     def _rows(self, values: Sequence[Any], *, is_tuple: bool) -> Ext:
         lengths = list(map(len, values))
