@@ -179,12 +179,12 @@ def suspended(at_ms=500):
         (
             lambda: bars(once="unique"),
             {},
-            r'node "once" is gone, with its state; pass allow_drop=\["once"\], or renamed= if it has another name',
+            r'node "once" is gone, with its state; if it is "unique" now, pass renamed=\{"once": "unique"\}, else allow_drop=\["once"\]',
         ),
         (
             lambda: bars(once="bars2", bars="once"),
             {},
-            r'node "bars" is gone, .*; node "once" was dedupe, and is window',
+            r'node "once" was dedupe, and is window; .*; node "bars" is gone, with its state; pass allow_drop=\["bars"\]',
         ),
         (
             lambda: bars(once="unique"),

@@ -16,10 +16,11 @@ from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.plan import Plan
 from rxdag.runtime._checkpointing import RUN, Checkpointing
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._graph_changes import Changes
 from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable
 from rxdag.runtime._result import RunResult
-from rxdag.runtime._resuming import FORMAT, Changes, resume, saved_run
+from rxdag.runtime._resuming import FORMAT, resume, saved_run
 from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
@@ -141,7 +142,9 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
         session.put(RUN, codec.encode({**facts, "is_begun": True}, where=RUN))
         session.commit(graph=fingerprint(graph), at_ns=time.time_ns())
     elif last is not None:
-        saved = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
+        saved, empty = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
+        for name in empty:
+            execution.events.tell("state.empty", name)
         if last.is_done:
             session.close()
             execution.state = "completed"
@@ -174,13 +177,17 @@ def _taken_up(
     codec: Codec,
     graph: Mapping[str, Any],
     changes: Changes,
-) -> Mapping[str, Any]:
-    """Take up the state of the last checkpoint, unless the job was done; return what it holds of the whole run.
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Take up the state of the last checkpoint, unless the job was done.
+
+    Returns:
+        What it holds of the run as a whole, and the nodes that begin empty.
 
     Raises:
         CheckpointError: Lists everything that does not fit.
     """
     saved, parts = saved_run(read, codec, last)
+    empty: list[str] = []
     if last.is_done:
         if fingerprint(saved["graph"]) != fingerprint(graph):
             raise CheckpointError(
@@ -188,8 +195,8 @@ def _taken_up(
                 "another one; pass fresh=True to run it from the beginning"
             )
     elif "is_begun" not in saved:
-        resume(execution, saved, parts, graph, codec, changes)
-    return saved
+        empty = resume(execution, saved, parts, graph, codec, changes)
+    return saved, empty
 
 
 def check_resumes(plan: Plan, store: SqliteStore, options: RecoveryOptions) -> Checkpoint | None:
