@@ -38,8 +38,11 @@ def _problems(plan: Plan, name: str, node: Node, exactly: bool) -> list[str]:
         return [f'source "{name}" cannot be continued: {thing.no_position}']
     if exactly and isinstance(thing, Source) and thing.may_miss is not None:
         return [f'source "{name}" must read every item, but {thing.may_miss}']
-    if isinstance(thing, Foreign):
-        return [f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag']
+    if isinstance(thing, Foreign) and not thing.stateless:
+        return [
+            f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, or pass '
+            "stateless=True if it keeps nothing from one item to the next"
+        ]
     if exactly and isinstance(thing, Sink) and thing.delivery != "exactly once":
         return [f'sink "{name}" must deliver exactly once, got one that delivers at least once']
     return []
