@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -48,8 +50,9 @@ class Names:
         """
         known = self._name_of.get(cls)
         if known is None:
-            known = _public(cls)
-            if self._class(known) is not cls:
+            # A program that has been imported beside its own run has two classes of a name.
+            known = next((name for name in (_public(cls), spelled(cls)) if self._class(name) is cls), None)
+            if known is None:
                 raise StateError(f"{spelled(cls)} cannot be imported by name")
             self._name_of[cls] = known
         return known
@@ -77,7 +80,7 @@ class Names:
         if given is not None or not self._imported:
             return given
         module, _, path = name.partition(":")
-        found: Any = sys.modules.get(module)
+        found: Any = sys.modules.get("__main__" if module not in sys.modules and module == _main_name() else module)
         for part in path.split("."):
             if not isinstance(found, ModuleType | type):
                 return None
@@ -95,9 +98,19 @@ def spelled(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
+def _main_name() -> str:
+    """Return the name that the running program has if `rxdag run` imports it; "__main__" if it is not a file."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return "__main__" if file is None else re.sub(r"\W", "_", Path(file).stem)
+
+
 def _public(cls: type) -> str:
-    """Return the shortest name of a class, without private modules if the public package exports it."""
-    module = cls.__module__
+    """Return the shortest name of a class, without private modules if the public package exports it.
+
+    A class of the running program has the name that it has once imported: what `python job.py` saves is found by
+    `rxdag run job.py`, and the other way round.
+    """
+    module = _main_name() if cls.__module__ == "__main__" else cls.__module__
     while "._" in module:
         package = module.rpartition(".")[0]
         holder = sys.modules.get(package)
