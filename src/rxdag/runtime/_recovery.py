@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
-from rxdag.checkpoints import Checkpoint, Session, SqliteStore, Store, sqlite
+from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
 from rxdag.codec import Codec
 from rxdag.contract import Duration, Sink, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
@@ -92,10 +92,10 @@ class Recovery:
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
             )
-        return cls(checkpoints, every_ns, fresh, require is not None, _changes(options, where))
+        return cls(checkpoints, every_ns, fresh, require is not None, changes_of(options, where))
 
 
-def _changes(options: RecoveryOptions, where: str) -> Changes:
+def changes_of(options: RecoveryOptions, where: str) -> Changes:
     """Return the changes of the graph that a user has declared.
 
     Raises:
@@ -199,22 +199,32 @@ def _taken_up(
     return saved, empty
 
 
-def check_resumes(plan: Plan, store: SqliteStore, options: RecoveryOptions) -> Checkpoint | None:
-    """Check that a run of a plan could continue from the last checkpoint of a store; nothing is run or locked.
+class Saved(Protocol):
+    """Checkpoints to read: those of an opened store, or of a file that a run may have open."""
+
+    def latest(self) -> Checkpoint | None: ...
+    def read(self, id: int, /) -> Mapping[str, bytes]: ...  # noqa: A002
+
+
+def check_resumes(plan: Plan, saved: Saved, options: RecoveryOptions) -> Checkpoint | None:
+    """Check that a run of a plan could continue from the last checkpoint; nothing is run or locked.
 
     Returns:
         That checkpoint; None if there is none, so that a run would start over.
 
     Raises:
         GraphError: If the graph cannot be continued.
-        CheckpointError: Lists everything that does not fit, or if the store cannot be read.
+        CheckpointError: Lists everything that does not fit, or if the checkpoints cannot be read.
     """
-    recovery = Recovery.of(store, options, "check")
-    assert recovery is not None
-    check_recoverable(plan, exactly=recovery.is_exact)
-    last = store.latest()
+    return check_continues(plan, saved, changes_of(options, "check"), exactly=options.get("require") is not None)
+
+
+def check_continues(plan: Plan, saved: Saved, changes: Changes, *, exactly: bool) -> Checkpoint | None:
+    """Check the same, for changes that are known already."""
+    check_recoverable(plan, exactly=exactly)
+    last = saved.latest()
     if last is not None:
-        _taken_up(Execution(plan), store.read, last, Codec(), graph_of(plan), recovery.changes)
+        _taken_up(Execution(plan), saved.read, last, Codec(), graph_of(plan), changes)
     return last
 
 
