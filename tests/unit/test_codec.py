@@ -555,22 +555,84 @@ def test_types_must_be_enums_or_records():
 # ---- what cannot be saved
 
 
+class Refused(Exception):
+    """An exception with parts of its own, and a constructor that must not be called again."""
+
+    def __init__(self, code, *, given=None):
+        super().__init__(f"refused: {code}")
+        self.code, self.given = code, given
+
+
+class Made(Exception):
+    def __new__(cls, *args):
+        return super().__new__(cls, *args)
+
+
 @pytest.mark.parametrize(
-    ("error", "kind", "text"),
+    ("error", "attributes"),
     [
-        (ValueError("no"), "ValueError", "ValueError: no"),
-        (rxdag.NodeError("node: no", node="node", item=len), "NodeError", "NodeError: node: no"),
-        (rxdag.SavedError("ValueError", "no"), "ValueError", "ValueError: no"),
-        (KeyError("\udcff"), "KeyError", "KeyError: '\\udcff'"),
+        (ValueError("no"), {}),
+        (KeyError("\udcff", 1 << 70), {}),
+        (OSError(2, "no such file"), {}),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "bad"), {}),
+        (Refused(7), {"code": 7, "given": None}),
+        (rxdag.NodeError("node: no", node="node", item=(1, "a")), {"node": "node", "item": (1, "a")}),
+        (ExceptionGroup("both", [ValueError("a"), KeyError("b")]), {}),
     ],
-    ids=["ValueError", "NodeError", "SavedError", "KeyError"],
+    ids=lambda each: type(each).__name__,
 )
-def test_an_error_returns_as_its_class_name_and_text(error, kind, text):
-    letter = rxdag.DeadLetter("node", 1, error, 1, "")
+def test_an_error_of_a_known_class_returns_as_itself(error, attributes):
+    back = round_trip(rxdag.DeadLetter("node", 1, error, 1, "")).error
+    assert (type(back), str(back), repr(back.args), vars(back)) == (
+        type(error),
+        str(error),
+        repr(error.args),
+        attributes,
+    )
 
-    back = Codec().decode(Codec().encode(letter)).error
 
-    assert (type(back), back.kind, str(back)) == (rxdag.SavedError, kind, text)
+@pytest.mark.parametrize(
+    ("error", "kind", "text", "kinds"),
+    [
+        (
+            rxdag.NodeError("node: no", node="node", item=len),
+            "NodeError",
+            "NodeError: node: no",
+            ("rxdag.errors.NodeError", "rxdag.errors.RxDagError", "builtins.Exception"),
+        ),
+        (rxdag.SavedError("X", "no", ["a.X"]), "X", "X: no", ("a.X",)),
+        (ValueError(len), "ValueError", f"ValueError: {len}", ("builtins.ValueError", "builtins.Exception")),
+        (Made("no"), "Made", "Made: no", (f"{__name__}.Made", "builtins.Exception")),
+    ],
+    ids=["NodeError", "SavedError", "ValueError", "Made"],
+)
+def test_an_error_that_cannot_be_rebuilt_returns_as_its_text_and_the_names_of_its_classes(error, kind, text, kinds):
+    back = round_trip(rxdag.DeadLetter("node", 1, error, 1, "")).error
+    assert (type(back), back.kind, str(back), back.kinds) == (rxdag.SavedError, kind, text, kinds)
+
+
+def test_an_error_of_a_class_that_is_not_known_any_more_returns_as_its_text():
+    module = types.ModuleType("errors_of_this_test")
+    sys.modules[module.__name__] = module
+    module.Gone = type("Gone", (ValueError,), {"__module__": module.__name__})
+    data = Codec().encode(module.Gone("no"))
+    del sys.modules[module.__name__]
+    back = Codec().decode(data)
+    assert (type(back), back.kinds[:2]) == (rxdag.SavedError, ("errors_of_this_test.Gone", "builtins.ValueError"))
+
+
+def test_an_error_returns_with_its_causes():
+    error = rxdag.NodeError("node: no", node="node", item=len)
+    error.__cause__ = ValueError("no")
+    error.__cause__.__cause__ = error
+    assert repr(round_trip(error).__cause__) == "ValueError('no')"
+
+
+def test_a_class_of_errors_in_the_bytes_is_never_another_class():
+    for name in ("builtins:dict", "os:system", "builtins:KeyboardInterrupt", "subprocess:Popen"):
+        payload = [[["a.X"], ["X", "no"], name, [[1], {}]]]
+        data = msgspec.msgpack.encode(msgspec.msgpack.Ext(44, msgspec.msgpack.encode(payload)))
+        assert type(Codec().decode(b"\x01\x92\x80" + data)) is rxdag.SavedError
 
 
 @pytest.mark.parametrize(

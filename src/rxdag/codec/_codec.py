@@ -28,12 +28,13 @@ class Codec:
     in its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range,
     datetime, date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums,
     numpy arrays and scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples. An exception
-    returns as `rxdag.SavedError`: only its class name and its text are saved.
+    of a known class returns with its arguments, attributes and causes; any other as `rxdag.SavedError`, which has its
+    text and the names of its classes.
 
     **References.** A value is a tree. An object that occurs twice returns as two equal objects, and an object that
     contains itself is refused.
 
-    **Classes.** Enums and records are saved by name, and only these two kinds of class are looked up: first among
+    **Classes.** Enums, records and exceptions are saved by name, and only these kinds of class are looked up: first among
     `types`, then, unless `imported` is False, in modules that the process has imported already. Decoding imports no
     module but numpy, and calls no code from the data. A record returns with its fields as they were saved, and without
     a call of `__init__` that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set

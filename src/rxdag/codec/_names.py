@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import re
 import sys
 from collections.abc import Iterable
@@ -75,11 +76,17 @@ class Names:
             known = self._named[name] = made
         return known
 
+    def error(self, name: str) -> type[Exception] | None:
+        """Return the exception class of a name if it can be rebuilt without code of its own; None for others."""
+        found = self._class(name)
+        is_error = found is not None and issubclass(found, Exception)
+        return found if is_error and not inspect.isfunction(found.__new__) else None
+
     def _class(self, name: str) -> type | None:
         given = self._given.get(name)
-        if given is not None or not self._imported:
-            return given
         module, _, path = name.partition(":")
+        if given is not None or not (self._imported or module == "builtins"):
+            return given
         found: Any = sys.modules.get("__main__" if module not in sys.modules and module == _main_name() else module)
         for part in path.split("."):
             if not isinstance(found, ModuleType | type):

@@ -18,7 +18,7 @@ from msgspec.msgpack import Encoder, Ext
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
-from rxdag.errors import SavedError, StateError, shown, text_of
+from rxdag.errors import SavedError, StateError, chain_of, kinds_of, shown, text_of
 
 # Tags of values with parts.
 TUPLE: Final = 32
@@ -122,7 +122,7 @@ class Packer:
             name = self._names.name(kind)
             return lambda value: self._ext(MEMBER, [name, member_of(value)])
         if issubclass(kind, Exception):
-            return lambda value: self._ext(ERROR, self.column(list(kind_and_text(value))))
+            return lambda value: self._ext(ERROR, [self._error(each) for each in chain_of(value)])
         record = self._names.record(kind)
         if record is None:
             raise StateError(f"must be plain data, got a {kind.__qualname__}")
@@ -135,6 +135,19 @@ class Packer:
         if name not in self._types:
             self._types[name] = {field: text for field, (text, _) in record.types.items()}
         return name
+
+    def _error(self, error: BaseException) -> Any:
+        """Return the names of an error's classes and its text; and its name and parts, unless they cannot be saved."""
+        name: str | None
+        body: Any
+        try:
+            name = self._names.name(type(error))
+            if self._names.error(name) is None:
+                raise StateError(f"{name} cannot be rebuilt")
+            body = [self.column(error.args), self._dict(vars(error))]
+        except StateError:
+            name = body = None
+        return [self.column(each) for each in (kinds_of(error), kind_and_text(error))] + [name, body]
 
     def _int(self, value: int) -> Any:
         return value if _LEAST <= value < _MOST else self._scalar(BIG, value)
@@ -239,8 +252,8 @@ def member_of(member: enum.Enum) -> str | list[Any]:
     return [int(member._value_)]
 
 
-def kind_and_text(error: Exception) -> tuple[str, str]:
-    """Return the class name and the text of an error: all that is saved of it."""
+def kind_and_text(error: BaseException) -> tuple[str, str]:
+    """Return the class name and the text of an error."""
     if isinstance(error, SavedError):
         kind = error.kind
         return kind, text_of(error).removeprefix(f"{kind}: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from msgspec.msgpack import Decoder
@@ -15,7 +15,7 @@ from rxdag.codec._field_types import Fit
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record, attributes_of
 from rxdag.codec._scalars import BY_CODE, array, scalar
-from rxdag.errors import SavedError, StateError, shown
+from rxdag.errors import SavedError, StateError, rebuilt, shown
 
 
 class Unpacker:
@@ -43,7 +43,7 @@ class Unpacker:
             tags.DEFAULT: _default,
             tags.RECORD: self._record,
             tags.MEMBER: lambda saved: self._members([saved[0], [saved[1]]])[0],
-            tags.ERROR: lambda saved: SavedError(*saved),
+            tags.ERROR: self._error,
             tags.ARRAY: array,
             tags.NUMPY: scalar,
             tags.ROWS: _rows,
@@ -87,6 +87,15 @@ class Unpacker:
             changed[field](column) if field in changed else column
             for field, column in zip(fields, columns, strict=True)
         ]
+
+    def _error(self, saved: list[Any]) -> BaseException:
+        chain: list[BaseException] = []
+        for kinds, (kind, text), name, body in saved:
+            known = None if name is None else self._names.error(name)
+            chain.append(SavedError(kind, text, kinds) if known is None else rebuilt(known, tuple(body[0]), body[1]))
+        for error, cause in pairwise(chain):
+            error.__cause__ = cause
+        return chain[0]
 
     def _members(self, saved: list[Any]) -> list[Any]:
         name, given = saved
