@@ -266,7 +266,7 @@ def test_a_class_that_is_gone_is_refused():
     del globals()["Kept"]
     assert refusal(job(("late", ops.delay("1d"))), store) == (
         f"late: must name known enums and records, got '{__name__}:Kept'; import its module first, or pass the class in "
-        'types=, or pass allow_drop=["late"]'
+        'types=, or in state_types= of a run, or pass allow_drop=["late"]'
     )
 
 

@@ -33,7 +33,7 @@ class Names:
         self._named: dict[str, Named] = {}
         self._records: dict[type, Record | None] = {}
         for cls in types:
-            if not isinstance(cls, type) or not (is_enum(cls) or record_of(cls) is not None):
+            if not isinstance(cls, type) or not is_named(cls):
                 raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {shown(cls)}")
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
@@ -71,7 +71,7 @@ class Names:
             if made is None:
                 raise StateError(
                     f"must name known enums and records, got {shown(name)}; import its module first, or pass the "
-                    "class in types="
+                    "class in types=, or in state_types= of a run"
                 )
             known = self._named[name] = made
         return known
@@ -93,6 +93,11 @@ class Names:
                 return None
             found = vars(found).get(part)  # not getattr, which could run code
         return found if isinstance(found, type) else None
+
+
+def is_named(cls: type) -> bool:
+    """Return True for enums and records, which are saved by name."""
+    return is_enum(cls) or record_of(cls) is not None
 
 
 def is_enum(cls: type) -> bool:

@@ -73,7 +73,13 @@ class DagJob:
         recovery = self.recovery
         if recovery is None:
             return
-        check = partial(check_continues, self.plan, changes=recovery.changes, exactly=recovery.is_exact)
+        check = partial(
+            check_continues,
+            self.plan,
+            changes=recovery.changes,
+            state_types=recovery.state_types,
+            exactly=recovery.is_exact,
+        )
         if isinstance(run, DagRun) and not run.is_over.is_set():
             check(await run.checkpoint())
         else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
 from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
-from rxdag.codec import Codec
+from rxdag.codec import Codec, is_named
 from rxdag.contract import Duration, Sink, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.plan import Plan
@@ -18,7 +18,7 @@ from rxdag.runtime._checkpointing import RUN, Checkpointing
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._graph_changes import Changes
 from rxdag.runtime._identity import fingerprint, graph_of
-from rxdag.runtime._recoverable import check_recoverable
+from rxdag.runtime._recoverable import check_recoverable, codec_for
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._resuming import FORMAT, resume, saved_run
 from rxdag.runtime._stats import stats_of
@@ -38,6 +38,7 @@ class RecoveryOptions(TypedDict, total=False):
         allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
         renamed: New name of a node by its old one.
         fresh: True to start over whatever the store holds.
+        state_types: Enums and records in the state, beside those of items and of imported modules: local classes.
     """
 
     every: Duration
@@ -45,6 +46,7 @@ class RecoveryOptions(TypedDict, total=False):
     allow_drop: Sequence[str]
     renamed: Mapping[str, str]
     fresh: bool
+    state_types: Sequence[type]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Recovery:
         fresh: True to start over whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
         changes: Changes of the graph since the last checkpoint.
+        state_types: Enums and records in the state that are known by no name.
     """
 
     store: Store
@@ -64,6 +67,7 @@ class Recovery:
     fresh: bool = False
     is_exact: bool = False
     changes: Changes = field(default_factory=Changes)
+    state_types: tuple[type, ...] = ()
 
     @classmethod
     def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
@@ -92,7 +96,25 @@ class Recovery:
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
             )
-        return cls(checkpoints, every_ns, fresh, require is not None, changes_of(options, where))
+        return cls(
+            checkpoints, every_ns, fresh, require is not None, changes_of(options, where), _types(options, where)
+        )
+
+
+def _types(options: RecoveryOptions, where: str) -> tuple[type, ...]:
+    """Return the classes that may be in the state.
+
+    Raises:
+        GraphError: If they are not enums or records.
+    """
+    types: Any = options.get("state_types", ())
+    if not isinstance(types, list | tuple | set | frozenset) or not all(
+        isinstance(each, type) and is_named(each) for each in types
+    ):
+        raise GraphError(
+            f"{where}: state_types must be a list of enums and records, such as [Side], got {shown(types)}"
+        )
+    return tuple(types)
 
 
 def changes_of(options: RecoveryOptions, where: str) -> Changes:
@@ -120,17 +142,17 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
     """
     if recovery is None:
         return execution
-    check_recoverable(execution.plan, exactly=recovery.is_exact)
+    codec = codec_for(execution.plan, recovery.state_types)
+    check_recoverable(execution.plan, codec, exactly=recovery.is_exact)
     session = recovery.store.open(execution.plan.dag.name)
     try:
-        return _begun(execution, session, recovery)
+        return _begun(execution, session, recovery, codec)
     except BaseException:
         session.close()
         raise
 
 
-def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execution:
-    codec = Codec()
+def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Codec) -> Execution:
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
     last, resumed_from = session.latest(), None
@@ -216,15 +238,19 @@ def check_resumes(plan: Plan, saved: Saved, options: RecoveryOptions) -> Checkpo
         GraphError: If the graph cannot be continued.
         CheckpointError: Lists everything that does not fit, or if the checkpoints cannot be read.
     """
-    return check_continues(plan, saved, changes_of(options, "check"), exactly=options.get("require") is not None)
+    exactly = options.get("require") is not None
+    return check_continues(plan, saved, changes_of(options, "check"), _types(options, "check"), exactly=exactly)
 
 
-def check_continues(plan: Plan, saved: Saved, changes: Changes, *, exactly: bool) -> Checkpoint | None:
-    """Check the same, for changes that are known already."""
-    check_recoverable(plan, exactly=exactly)
+def check_continues(
+    plan: Plan, saved: Saved, changes: Changes, state_types: Iterable[type], *, exactly: bool
+) -> Checkpoint | None:
+    """Check the same, with options that are checked already."""
+    codec = codec_for(plan, state_types)
+    check_recoverable(plan, codec, exactly=exactly)
     last = saved.latest()
     if last is not None:
-        _taken_up(Execution(plan), saved.read, last, Codec(), graph_of(plan), changes)
+        _taken_up(Execution(plan), saved.read, last, codec, graph_of(plan), changes)
     return last
 
 
