@@ -67,20 +67,7 @@ def resume(
     other = facts["graph"]["dag"]
     if other != execution.plan.dag.name:
         problems.append(f'the checkpoint is one of dag "{other}"')
-    for name, node in before.items():
-        if name not in saved or not holds(saved[name]):
-            continue
-        if name not in graph["nodes"]:
-            problems.append(gone(name, node, before, graph["nodes"]))
-        else:
-            now = graph["nodes"][name]
-            found = differences(name, node, now, adjustable(execution.plan.dag.nodes[name].thing))
-            problems += found or _migrated(execution.plan.topology.kernels.get(name), name, saved[name], node, now)
-    problems += [
-        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
-        for place, state in saved.items()
-        if place not in places and place not in before and holds(state)
-    ]
+    problems += _misfits(execution, saved, before, graph)
     clock: Any = execution.clock
     clock.advance_to(facts["now"])
     kept = {
@@ -107,6 +94,28 @@ def resume(
         ) from error
     kernels = execution.plan.topology.kernels
     return [name for name in graph["nodes"] if name not in before and (name not in kernels or kernels[name].state)]
+
+
+def _misfits(
+    execution: Execution, saved: Mapping[str, dict[str, Any]], before: Mapping[str, Any], graph: Mapping[str, Any]
+) -> list[str]:
+    """Bring the state of nodes into their present form; return what is in the way of that."""
+    plan, places = execution.plan, places_of(execution.program)
+    problems: list[str] = []
+    for name, node in before.items():
+        if name not in saved or not holds(saved[name]):
+            continue
+        if name not in graph["nodes"]:
+            problems.append(gone(name, node, before, graph["nodes"]))
+        else:
+            now = graph["nodes"][name]
+            found = differences(name, node, now, adjustable(plan.dag.nodes[name].thing))
+            problems += found or _migrated(plan.topology.kernels.get(name), name, saved[name], node, now)
+    return problems + [
+        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
+        for place, state in saved.items()
+        if place not in places and place not in before and holds(state)
+    ]
 
 
 def _decoded(parts: Mapping[str, bytes], codec: Codec, changes: Changes) -> tuple[dict[str, dict[str, Any]], list[str]]:
