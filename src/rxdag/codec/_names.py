@@ -33,7 +33,7 @@ class Names:
         self._named: dict[str, Named] = {}
         self._records: dict[type, Record | None] = {}
         for cls in types:
-            if not isinstance(cls, type) or not is_named(cls):
+            if not is_named(cls):
                 raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {shown(cls)}")
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
@@ -79,8 +79,9 @@ class Names:
     def error(self, name: str) -> type[Exception] | None:
         """Return the exception class of a name if it can be rebuilt without code of its own; None for others."""
         found = self._class(name)
-        is_error = found is not None and issubclass(found, Exception)
-        return found if is_error and not inspect.isfunction(found.__new__) else None
+        if found is None or not issubclass(found, Exception) or inspect.isfunction(found.__new__):
+            return None
+        return found
 
     def _class(self, name: str) -> type | None:
         given = self._given.get(name)
@@ -95,9 +96,9 @@ class Names:
         return found if isinstance(found, type) else None
 
 
-def is_named(cls: type) -> bool:
+def is_named(cls: object) -> bool:
     """Return True for enums and records, which are saved by name."""
-    return is_enum(cls) or record_of(cls) is not None
+    return isinstance(cls, type) and (is_enum(cls) or record_of(cls) is not None)
 
 
 def is_enum(cls: type) -> bool:

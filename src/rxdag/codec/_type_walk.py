@@ -34,7 +34,7 @@ def classes_in(kind: Any) -> Iterator[tuple[str, type]]:
             continue
         if origin not in _OPAQUE:
             stack += [(path, part) for part in typing.get_args(each)]
-        cls = each if origin is None else origin
+        cls: Any = each if origin is None else origin
         if not isinstance(cls, type) or cls in (types.UnionType, Any) or cls in seen:
             continue
         seen.add(cls)

@@ -34,9 +34,10 @@ def _place(key: Any) -> tuple[str, Any]:
     for name, compared in _COMPARED:
         if isinstance(key, compared):
             return name, key
+    parts: Any = key
     if isinstance(key, tuple):
-        return "tuple", [_place(each) for each in key]
-    kind: Any = type(key)
+        return "tuple", [_place(each) for each in parts]
+    kind: Any = parts.__class__
     has_order = kind.__lt__ is not vars(object)["__lt__"]
     return kind.__qualname__, key if has_order else shown(key)
 

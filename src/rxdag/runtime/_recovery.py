@@ -107,10 +107,9 @@ def _types(options: RecoveryOptions, where: str) -> tuple[type, ...]:
     Raises:
         GraphError: If they are not enums or records.
     """
-    types: Any = options.get("state_types", ())
-    if not isinstance(types, list | tuple | set | frozenset) or not all(
-        isinstance(each, type) and is_named(each) for each in types
-    ):
+    types = options.get("state_types", ())
+    given: object = types
+    if not isinstance(given, list | tuple | set | frozenset) or not all(map(is_named, types)):
         raise GraphError(
             f"{where}: state_types must be a list of enums and records, such as [Side], got {shown(types)}"
         )
