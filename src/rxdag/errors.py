@@ -97,15 +97,17 @@ class StateError(RxDagError):
 
 
 class SavedError(RxDagError):
-    """Stands for an error that was saved with the state of a run: only its class name and its text outlive the process.
+    """Stands for an error that was saved with the state of a run, of a class that is not known or has more to save.
 
     Attributes:
         kind: Name of its class, such as "ValueError".
+        kinds: Full names of its class and of the base classes, by which `rxdag.catch` recognises it.
     """
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, text: str, kinds: Iterable[str] = ()) -> None:
         super().__init__(f"{kind}: {text}")
         self.kind = kind
+        self.kinds = tuple(kinds)
 
 
 class CheckpointError(RxDagError):
@@ -196,6 +198,32 @@ def named_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {text_of(error)}"
 
 
+def kinds_of(error: BaseException) -> tuple[str, ...]:
+    """Return the full names of the class of an error and of its base classes; of a saved one, those that it had."""
+    if isinstance(error, SavedError):
+        return error.kinds
+    return tuple(_full_name(each) for each in type(error).__mro__ if issubclass(each, Exception))
+
+
+def is_a(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Return True if an error, or the one that a `SavedError` stands for, is of one of some classes."""
+    if isinstance(error, kinds):
+        return True
+    return isinstance(error, SavedError) and any(_full_name(each) in error.kinds for each in kinds)
+
+
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """Return an error, its cause, the cause of that, and so on; at most a few."""
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
+        chain.append(cause)
+    return chain
+
+
 def trace_of(error: BaseException) -> str:
     """Return the traceback of an error as Python prints it; never raises."""
     try:
@@ -212,10 +240,7 @@ _Parcel: TypeAlias = tuple[bytes | None, str]
 
 def _pickled(error: BaseException) -> tuple[Any, ...]:
     """Return the result of `__reduce__`: the error and its causes, each on its own."""
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
-        chain.append(cause)
-    return _unpickled, (tuple(_packed_error(each) for each in chain),)
+    return _unpickled, (tuple(_packed_error(each) for each in chain_of(error)),)
 
 
 def _unpickled(parcels: tuple[_Parcel, ...]) -> BaseException:
@@ -244,6 +269,16 @@ def _unpacked(parcel: _Parcel) -> Any:
         return text
 
 
+def rebuilt(kind: type[BaseException], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> BaseException:
+    """Return an error with its arguments and attributes, without a call of its own constructor."""
+    error = kind.__new__(kind, *args)
+    # The constructor may require other arguments; the nearest builtin's sets the state held in C.
+    builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
+    builtin.__init__(error, *args)
+    vars(error).update(attributes)
+    return error
+
+
 def _packed_error(error: BaseException) -> _Parcel:
     text = named_text(error)
     if not isinstance(error, RxDagError | Terminated):
@@ -259,10 +294,5 @@ def _unpacked_error(parcel: _Parcel) -> BaseException:
     if isinstance(made, tuple):
         kind, args, attributes = cast("tuple[type[BaseException], tuple[_Parcel, ...], dict[str, _Parcel]]", made)
         given = tuple(map(_unpacked, args))
-        error = kind.__new__(kind, *given)
-        # The constructor may require other arguments; the nearest builtin's sets the state held in C.
-        builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
-        builtin.__init__(error, *given)
-        vars(error).update({name: _unpacked(value) for name, value in attributes.items()})
-        return error
+        return rebuilt(kind, given, {name: _unpacked(value) for name, value in attributes.items()})
     return made if isinstance(made, BaseException) else RxDagError(text)

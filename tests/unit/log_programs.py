@@ -397,3 +397,14 @@ def full(**_):
 def checkpoint_failed():
     with contextlib.suppress(rxdag.CheckpointError):
         rxdag.run(rxdag.Dag(null(items(1)), name="d"), checkpoints=NoRoom(), every="1h")
+
+
+@provokes("state.empty", dag="d", node="new")
+def state_empty():
+    store = checkpoints.memory()
+    numbers = rxdag.from_source(sources.range(10**9), name="in")
+    for stream in (numbers, numbers.pipe(ops.scan(0, lambda n, x: n + x), name="new")):
+        run = rxdag.start(rxdag.Dag(null(stream), name="d"), checkpoints=store)
+        run.checkpoint()
+        run.cancel()
+        run.wait("30s")

@@ -99,7 +99,7 @@ REFUSED = {
         lambda within: ops.dedupe("n", within=within, max_keys=50),
         None,
         "5s",
-        'within was None, and is "5s"',
+        'within was left out, and is "5s"',
     ),
     "a limit of another kind": (lambda most: ops.dedupe("n", max_keys=most), 50, 60, "max_keys was 50, and is 60"),
 }

@@ -179,12 +179,12 @@ def suspended(at_ms=500):
         (
             lambda: bars(once="unique"),
             {},
-            r'node "once" is gone, with its state; pass allow_drop=\["once"\], or renamed= if it has another name',
+            r'node "once" is gone, with its state; if it is "unique" now, pass renamed=\{"once": "unique"\}, else allow_drop=\["once"\]',
         ),
         (
             lambda: bars(once="bars2", bars="once"),
             {},
-            r'node "bars" is gone, .*; node "once" was dedupe, and is window',
+            r'node "once" was dedupe, and is window; .*; node "bars" is gone, with its state; pass allow_drop=\["bars"\]',
         ),
         (
             lambda: bars(once="unique"),
@@ -312,7 +312,7 @@ def test_nothing_becomes_visible_if_the_last_checkpoint_cannot_be_written(tmp_pa
 
 def test_a_state_that_cannot_be_saved_is_named_by_the_checkpoint_and_the_run_goes_on():
     rows = rxdag.from_source(Steady(), name="rows")
-    dag = rxdag.Dag(rows.pipe(ops.scan(object(), lambda a, _: a), name="keep").to(sinks.null(), name="out"), name="job")
+    dag = rxdag.Dag(rows.pipe(ops.scan(0, lambda *_: object()), name="keep").to(sinks.null(), name="out"), name="job")
     outcomes = []
     execution = virtual(dag, checkpoints.memory(), every="1h")
     execution.main.at(50_000_000, lambda: execution.checkpointing.request(outcomes.append))
@@ -363,6 +363,10 @@ def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
         ({"checkpoints": "x.db", "fresh": 1}, "run: fresh"),
         ({"checkpoints": "x.db", "allow_drop": "bars"}, "run: allow_drop must be a list of names, such as"),
         ({"checkpoints": "x.db", "renamed": ["bars"]}, "run: renamed must be a dict of names, such as"),
+        (
+            {"checkpoints": "x.db", "state_types": [dict]},
+            "run: state_types must be a list of enums and records, such as",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message, tmp_path, monkeypatch):

@@ -376,7 +376,7 @@ def test_what_is_nested_too_deep_is_refused():
     with pytest.raises(StateError, match="^kept: must be nested at most a few hundred levels deep"):
         Codec().encode(deep, where="kept")
     with pytest.raises(StateError, match="^state: must be complete, got damaged bytes: RecursionError"):
-        Codec().decode(b"\x01" + b"\x91" * 100_000)
+        Codec().decode(b"\x01\x92\x80" + b"\x91" * 100_000)
 
 
 # ---- records
@@ -429,6 +429,61 @@ def test_a_new_field_takes_its_default_and_a_lost_one_is_dropped():
         Codec([known(a=int, b=int, c=int)]).decode(data)
 
 
+CHANGED = [
+    (int, float, [1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0]),
+    (int, int | None, [1, 2, 3, 4], [1, 2, 3, 4]),
+    (list[int], tuple[float, ...], [[1]] * 4, [(1.0,)] * 4),
+    (str, Any, ["a"] * 4, ["a"] * 4),
+    (datetime, datetime | None, [datetime(2026, 1, 1, tzinfo=UTC)] * 4, [datetime(2026, 1, 1, tzinfo=UTC)] * 4),
+]
+
+
+@pytest.mark.parametrize(("was", "now", "saved", "back"), CHANGED, ids=[str(now) for _, now, *_ in CHANGED])
+@pytest.mark.parametrize("n", [1, 4])
+def test_values_of_a_field_become_those_of_its_new_type(was, now, saved, back, n):
+    old, new = known(a=int, x=was), known(x=now)
+    found = Codec([new]).decode(Codec([old]).encode([old(0, x) for x in saved[:n]]))
+    assert [(type(row.x), row.x) for row in found] == [(type(x), x) for x in back[:n]]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "value", "message"),
+    [
+        (int, str, 7, "Row.x must be str, got a saved int; undo the change from int"),
+        (str, int, "7", "Row.x must be int, got a saved str; undo the change from str"),
+        (str, bytes, "abcd", "Row.x must be bytes, got a saved str; undo the change from str"),
+        (str, datetime, "2026-01-01", "Row.x must be datetime.datetime, got a saved str; undo the change from str"),
+        (
+            list[int],
+            list[str],
+            [1],
+            r"Row.x\[0\] must be list\[str\], got a saved int; undo the change from list\[int\]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_field_whose_new_type_does_not_take_its_values_is_an_error(was, now, value, message, n):
+    old, new = known(x=was), known(x=now)
+    data = Codec([old]).encode([old(value)] * n)
+    with pytest.raises(StateError, match=f"^once: {message}$"):
+        Codec([new]).decode(data, where="once")
+
+
+def test_a_field_of_the_same_type_keeps_values_of_another():
+    old = known(x=float)
+    assert repr(Codec([old]).decode(Codec([old]).encode([old(1)] * 4))) == repr([old(1)] * 4)
+
+
+def test_the_type_of_a_field_that_cannot_be_resolved_must_stay():
+    old, new = known(x="Unknown"), known(x="Other")
+    data = Codec([old]).encode(old(1))
+    assert Codec([old]).decode(data) == old(1)
+    with pytest.raises(
+        StateError, match=r"^state: Row.x must be Unknown, as when it was saved, got Other; undo that change$"
+    ):
+        Codec([new]).decode(data)
+
+
 def test_names_of_rxdags_own_records_do_not_depend_on_private_modules():
     pane = Pane("AAPL", 0, 10, 0, agg.Ohlcv(1.0, 2.0, 0.5, 1.5, 10, None, 3), "watermark")
     data = Codec().encode([pane])
@@ -475,7 +530,7 @@ def test_a_name_in_the_bytes_finds_enums_and_records_only(name):
     for code, payload in ((40, [name, {}, {}]), (41, [name, "A"]), (66, [name, ["a"], [[1]]]), (68, [name, ["A"]])):
         data = msgspec.msgpack.encode(msgspec.msgpack.Ext(code, msgspec.msgpack.encode(payload)))
         with pytest.raises(StateError, match="^state: must name known enums and records"):
-            Codec().decode(b"\x01" + data)
+            Codec().decode(b"\x01\x92\x80" + data)
     assert set(sys.modules) == before
 
 
@@ -500,22 +555,84 @@ def test_types_must_be_enums_or_records():
 # ---- what cannot be saved
 
 
+class Refused(Exception):
+    """An exception with parts of its own, and a constructor that must not be called again."""
+
+    def __init__(self, code, *, given=None):
+        super().__init__(f"refused: {code}")
+        self.code, self.given = code, given
+
+
+class Made(Exception):
+    def __new__(cls, *args):
+        return super().__new__(cls, *args)
+
+
 @pytest.mark.parametrize(
-    ("error", "kind", "text"),
+    ("error", "attributes"),
     [
-        (ValueError("no"), "ValueError", "ValueError: no"),
-        (rxdag.NodeError("node: no", node="node", item=len), "NodeError", "NodeError: node: no"),
-        (rxdag.SavedError("ValueError", "no"), "ValueError", "ValueError: no"),
-        (KeyError("\udcff"), "KeyError", "KeyError: '\\udcff'"),
+        (ValueError("no"), {}),
+        (KeyError("\udcff", 1 << 70), {}),
+        (OSError(2, "no such file"), {}),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "bad"), {}),
+        (Refused(7), {"code": 7, "given": None}),
+        (rxdag.NodeError("node: no", node="node", item=(1, "a")), {"node": "node", "item": (1, "a")}),
+        (ExceptionGroup("both", [ValueError("a"), KeyError("b")]), {}),
     ],
-    ids=["ValueError", "NodeError", "SavedError", "KeyError"],
+    ids=lambda each: type(each).__name__,
 )
-def test_an_error_returns_as_its_class_name_and_text(error, kind, text):
-    letter = rxdag.DeadLetter("node", 1, error, 1, "")
+def test_an_error_of_a_known_class_returns_as_itself(error, attributes):
+    back = round_trip(rxdag.DeadLetter("node", 1, error, 1, "")).error
+    assert (type(back), str(back), repr(back.args), vars(back)) == (
+        type(error),
+        str(error),
+        repr(error.args),
+        attributes,
+    )
 
-    back = Codec().decode(Codec().encode(letter)).error
 
-    assert (type(back), back.kind, str(back)) == (rxdag.SavedError, kind, text)
+@pytest.mark.parametrize(
+    ("error", "kind", "text", "kinds"),
+    [
+        (
+            rxdag.NodeError("node: no", node="node", item=len),
+            "NodeError",
+            "NodeError: node: no",
+            ("rxdag.errors.NodeError", "rxdag.errors.RxDagError", "builtins.Exception"),
+        ),
+        (rxdag.SavedError("X", "no", ["a.X"]), "X", "X: no", ("a.X",)),
+        (ValueError(len), "ValueError", f"ValueError: {len}", ("builtins.ValueError", "builtins.Exception")),
+        (Made("no"), "Made", "Made: no", (f"{__name__}.Made", "builtins.Exception")),
+    ],
+    ids=["NodeError", "SavedError", "ValueError", "Made"],
+)
+def test_an_error_that_cannot_be_rebuilt_returns_as_its_text_and_the_names_of_its_classes(error, kind, text, kinds):
+    back = round_trip(rxdag.DeadLetter("node", 1, error, 1, "")).error
+    assert (type(back), back.kind, str(back), back.kinds) == (rxdag.SavedError, kind, text, kinds)
+
+
+def test_an_error_of_a_class_that_is_not_known_any_more_returns_as_its_text():
+    module = types.ModuleType("errors_of_this_test")
+    sys.modules[module.__name__] = module
+    module.Gone = type("Gone", (ValueError,), {"__module__": module.__name__})
+    data = Codec().encode(module.Gone("no"))
+    del sys.modules[module.__name__]
+    back = Codec().decode(data)
+    assert (type(back), back.kinds[:2]) == (rxdag.SavedError, ("errors_of_this_test.Gone", "builtins.ValueError"))
+
+
+def test_an_error_returns_with_its_causes():
+    error = rxdag.NodeError("node: no", node="node", item=len)
+    error.__cause__ = ValueError("no")
+    error.__cause__.__cause__ = error
+    assert repr(round_trip(error).__cause__) == "ValueError('no')"
+
+
+def test_a_class_of_errors_in_the_bytes_is_never_another_class():
+    for name in ("builtins:dict", "os:system", "builtins:KeyboardInterrupt", "subprocess:Popen"):
+        payload = [[["a.X"], ["X", "no"], name, [[1], {}]]]
+        data = msgspec.msgpack.encode(msgspec.msgpack.Ext(44, msgspec.msgpack.encode(payload)))
+        assert type(Codec().decode(b"\x01\x92\x80" + data)) is rxdag.SavedError
 
 
 @pytest.mark.parametrize(
@@ -576,7 +693,7 @@ def test_bytes_of_another_version_or_of_a_new_tag_are_refused():
     with pytest.raises(StateError, match="^node 'x': must be state of version 1, got no bytes"):
         Codec().decode(b"", where="node 'x'")
     with pytest.raises(StateError, match="^state: must have tags that this version knows, got 99"):
-        Codec().decode(b"\x01\xc7\x01\x63\xc0")
+        Codec().decode(b"\x01\x92\x80\xc7\x01\x63\xc0")
 
 
 # ---- accumulators

@@ -4,7 +4,10 @@ Public.
 """
 
 from rxdag.codec._codec import Codec
+from rxdag.codec._names import is_named as is_named
 from rxdag.codec._readable import ReadableCodec as ReadableCodec
+from rxdag.codec._type_walk import cannot_be_saved as cannot_be_saved
+from rxdag.codec._type_walk import classes_in as classes_in
 from rxdag.codec._walk import types_in
 
 __all__ = ["Codec", "types_in"]

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec.msgpack import Decoder
 
+from rxdag.codec._field_types import Fit, fits
 from rxdag.codec._names import Names
 from rxdag.codec._pack import Packer
+from rxdag.codec._records import Record
 from rxdag.codec._unpack import Unpacker
 from rxdag.codec._unsavable import complaint
 from rxdag.errors import StateError
 
 _VERSION: Final = 1
+_PARTS: Final = Decoder(tuple[dict[str, dict[str, str]], msgspec.Raw])
+"""Splits state into the declared types of its records, and the value."""
 
 
 class Codec:
@@ -23,16 +28,19 @@ class Codec:
     in its order, OrderedDict, Counter, defaultdict of a builtin type, set, frozenset, deque with its `maxlen`, range,
     datetime, date, time and timedelta (zones: fixed offsets and zoneinfo), Decimal, Fraction, UUID, members of enums,
     numpy arrays and scalars without Python objects, and records: msgspec.Struct, dataclasses, NamedTuples. An exception
-    returns as `rxdag.SavedError`: only its class name and its text are saved.
+    of a known class returns with its arguments, attributes and causes; any other as `rxdag.SavedError`, which has its
+    text and the names of its classes.
 
     **References.** A value is a tree. An object that occurs twice returns as two equal objects, and an object that
     contains itself is refused.
 
-    **Classes.** Enums and records are saved by name, and only these two kinds of class are looked up: first among
+    **Classes.** Enums, records and exceptions are saved by name, and only these kinds of class are looked up: first among
     `types`, then, unless `imported` is False, in modules that the process has imported already. Decoding imports no
     module but numpy, and calls no code from the data. A record returns with its fields as they were saved, and without
     a call of `__init__` that could change them; a Struct's `__post_init__` is called by msgspec, and its fields are set
-    again afterwards. A field that is new in the class takes its default; a field that the class has lost is dropped.
+    again afterwards. A field that is new in the class takes its default; a field that the class has lost is dropped. If
+    the type of a field has changed, its values must fit the new type: an int becomes a float, or stays as an
+    `int | None`, but becomes no str.
 
     Thread-safe.
 
@@ -49,7 +57,7 @@ class Codec:
 
     def __init__(self, types: Iterable[type] = (), *, imported: bool = True) -> None:
         self._names = Names(types, imported=imported)
-        self._decoder = Unpacker(self._names)
+        self._unpacker = Unpacker(self._names)
 
     def encode(self, value: Any, *, where: str = "state") -> bytes:
         """Encode a value as bytes.
@@ -91,10 +99,20 @@ class Codec:
             found = f"version {view[0]}" if len(view) else "no bytes"
             raise StateError(f"{where}: must be state of version {_VERSION}, got {found}")
         try:
-            return self._decoder.decode(view[1:])
+            types, packed = _PARTS.decode(view[1:])
+            return self._unpacker_of(types).decode(packed)
         except StateError as error:
             raise StateError(f"{where}: {error}") from error.__cause__
         except Exception as error:  # whatever damaged bytes lead to
             raise StateError(
                 f"{where}: must be complete, got damaged bytes: {type(error).__name__}: {error}"
             ) from error
+
+    def _unpacker_of(self, types: dict[str, dict[str, str]]) -> Unpacker:
+        """Return what unpacks a value with records of the given types."""
+        changed: dict[str, dict[str, Fit]] = {}
+        for name, was in types.items():
+            record = self._names.find(name)
+            if isinstance(record, Record) and (found := fits(record.cls, was, record.types)):
+                changed[name] = found
+        return Unpacker(self._names, changed) if changed else self._unpacker

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import inspect
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -30,7 +33,7 @@ class Names:
         self._named: dict[str, Named] = {}
         self._records: dict[type, Record | None] = {}
         for cls in types:
-            if not isinstance(cls, type) or not (is_enum(cls) or record_of(cls) is not None):
+            if not is_named(cls):
                 raise StateError(f"types: must be enums, Structs, dataclasses or NamedTuples, got {shown(cls)}")
             self._given[spelled(cls)] = self._given[_public(cls)] = cls
 
@@ -48,8 +51,9 @@ class Names:
         """
         known = self._name_of.get(cls)
         if known is None:
-            known = _public(cls)
-            if self._class(known) is not cls:
+            # A program that has been imported beside its own run has two classes of a name.
+            known = next((name for name in (_public(cls), spelled(cls)) if self._class(name) is cls), None)
+            if known is None:
                 raise StateError(f"{spelled(cls)} cannot be imported by name")
             self._name_of[cls] = known
         return known
@@ -67,22 +71,34 @@ class Names:
             if made is None:
                 raise StateError(
                     f"must name known enums and records, got {shown(name)}; import its module first, or pass the "
-                    "class in types="
+                    "class in types=, or in state_types= of a run"
                 )
             known = self._named[name] = made
         return known
 
+    def error(self, name: str) -> type[Exception] | None:
+        """Return the exception class of a name if it can be rebuilt without code of its own; None for others."""
+        found = self._class(name)
+        if found is None or not issubclass(found, Exception) or inspect.isfunction(found.__new__):
+            return None
+        return found
+
     def _class(self, name: str) -> type | None:
         given = self._given.get(name)
-        if given is not None or not self._imported:
-            return given
         module, _, path = name.partition(":")
-        found: Any = sys.modules.get(module)
+        if given is not None or not (self._imported or module == "builtins"):
+            return given
+        found: Any = sys.modules.get("__main__" if module not in sys.modules and module == _main_name() else module)
         for part in path.split("."):
             if not isinstance(found, ModuleType | type):
                 return None
             found = vars(found).get(part)  # not getattr, which could run code
         return found if isinstance(found, type) else None
+
+
+def is_named(cls: object) -> bool:
+    """Return True for enums and records, which are saved by name."""
+    return isinstance(cls, type) and (is_enum(cls) or record_of(cls) is not None)
 
 
 def is_enum(cls: type) -> bool:
@@ -95,9 +111,19 @@ def spelled(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
+def _main_name() -> str:
+    """Return the name that the running program has if `rxdag run` imports it; "__main__" if it is not a file."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return "__main__" if file is None else re.sub(r"\W", "_", Path(file).stem)
+
+
 def _public(cls: type) -> str:
-    """Return the shortest name of a class, without private modules if the public package exports it."""
-    module = cls.__module__
+    """Return the shortest name of a class, without private modules if the public package exports it.
+
+    A class of the running program has the name that it has once imported: what `python job.py` saves is found by
+    `rxdag run job.py`, and the other way round.
+    """
+    module = _main_name() if cls.__module__ == "__main__" else cls.__module__
     while "._" in module:
         package = module.rpartition(".")[0]
         holder = sys.modules.get(package)

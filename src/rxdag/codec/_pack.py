@@ -18,7 +18,7 @@ from msgspec.msgpack import Encoder, Ext
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
-from rxdag.errors import SavedError, StateError, shown, text_of
+from rxdag.errors import SavedError, StateError, chain_of, kinds_of, shown, text_of
 
 # Tags of values with parts.
 TUPLE: Final = 32
@@ -64,6 +64,8 @@ class Packer:
     def __init__(self, names: Names, *, careful: bool = False) -> None:
         self._names = names
         self._careful = careful
+        self._types: dict[str, dict[str, str]] = {}
+        """Declared types of the fields of each class of records in the value."""
         self._to_bytes: Callable[[Any], bytes] = Encoder().encode
         self._packers: dict[type, Callable[[Any], Any]] = {
             list: self.column,
@@ -81,14 +83,15 @@ class Packer:
             self._packers[str] = self._text
 
     def encode(self, value: Any) -> bytes:
-        """Return the bytes of a value.
+        """Return the bytes of a value, behind the declared types of the records in it.
 
         Raises:
             StateError: If something in it cannot be saved.
             OverflowError: If msgpack does not support an int; never if `careful`.
             UnicodeEncodeError: If msgpack does not support a text; never if `careful`.
         """
-        return self._to_bytes(self.pack(value))
+        packed = self.pack(value)
+        return self._to_bytes([self._types, packed])
 
     def _ext(self, code: int, packed: Any) -> Ext:
         return Ext(code, self._to_bytes(packed))
@@ -119,12 +122,32 @@ class Packer:
             name = self._names.name(kind)
             return lambda value: self._ext(MEMBER, [name, member_of(value)])
         if issubclass(kind, Exception):
-            return lambda value: self._ext(ERROR, self.column(list(kind_and_text(value))))
+            return lambda value: self._ext(ERROR, [self._error(each) for each in chain_of(value)])
         record = self._names.record(kind)
         if record is None:
             raise StateError(f"must be plain data, got a {kind.__qualname__}")
-        name = self._names.name(kind)
+        name = self._named(kind, record)
         return lambda value: self._record(record, name, value)
+
+    def _named(self, kind: type, record: Record) -> str:
+        """Return the name of a class of records, whose declared types are noted."""
+        name = self._names.name(kind)
+        if name not in self._types:
+            self._types[name] = {field: text for field, (text, _) in record.types.items()}
+        return name
+
+    def _error(self, error: BaseException) -> Any:
+        """Return the names of an error's classes and its text; and its name and parts, unless they cannot be saved."""
+        name: str | None
+        body: Any
+        try:
+            name = self._names.name(type(error))
+            if self._names.error(name) is None:
+                raise StateError(f"{name} cannot be rebuilt")
+            body = [self.column(error.args), self._dict(vars(error))]
+        except StateError:
+            name = body = None
+        return [self.column(each) for each in (kinds_of(error), kind_and_text(error))] + [name, body]
 
     def _int(self, value: int) -> Any:
         return value if _LEAST <= value < _MOST else self._scalar(BIG, value)
@@ -196,7 +219,7 @@ class Packer:
         if record is None or columns is None:
             return None
         packed = [self.column(column) for column in columns]
-        return self._ext(RECORDS, [self._names.name(kind), list(record.fields), packed])
+        return self._ext(RECORDS, [self._named(kind, record), list(record.fields), packed])
 
     def _rows(self, values: Sequence[Any], *, is_tuple: bool) -> Ext:
         lengths = list(map(len, values))
@@ -229,8 +252,8 @@ def member_of(member: enum.Enum) -> str | list[Any]:
     return [int(member._value_)]
 
 
-def kind_and_text(error: Exception) -> tuple[str, str]:
-    """Return the class name and the text of an error: all that is saved of it."""
+def kind_and_text(error: BaseException) -> tuple[str, str]:
+    """Return the class name and the text of an error."""
     if isinstance(error, SavedError):
         kind = error.kind
         return kind, text_of(error).removeprefix(f"{kind}: ")

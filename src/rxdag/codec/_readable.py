@@ -39,7 +39,10 @@ class ReadableCodec(Codec):
 
     def __init__(self) -> None:
         super().__init__()
-        self._decoder = _Reading(Names((), imported=False))
+        self._unpacker = _Reading(Names((), imported=False))
+
+    def _unpacker_of(self, types: dict[str, dict[str, str]]) -> Unpacker:
+        return self._unpacker
 
 
 def _shown(name: str, fields: dict[str, Any]) -> _Text:

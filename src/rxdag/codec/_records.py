@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
+from rxdag.codec._field_types import field_types
 from rxdag.errors import StateError, shown
 
 _HEAP_TYPE: Final = 1 << 9
@@ -37,6 +39,11 @@ class Record(ABC):
         """True if records can have attributes besides their fields."""
         self.in_dict = 0
         """Number of fields that are in the `__dict__` of a record."""
+
+    @cached_property
+    def types(self) -> dict[str, tuple[str, Any]]:
+        """Declared type of each field, as text and as an object."""
+        return field_types(self.cls, self.fields)
 
     def columns(self, values: Sequence[Any]) -> list[Any] | None:
         """Return the values of each field of several records; None if they have other attributes, or lack some."""

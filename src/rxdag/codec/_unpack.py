@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 from msgspec.msgpack import Decoder
 
 from rxdag.codec import _pack as tags
+from rxdag.codec._field_types import Fit
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record, attributes_of
 from rxdag.codec._scalars import BY_CODE, array, scalar
-from rxdag.errors import SavedError, StateError, shown
+from rxdag.errors import SavedError, StateError, rebuilt, shown
 
 
 class Unpacker:
@@ -22,10 +23,12 @@ class Unpacker:
 
     Args:
         names: Names of enums and records.
+        changed: How to make saved values fit the fields whose types have changed, by class and field.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, changed: Mapping[str, Mapping[str, Fit]] | None = None) -> None:
         self._names = names
+        self._changed = changed or {}
         self._decoder: Decoder[Any] = Decoder(ext_hook=self._tagged)
         self.decode: Callable[[memoryview | bytes], Any] = self._decoder.decode
         self._made: dict[int, Callable[[Any], Any]] = {
@@ -40,7 +43,7 @@ class Unpacker:
             tags.DEFAULT: _default,
             tags.RECORD: self._record,
             tags.MEMBER: lambda saved: self._members([saved[0], [saved[1]]])[0],
-            tags.ERROR: lambda saved: SavedError(*saved),
+            tags.ERROR: self._error,
             tags.ARRAY: array,
             tags.NUMPY: scalar,
             tags.ROWS: _rows,
@@ -66,14 +69,33 @@ class Unpacker:
     def _record(self, saved: list[Any]) -> Any:
         name, fields, others = saved
         record = self._record_of(name)
-        (made,) = record.make(list(fields), [[value] for value in fields.values()], 1)
+        (made,) = record.make(list(fields), self._fitting(name, list(fields), [[each] for each in fields.values()]), 1)
         if others:
             attributes_of(made).update(others)
         return made
 
     def _records(self, saved: list[Any]) -> list[Any]:
         name, fields, columns = saved
-        return self._record_of(name).make(fields, columns, len(columns[0]))
+        return self._record_of(name).make(fields, self._fitting(name, fields, columns), len(columns[0]))
+
+    def _fitting(self, name: str, fields: list[str], columns: list[Any]) -> list[Any]:
+        """Return the columns of records, with values of the types that the class has now."""
+        changed = self._changed.get(name)
+        if changed is None:
+            return columns
+        return [
+            changed[field](column) if field in changed else column
+            for field, column in zip(fields, columns, strict=True)
+        ]
+
+    def _error(self, saved: list[Any]) -> BaseException:
+        chain: list[BaseException] = []
+        for kinds, (kind, text), name, body in saved:
+            known = None if name is None else self._names.error(name)
+            chain.append(SavedError(kind, text, kinds) if known is None else rebuilt(known, tuple(body[0]), body[1]))
+        for error, cause in pairwise(chain):
+            error.__cause__ = cause
+        return chain[0]
 
     def _members(self, saved: list[Any]) -> list[Any]:
         name, given = saved

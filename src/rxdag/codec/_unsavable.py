@@ -58,7 +58,7 @@ def _own(value: Any, names: Names) -> str | None:
     except StateError:
         return (
             f"must be of a class that can be imported by name, got an instance of {spelled(kind)}; move the class to "
-            "the top level of its module, or pass it in types="
+            "the top level of its module, or pass it in types=, or in state_types= of a run"
         )
     return None
 

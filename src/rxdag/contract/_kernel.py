@@ -10,7 +10,7 @@ from mypy_extensions import mypyc_attr
 
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs
 from rxdag.contract._time import MAX, MIN
-from rxdag.errors import GraphError
+from rxdag.errors import GraphError, StateError
 
 if TYPE_CHECKING:
     from rxdag.columns import Columns
@@ -88,6 +88,8 @@ class Kernel:
     """
     derived: ClassVar[tuple[str, ...]] = ()
     """Attributes that change but are not in a snapshot; `restore` rebuilds them from the state."""
+    state_version: ClassVar[int] = 1
+    """Version of the form of the state: raise it when you change the form, and define `migrate`."""
     node: ClassVar[Any] = None
     """Class of the node that runs the kernel; None for the one that calls `on_item`. A custom node must give equal
     results."""
@@ -256,6 +258,20 @@ class Kernel:
         """
         for name in type(self).state:
             setattr(self, name, saved[name])
+
+    def migrate(self, saved: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return what `snapshot` gave at an older `state_version` in the form of this one.
+
+        Called before `restore`, on the kernel for rows, in a run that continues from a checkpoint of an older program.
+
+        Args:
+            saved: The state; it is not used elsewhere, and may be changed.
+            version: The `state_version` of the kernel that saved it, 1 or more.
+
+        Raises:
+            StateError: If state of that version cannot be taken up.
+        """
+        raise StateError(f"{type(self).__name__} must define migrate to take up state of version {version}, got none")
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

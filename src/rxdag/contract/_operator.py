@@ -164,6 +164,8 @@ class Foreign(AnyOperator):
     """
 
     leavings = ()
+    stateless: bool = False
+    """True if it keeps nothing from one item to the next, so that a run with it can be continued."""
 
     @property
     @abstractmethod

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
+from rxdag.contract._duration import duration_ns
 from rxdag.contract._left_out import optional_first
 from rxdag.contract._wrong_call import bound
+from rxdag.errors import GraphError
 
 Role: TypeAlias = Literal["source", "op", "sink", "aggregate", "window"]
 
 _ATTRIBUTE: Final = "_rxdag_made"
+_TIMES: Final = re.compile(r"\b(Duration|Timeout)\b")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Made:
         keywords: Keyword-only parameters that were given.
         variable: The `*` parameter, for any number of positional arguments.
         options: Undeclared keyword arguments, which the function passes on.
+        signature: Of the function; None if unknown.
     """
 
     role: Role
@@ -36,6 +42,38 @@ class Made:
     keywords: frozenset[str] = frozenset()
     variable: str | None = None
     options: frozenset[str] = frozenset()
+    signature: inspect.Signature | None = field(default=None, compare=False, repr=False)
+
+    def understood(self) -> dict[str, Any]:
+        """Return the arguments, of which equal ones have one form: "3s", "3000ms" and a timedelta are equal, as 3 and 3.0."""
+        return {name: _understood(value, self._parameters().get(name)) for name, value in self.arguments}
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the defaults of all parameters that have one, in the same form."""
+        return {
+            name: _understood(parameter.default, parameter)
+            for name, parameter in self._parameters().items()
+            if parameter.default is not parameter.empty
+        }
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
+        return {} if self.signature is None else dict(self.signature.parameters)
+
+
+def _understood(value: Any, parameter: inspect.Parameter | None) -> Any:
+    """Return a duration as text in ns, a number for a float as float, and any other argument unchanged."""
+    annotation = "" if parameter is None else str(parameter.annotation)
+    times = _TIMES.search(annotation)
+    if times is None:
+        return float(value) if type(value) is int and "float" in annotation else value
+    if times[0] == "Timeout" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{round(value * 1e9)}ns"
+    if not isinstance(value, str | timedelta):
+        return value
+    try:
+        return f"{duration_ns(value, '')}ns"
+    except GraphError:  # a text that is no duration, of a parameter that takes both
+        return value
 
 
 def made_by(thing: object) -> Made | None:
@@ -72,7 +110,7 @@ def _noting(fn: Callable[..., Any], name: str, role: Role) -> Callable[..., Any]
         options = frozenset(named) - frozenset(signature.parameters)
         if optional is not None and len(args) == 1:
             given[optional[1]] = given.pop(optional[0])
-        made = Made(role, name, tuple(_without_streams(signature, given)), keywords, variable, options)
+        made = Made(role, name, tuple(_without_streams(signature, given)), keywords, variable, options, signature)
         for each in (
             thing,
             getattr(thing, "fan_in", None),

@@ -25,6 +25,7 @@ from rxdag.contract import (
     WindowOp,
     check_function,
     checked_overflow,
+    flag,
     whole_or_none,
 )
 from rxdag.errors import GraphError, shown
@@ -54,6 +55,7 @@ class ForeignOperator(Foreign):
     """Wrap a reactivex operator, unchanged."""
 
     operator: Callable[[Any], Any]
+    stateless: bool = False
     label = "rx"
 
     @property
@@ -137,14 +139,26 @@ class Stream(Generic[T_co]):
     def _input(self) -> Input:
         return Input(self.node, self.port, self.boundary)
 
-    def rx(self, op: Callable[[Observable[T_co]], Observable[B]], /, *, name: str | None = None) -> Stream[B]:
+    def rx(
+        self, op: Callable[[Observable[T_co]], Observable[B]], /, *, name: str | None = None, stateless: bool = False
+    ) -> Stream[B]:
         """Append a reactivex operator: `stream.rx(reactivex.operators.pairwise())`.
 
         The operator receives items one by one. Its output has no event time, key or watermark. rxdag does not bound
         operators that have their own queue (observe_on, delay, zip, flat_map, replay).
+
+        Args:
+            op: A reactivex operator.
+            name: Name of the node.
+            stateless: Promise that the operator keeps nothing from one item to the next, as map and filter do. A run
+                with checkpoints refuses operators without it, whose state it cannot save. An item that comes out
+                other than during the call with an item fails the run.
+
+        Raises:
+            GraphError: If `op` is not a reactivex operator, or `stateless` no bool.
         """
         check_foreign(op)
-        return Stream(Node(ForeignOperator(op), (self._input(),), name))
+        return Stream(Node(ForeignOperator(op, flag(stateless, "rx: stateless")), (self._input(),), name))
 
     def through(self, fn: Callable[[Self], R], /) -> R:
         """Apply a function of streams: `trades.through(clean)` is `clean(trades)`."""

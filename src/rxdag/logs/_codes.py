@@ -76,6 +76,14 @@ _ALL: Final = (
         "Look at the error: free space on the disk of the store, or shorten the call that does not return.",
     ),
     _code(
+        "state.empty",
+        "run",
+        _INFO,
+        "dag node",
+        "the node has no state in the checkpoint, and begins empty",
+        "Nothing if the node is new or was dropped. If it has another name now, stop the run and pass `renamed=`.",
+    ),
+    _code(
         "run.silent",
         "run",
         _WARNING,

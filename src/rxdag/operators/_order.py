@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from numbers import Number
+from typing import Any, Final
 
 from rxdag.contract import BadItem
 from rxdag.errors import shown
 
+_COMPARED: Final = (("number", Number), ("text", str))
+"""Types whose values of any class can be compared."""
+
 
 def in_order(keys: Iterable[Any]) -> list[Any]:
-    """Return keys in their order; in order of arrival if they have none."""
+    """Return keys in their order; by type, and then by value or text, if they have none.
+
+    The order of some of the keys is that of all: a run that stopped between two keys continues with the next one.
+    """
+    given = list(keys)
     try:
-        return sorted(keys)
+        return sorted(given)
     except TypeError:
-        return list(keys)
+        pass
+    try:
+        return sorted(given, key=_place)
+    except TypeError:  # values of one type that cannot be compared, as times with a zone and without
+        return given
+
+
+def _place(key: Any) -> tuple[str, Any]:
+    """Return what sorts keys of different types, where they can be compared as they compare."""
+    for name, compared in _COMPARED:
+        if isinstance(key, compared):
+            return name, key
+    parts: Any = key
+    if isinstance(key, tuple):
+        return "tuple", [_place(each) for each in parts]
+    kind: Any = parts.__class__
+    has_order = kind.__lt__ is not vars(object)["__lt__"]
+    return kind.__qualname__, key if has_order else shown(key)
 
 
 def ranked(value: Any, where: str) -> Any:

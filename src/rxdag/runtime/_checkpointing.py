@@ -92,6 +92,11 @@ class Checkpointing:
         for source in execution.program.sources:
             source.keeps_position = source.source.where == "blocking"
 
+    @property
+    def session(self) -> Session:
+        """The store that the checkpoints go to. Thread-safe."""
+        return self._session
+
     def start(self) -> None:
         """Take the first checkpoint after the interval. On the main domain's thread."""
         self._last_at = self._last_at or self._execution.clock.now()

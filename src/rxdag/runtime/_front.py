@@ -82,7 +82,8 @@ def run(
             others. A job that was done returns its result.
         recovery: Options of a run with checkpoints: `every="10s"`, the time from one to the next; `require="exactly"`, to
             refuse sinks that may deliver an item twice; `allow_drop=["bars"]`, to drop the state of nodes that have
-            changed; `renamed={"old": "new"}`; `fresh=True`, to start over whatever the store holds.
+            changed; `renamed={"old": "new"}`; `fresh=True`, to start over whatever the store holds; `state_types=[Side]`,
+            local classes in the state.
 
     Raises:
         GraphError: If there is nothing to run.

@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from rxdag.contract import argument, made_by
-from rxdag.expressions import Expr
+from rxdag.contract import AnyOperator, Kernel, KeyBy, Made, Sink, Source, argument, made_by
+from rxdag.expressions import Expr, field_name, kind_of
 from rxdag.graph import Node
 from rxdag.plan import Plan
 from rxdag.runtime._program import place_of
@@ -25,44 +25,99 @@ _DEPTH: Final = 8
 
 def graph_of(plan: Plan) -> dict[str, Any]:
     """Return what identifies a graph, as plain data: its nodes by name, and its edges."""
-    nodes = {name: _node(node) for name, node in plan.dag.nodes.items()}
+    nodes = {name: _node(node, plan.topology.kernels.get(name)) for name, node in plan.dag.nodes.items()}
     return {"dag": plan.dag.name, "nodes": nodes, "edges": sorted(place_of(edge) for edge in plan.dag.edges)}
 
 
 def fingerprint(graph: Mapping[str, Any]) -> str:
     """Return a short text that is the same for equal graphs only, however their parameters are shown."""
     nodes = {
-        name: [node["label"], node["inputs"], {key: digest for key, (_, digest) in node["parameters"].items()}]
+        name: {
+            **node,
+            "key": node["key"][1],
+            "parameters": {each: digest for each, (_, digest) in node["parameters"].items()},
+        }
         for name, node in graph["nodes"].items()
     }
     whole = [graph["dag"], nodes, graph["edges"]]
     return hashlib.sha256(msgspec.json.encode(whole, order="sorted")).hexdigest()[:16]
 
 
-def _node(node: Node) -> dict[str, Any]:
-    return {"label": node.label, "parameters": _parameters(node.thing), "inputs": len(node.inputs)}
+def _node(node: Node, kernel: Kernel | None) -> dict[str, Any]:
+    return {
+        "label": node.label,
+        "state_version": 1 if kernel is None else kernel.state_version,
+        "inputs": len(node.inputs),
+        "key": _key(node),
+        "parameters": _parameters(node.thing),
+    }
+
+
+def _key(node: Node) -> tuple[str, str]:
+    """Return how the items that an operator takes were keyed: as users see it, and a digest; empty for no key."""
+    if isinstance(node.thing, Sink):  # it takes items, whatever their key
+        return "", ""
+    makers = [_maker_of_key(each.producer) for each in node.inputs if each.shape.keyed]
+    shown: list[str] = []
+    canonical: list[str] = []
+    for maker in (each for each in makers if each is not None):
+        made = made_by(maker.thing)
+        fields = () if made is None else made.understood().get("key", ())
+        kinds = [kind_of(field, maker.in_shape.item_type) for field in fields]
+        known = f" of {' and '.join(kinds)}" if kinds and "any" not in kinds else ""
+        shown.append(f"{argument(maker.thing)}{known}")
+        canonical.append(f"{maker.label}{_canonical(fields, '', _DEPTH)}{known}")
+    return (", ".join(shown), _digest("".join(canonical))) if shown else ("", "")
+
+
+def _maker_of_key(node: Node) -> Node | None:
+    """Return the node that gave the items behind a node their key; None for keys of a source."""
+    while not isinstance(node.thing, KeyBy):
+        if not node.inputs:
+            return None
+        node = node.inputs[0].producer
+    return node
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
     """Return the arguments of the call that made a thing: each as users see it, and a digest of its value.
 
-    Functions cannot be compared, and the items of a source are found again by its position: both are left out.
+    Functions cannot be compared, and the items of a source are found again by its position: both are left out, as are
+    arguments that equal their default.
     """
     made = made_by(thing)
-    found: dict[str, tuple[str, str]] = {}
-    for name, value in _open_arguments(thing):
-        is_items = made is not None and made.role == "source" and not _is_setting(value)
-        if not is_items and not _is_function(value):
-            text = _canonical(value, name, _DEPTH)
-            found[name] = (argument(value), hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16])
-    return found
+    if made is None:
+        return {}
+    given, understood = dict(made.arguments), made.understood()
+    return {
+        name: (argument(given[name]), _digest(text))
+        for name, text in _arguments(thing, made, _DEPTH).items()
+        if not _is_function(given[name]) and (made.role != "source" or _is_setting(understood[name]))
+    }
 
 
-def _open_arguments(thing: Any) -> list[tuple[str, Any]]:
-    """Return the arguments of the call that made a thing, without those that may be secret."""
+def _arguments(thing: Any, made: Made, depth: int) -> dict[str, str]:
+    """Return the arguments of a call in canonical form, without those that equal their default or may be secret."""
+    defaults, secrets = made.defaults(), getattr(thing, "secrets", ())
+    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in secrets}
+    return {
+        name: text
+        for name, text in texts.items()
+        if name not in defaults or _canonical(defaults[name], name, depth) != text
+    }
+
+
+def adjustable(thing: Any) -> dict[str, str]:
+    """Return the arguments of a node that may have other values than in the checkpoint, each with its default as text."""
+    if not isinstance(thing, AnyOperator | Source | Sink):
+        return {}
     made = made_by(thing)
-    secrets = getattr(thing, "secrets", ())
-    return [] if made is None else [(name, value) for name, value in made.arguments if name not in secrets]
+    defaults = {} if made is None else made.defaults()
+    return {name: argument(defaults.get(name)) for name in thing.adjustable}
 
 
 def _is_setting(value: object) -> bool:
@@ -84,11 +139,11 @@ def _canonical(value: object, name: str, depth: int) -> str:
         return value.__qualname__
     if _is_function(value) or depth == 0:
         return "..."
-    if isinstance(value, Expr):
-        return repr(value)
+    if isinstance(value, Expr):  # "price" and col.price are equal
+        return repr(field_name(value) or value)
     made = made_by(value)
     if made is not None:
-        return f"{made.name}{_canonical(dict(_open_arguments(value)), '', depth - 1)}"
+        return f"{made.name}{sorted(_arguments(value, made, depth - 1).items())}"
     given: Any = value
     if isinstance(value, Mapping):
         pairs = [f"{_canonical(k, '', depth - 1)}: {_canonical(v, '', depth - 1)}" for k, v in given.items()]

@@ -10,8 +10,9 @@ from rxdag.contract import SKIP, Duration, OnError, OnErrorName, Timeout
 from rxdag.errors import GraphError, shown
 from rxdag.orchestration import RateCoordinator, RouterEvent, SourceRegistry, SourceRouter
 from rxdag.plan import compile
+from rxdag.runtime._dag_job import DagJob
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, checked_settings
-from rxdag.runtime._supervised import DagJob, Job, TaskJob
+from rxdag.runtime._supervised import Job, TaskJob
 from rxdag.runtime._supervisor import Supervisor
 from rxdag.sources import Backoff
 

@@ -11,12 +11,13 @@ from rxdag.errors import GraphError, shown
 from rxdag.graph import Dag, DagBuilder, SinkNode
 from rxdag.orchestration import Feedback, FeedbackDecision, FeedbackPolicy
 from rxdag.plan import Plan, compile
+from rxdag.runtime._dag_job import DagJob
 from rxdag.runtime._pipeline_compat import PipelineCompat
 from rxdag.runtime._pressure import Pressure
 from rxdag.runtime._recovery import Checkpoints, Recovery, RecoveryOptions
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings
-from rxdag.runtime._supervised import DagJob, RuntimeEvent
+from rxdag.runtime._supervised import RuntimeEvent
 from rxdag.sources import Backoff
 
 

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rxdag.contract import Foreign, Sink, Source
-from rxdag.errors import GraphError
+from rxdag.codec import Codec, cannot_be_saved, classes_in, is_named
+from rxdag.contract import Foreign, Sink, Source, made_by
+from rxdag.errors import GraphError, StateError, text_of
 from rxdag.graph import Node, parameters
 from rxdag.plan import Plan
 
 
-def check_recoverable(plan: Plan, *, exactly: bool) -> None:
+def codec_for(plan: Plan, state_types: Iterable[type]) -> Codec:
+    """Return the codec of a run: it knows the classes of the items, those given, and those of imported modules.
+
+    Args:
+        plan: The plan.
+        state_types: Enums and records that may be in the state.
+    """
+    known = {cls for name in plan.dag.nodes for _, cls in _classes(plan, name) if is_named(cls)}
+    return Codec({*known, *state_types})
+
+
+def _classes(plan: Plan, name: str) -> Iterator[tuple[str, type]]:
+    """Yield the classes in the items that a node gives, each with its path."""
+    node = plan.dag.nodes[name]
+    if not isinstance(node.thing, Sink):
+        yield from classes_in(node.port_shape(node.ports[0]).item_type)
+
+
+def check_recoverable(plan: Plan, codec: Codec, *, exactly: bool) -> None:
     """Check that a run of a plan can be saved and continued.
 
     Args:
         plan: The plan.
+        codec: The codec of the run.
         exactly: True if each sink must deliver exactly once.
 
     Raises:
         GraphError: Lists all problems.
     """
     problems = [problem for name, node in plan.dag.nodes.items() for problem in _problems(plan, name, node, exactly)]
+    problems += [problem for name in plan.dag.nodes for problem in _unsavable(plan, name, codec)]
     unnamed = [name for name, node in plan.dag.nodes.items() if _needs_name(plan, name, node)]
     if unnamed:
         calls = ", ".join(parameters(plan.dag.nodes[name]) for name in unnamed)
@@ -38,11 +60,30 @@ def _problems(plan: Plan, name: str, node: Node, exactly: bool) -> list[str]:
         return [f'source "{name}" cannot be continued: {thing.no_position}']
     if exactly and isinstance(thing, Source) and thing.may_miss is not None:
         return [f'source "{name}" must read every item, but {thing.may_miss}']
-    if isinstance(thing, Foreign):
-        return [f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag']
+    if isinstance(thing, Foreign) and not thing.stateless:
+        return [
+            f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, or pass '
+            "stateless=True if it keeps nothing from one item to the next"
+        ]
     if exactly and isinstance(thing, Sink) and thing.delivery != "exactly once":
         return [f'sink "{name}" must deliver exactly once, got one that delivers at least once']
     return []
+
+
+def _unsavable(plan: Plan, name: str, codec: Codec) -> Iterator[str]:
+    """Yield what is known before the start to be in the state, and cannot be saved."""
+    for path, cls in _classes(plan, name):
+        if cannot_be_saved(cls):
+            yield (
+                f'node "{name}": its items must be plain data to be saved, got {path} of type {cls.__qualname__}; make it '
+                "a dataclass, a NamedTuple or a msgspec.Struct, or leave it out"
+            )
+    made = made_by(plan.dag.nodes[name].thing)
+    initial = None if made is None else dict(made.arguments).get("initial")
+    try:
+        codec.encode(initial, where="initial")
+    except StateError as error:
+        yield f'node "{name}": {text_of(error)}'
 
 
 def _needs_name(plan: Plan, name: str, node: Node) -> bool:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
-from rxdag.checkpoints import Checkpoint, Session, SqliteStore, Store, sqlite
-from rxdag.codec import Codec
+from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
+from rxdag.codec import Codec, is_named
 from rxdag.contract import Duration, Sink, flag, positive_ns
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.plan import Plan
 from rxdag.runtime._checkpointing import RUN, Checkpointing
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._graph_changes import Changes
 from rxdag.runtime._identity import fingerprint, graph_of
-from rxdag.runtime._recoverable import check_recoverable
+from rxdag.runtime._recoverable import check_recoverable, codec_for
 from rxdag.runtime._result import RunResult
-from rxdag.runtime._resuming import FORMAT, Changes, resume, saved_run
+from rxdag.runtime._resuming import FORMAT, resume, saved_run
 from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
@@ -37,6 +38,7 @@ class RecoveryOptions(TypedDict, total=False):
         allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
         renamed: New name of a node by its old one.
         fresh: True to start over whatever the store holds.
+        state_types: Enums and records in the state, beside those of items and of imported modules: local classes.
     """
 
     every: Duration
@@ -44,6 +46,7 @@ class RecoveryOptions(TypedDict, total=False):
     allow_drop: Sequence[str]
     renamed: Mapping[str, str]
     fresh: bool
+    state_types: Sequence[type]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Recovery:
         fresh: True to start over whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
         changes: Changes of the graph since the last checkpoint.
+        state_types: Enums and records in the state that are known by no name.
     """
 
     store: Store
@@ -63,6 +67,7 @@ class Recovery:
     fresh: bool = False
     is_exact: bool = False
     changes: Changes = field(default_factory=Changes)
+    state_types: tuple[type, ...] = ()
 
     @classmethod
     def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
@@ -91,10 +96,27 @@ class Recovery:
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
             )
-        return cls(checkpoints, every_ns, fresh, require is not None, _changes(options, where))
+        return cls(
+            checkpoints, every_ns, fresh, require is not None, changes_of(options, where), _types(options, where)
+        )
 
 
-def _changes(options: RecoveryOptions, where: str) -> Changes:
+def _types(options: RecoveryOptions, where: str) -> tuple[type, ...]:
+    """Return the classes that may be in the state.
+
+    Raises:
+        GraphError: If they are not enums or records.
+    """
+    types = options.get("state_types", ())
+    given: object = types
+    if not isinstance(given, list | tuple | set | frozenset) or not all(map(is_named, types)):
+        raise GraphError(
+            f"{where}: state_types must be a list of enums and records, such as [Side], got {shown(types)}"
+        )
+    return tuple(types)
+
+
+def changes_of(options: RecoveryOptions, where: str) -> Changes:
     """Return the changes of the graph that a user has declared.
 
     Raises:
@@ -119,17 +141,17 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
     """
     if recovery is None:
         return execution
-    check_recoverable(execution.plan, exactly=recovery.is_exact)
+    codec = codec_for(execution.plan, recovery.state_types)
+    check_recoverable(execution.plan, codec, exactly=recovery.is_exact)
     session = recovery.store.open(execution.plan.dag.name)
     try:
-        return _begun(execution, session, recovery)
+        return _begun(execution, session, recovery, codec)
     except BaseException:
         session.close()
         raise
 
 
-def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execution:
-    codec = Codec()
+def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Codec) -> Execution:
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
     last, resumed_from = session.latest(), None
@@ -141,7 +163,9 @@ def _begun(execution: Execution, session: Session, recovery: Recovery) -> Execut
         session.put(RUN, codec.encode({**facts, "is_begun": True}, where=RUN))
         session.commit(graph=fingerprint(graph), at_ns=time.time_ns())
     elif last is not None:
-        saved = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
+        saved, empty = _taken_up(execution, session.read, last, codec, graph, recovery.changes)
+        for name in empty:
+            execution.events.tell("state.empty", name)
         if last.is_done:
             session.close()
             execution.state = "completed"
@@ -174,13 +198,17 @@ def _taken_up(
     codec: Codec,
     graph: Mapping[str, Any],
     changes: Changes,
-) -> Mapping[str, Any]:
-    """Take up the state of the last checkpoint, unless the job was done; return what it holds of the whole run.
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Take up the state of the last checkpoint, unless the job was done.
+
+    Returns:
+        What it holds of the run as a whole, and the nodes that begin empty.
 
     Raises:
         CheckpointError: Lists everything that does not fit.
     """
     saved, parts = saved_run(read, codec, last)
+    empty: list[str] = []
     if last.is_done:
         if fingerprint(saved["graph"]) != fingerprint(graph):
             raise CheckpointError(
@@ -188,26 +216,40 @@ def _taken_up(
                 "another one; pass fresh=True to run it from the beginning"
             )
     elif "is_begun" not in saved:
-        resume(execution, saved, parts, graph, codec, changes)
-    return saved
+        empty = resume(execution, saved, parts, graph, codec, changes)
+    return saved, empty
 
 
-def check_resumes(plan: Plan, store: SqliteStore, options: RecoveryOptions) -> Checkpoint | None:
-    """Check that a run of a plan could continue from the last checkpoint of a store; nothing is run or locked.
+class Saved(Protocol):
+    """Checkpoints to read: those of an opened store, or of a file that a run may have open."""
+
+    def latest(self) -> Checkpoint | None: ...
+    def read(self, id: int, /) -> Mapping[str, bytes]: ...  # noqa: A002
+
+
+def check_resumes(plan: Plan, saved: Saved, options: RecoveryOptions) -> Checkpoint | None:
+    """Check that a run of a plan could continue from the last checkpoint; nothing is run or locked.
 
     Returns:
         That checkpoint; None if there is none, so that a run would start over.
 
     Raises:
         GraphError: If the graph cannot be continued.
-        CheckpointError: Lists everything that does not fit, or if the store cannot be read.
+        CheckpointError: Lists everything that does not fit, or if the checkpoints cannot be read.
     """
-    recovery = Recovery.of(store, options, "check")
-    assert recovery is not None
-    check_recoverable(plan, exactly=recovery.is_exact)
-    last = store.latest()
+    exactly = options.get("require") is not None
+    return check_continues(plan, saved, changes_of(options, "check"), _types(options, "check"), exactly=exactly)
+
+
+def check_continues(
+    plan: Plan, saved: Saved, changes: Changes, state_types: Iterable[type], *, exactly: bool
+) -> Checkpoint | None:
+    """Check the same, with options that are checked already."""
+    codec = codec_for(plan, state_types)
+    check_recoverable(plan, codec, exactly=exactly)
+    last = saved.latest()
     if last is not None:
-        _taken_up(Execution(plan), store.read, last, Codec(), graph_of(plan), recovery.changes)
+        _taken_up(Execution(plan), saved.read, last, codec, graph_of(plan), changes)
     return last
 
 

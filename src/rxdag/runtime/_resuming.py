@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rxdag.checkpoints import Checkpoint
 from rxdag.codec import Codec
-from rxdag.contract import AnyOperator, Sink, Source
-from rxdag.errors import CheckpointError, GraphError, did_you_mean, text_of
-from rxdag.graph import Dag
+from rxdag.contract import Kernel
+from rxdag.errors import CheckpointError, StateError, text_of
 from rxdag.runtime._checkpointing import RUN
 from rxdag.runtime._execution import Execution
+from rxdag.runtime._graph_changes import Changes, differences, gone
+from rxdag.runtime._identity import adjustable
 from rxdag.runtime._program import place_of
 from rxdag.runtime._snapshot import places_of, restore_into
 
 FORMAT: Final = 1
 """Version of the parts of a checkpoint."""
-_EDGE: Final = re.compile(r"(?P<producer>.+)(?P<port>\.[^.]+) -> (?P<consumer>.+)(?P<rest>\[\d+\](?:: \w+)?)")
-_EXIT: Final = re.compile(r"(?P<producer>.+)(?P<port>\.[^.]+: (?:rows|fork))")
-
-
-_NONE: Final = ("None", "")
-
-
-@dataclass(frozen=True)
-class Changes:
-    """The changes of a graph that its user declares.
-
-    Attributes:
-        drop: Names of nodes whose saved state is to be dropped.
-        renamed: New name of a node by its old one.
-    """
-
-    drop: frozenset[str] = frozenset()
-    renamed: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
-
-    def name(self, old: str) -> str:
-        """Return the current name of a node."""
-        return self.renamed.get(old, old)
-
-    def place(self, old: str) -> str:
-        """Return the current name of a place in the graph: a node, or something on an edge."""
-        edge = _EDGE.fullmatch(old)
-        if edge is not None:
-            return f"{self.name(edge['producer'])}{edge['port']} -> {self.name(edge['consumer'])}{edge['rest']}"
-        exit_ = _EXIT.fullmatch(old)
-        return self.name(old) if exit_ is None else f"{self.name(exit_['producer'])}{exit_['port']}"
-
-    def drops(self, place: str) -> bool:
-        """Return True if the state of a place is to be dropped, as that of a node at one end of an edge."""
-        edge = _EDGE.fullmatch(place) or _EXIT.fullmatch(place)
-        return bool(self.drop & ({place} if edge is None else set(edge.groupdict().values())))
-
-    def check(self, saved: Mapping[str, Any], graph: Mapping[str, Any], where: str) -> None:
-        """Check the names of nodes.
-
-        Raises:
-            GraphError: If a name is of no node.
-        """
-        for old, new in self.renamed.items():
-            if old not in saved["nodes"]:
-                raise GraphError(
-                    f'{where}: renamed: "{old}" must be a node of the checkpoint{did_you_mean(old, saved["nodes"])}'
-                )
-            if new not in graph["nodes"]:
-                raise GraphError(
-                    f'{where}: renamed: "{new}" must be a node of the graph{did_you_mean(new, graph["nodes"])}'
-                )
-        for name in self.drop:
-            if name not in saved["nodes"] and name not in graph["nodes"]:
-                raise GraphError(
-                    f'{where}: allow_drop: "{name}" must be a node of the checkpoint{did_you_mean(name, saved["nodes"])}'
-                )
 
 
 def saved_run(
@@ -107,39 +50,24 @@ def resume(
     graph: Mapping[str, Any],
     codec: Codec,
     changes: Changes,
-) -> None:
-    """Take up the state of a checkpoint; nodes that are new begin empty.
+) -> list[str]:
+    """Take up the state of a checkpoint.
+
+    Returns:
+        Nodes that have none there, and begin empty: they are new, or were dropped.
 
     Raises:
         CheckpointError: Lists everything that does not fit.
     """
     where = f'dag "{execution.plan.dag.name}"'
     changes.check(facts["graph"], graph, where)
-    saved = {
-        changes.place(place): codec.decode(data, where=place)
-        for place, data in parts.items()
-        if not changes.drops(place)
-    }
+    saved, problems = _decoded(parts, codec, changes)
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
     places = places_of(execution.program)
     other = facts["graph"]["dag"]
-    problems = [f'the checkpoint is one of dag "{other}"'] if other != execution.plan.dag.name else []
-    problems += [
-        f'node "{name}" is gone, with its state; pass allow_drop=["{name}"], or renamed= if it has another name'
-        for name in before
-        if name not in graph["nodes"] and holds(saved[name])
-    ]
-    problems += [
-        problem
-        for name, node in graph["nodes"].items()
-        if name in before and holds(saved[name])
-        for problem in _differences(name, before[name], node, _adjustable(execution.plan.dag, name))
-    ]
-    problems += [
-        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
-        for place, state in saved.items()
-        if place not in places and place not in before and holds(state)
-    ]
+    if other != execution.plan.dag.name:
+        problems.append(f'the checkpoint is one of dag "{other}"')
+    problems += _misfits(execution, saved, before, graph)
     clock: Any = execution.clock
     clock.advance_to(facts["now"])
     kept = {
@@ -164,39 +92,66 @@ def resume(
             f"{where}: the state of the checkpoint must fit the graph, got {type(error).__name__}: {text_of(error)}; "
             "undo the change, pass allow_drop= with the node, or start over with fresh=True"
         ) from error
+    kernels = execution.plan.topology.kernels
+    return [name for name in graph["nodes"] if name not in before and (name not in kernels or kernels[name].state)]
+
+
+def _misfits(
+    execution: Execution, saved: Mapping[str, dict[str, Any]], before: Mapping[str, Any], graph: Mapping[str, Any]
+) -> list[str]:
+    """Bring the state of nodes into their present form; return what is in the way of that."""
+    plan, places = execution.plan, places_of(execution.program)
+    problems: list[str] = []
+    for name, node in before.items():
+        if name not in saved or not holds(saved[name]):
+            continue
+        if name not in graph["nodes"]:
+            problems.append(gone(name, node, before, graph["nodes"]))
+        else:
+            now = graph["nodes"][name]
+            found = differences(name, node, now, adjustable(plan.dag.nodes[name].thing))
+            problems += found or _migrated(plan.topology.kernels.get(name), name, saved[name], node, now)
+    return problems + [
+        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
+        for place, state in saved.items()
+        if place not in places and place not in before and holds(state)
+    ]
+
+
+def _decoded(parts: Mapping[str, bytes], codec: Codec, changes: Changes) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the state of each place that is not dropped, under its current name, and what cannot be decoded."""
+    saved: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for old, data in parts.items():
+        place = changes.place(old)
+        try:
+            if not changes.drops(old):
+                saved[place] = codec.decode(data, where=place)
+        except StateError as error:
+            problems.append(f'{text_of(error)}, or pass allow_drop=["{changes.owner(old)}"]')
+    return saved, problems
+
+
+def _migrated(
+    kernel: Kernel | None, name: str, state: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[str]:
+    """Turn the state of a node into the form of its present kernel; return what hinders that."""
+    version: int = before["state_version"]
+    if kernel is None or version == now["state_version"]:
+        return []
+    try:
+        state["kernel"] = kernel.migrate(state["kernel"], version)
+    except Exception as error:  # the program's own code
+        return [
+            f'node "{name}": migrate must take state of version {version}, got {type(error).__name__}: '
+            f'{text_of(error)}; mend it, or pass allow_drop=["{name}"]'
+        ]
+    return []
 
 
 def holds(state: Mapping[str, Any]) -> bool:
-    """Return True if the state of a place holds anything: what a kernel keeps, items that rest, or a position."""
+    """Return True if the state of a place holds anything: what a kernel keeps, items that rest, a position or an end."""
+    has_ended = "was_open" in state and state["is_finished"]  # a source, which would not be read again
     unwritten = state.get("unwritten", ((),))[0]
     held = (state.get("kernel"), state.get("pending"), state.get("queue"), state.get("items"), unwritten)
-    return any(held) or state.get("position") is not None or state.get("writer") is not None
-
-
-def _adjustable(dag: Dag, name: str) -> tuple[str, ...]:
-    """Return the arguments of a node that may have other values than in the checkpoint."""
-    thing = dag.nodes[name].thing
-    return thing.adjustable if isinstance(thing, AnyOperator | Source | Sink) else ()
-
-
-def _differences(
-    name: str, before: Mapping[str, Any], now: Mapping[str, Any], adjustable: tuple[str, ...]
-) -> list[str]:
-    """Return how a node with state differs from what it was."""
-    drop = f'; undo that, or pass allow_drop=["{name}"]'
-    if before["label"] != now["label"]:
-        return [f'node "{name}" was {before["label"]}, and is {now["label"]}{drop}']
-    if before["inputs"] != now["inputs"]:
-        return [f'node "{name}" had {before["inputs"]} inputs, and has {now["inputs"]}{drop}']
-    old, new = before["parameters"], now["parameters"]
-    nothing = ("left out", "")
-    changed = [
-        key
-        for key in dict.fromkeys((*old, *new))
-        if old.get(key, nothing)[1] != new.get(key, nothing)[1]
-        and not (key in adjustable and "None" not in (old.get(key, _NONE)[0], new.get(key, _NONE)[0]))
-    ]
-    return [
-        f'node "{name}": {key} was {old.get(key, nothing)[0]}, and is {new.get(key, nothing)[0]}{drop}'
-        for key in changed
-    ]
+    return any(held) or has_ended or state.get("position") is not None or state.get("writer") is not None

@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 from rxdag.errors import text_of
 from rxdag.graph import Dag
+from rxdag.runtime._dag_job import DagJob
 from rxdag.runtime._result import RunResult, RunStats
-from rxdag.runtime._supervised import DagJob, Job, JobState, Supervised
+from rxdag.runtime._supervised import Job, JobState, Supervised
 
 
 @dataclass(frozen=True)

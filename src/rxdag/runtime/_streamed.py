@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from rxdag.contract import Subscription
 from rxdag.errors import GraphError
-from rxdag.runtime._supervised import DagJob, DagRun, Supervised
+from rxdag.runtime._dag_job import DagJob, DagRun
+from rxdag.runtime._supervised import Supervised
 from rxdag.sinks import PublisherSink
 
 _CREDIT: Final = 64

@@ -7,18 +7,12 @@ import contextlib
 import inspect
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from rxdag.contract import Clock, flag, positive_ns
-from rxdag.errors import RxDagError
+from rxdag.contract import Clock
 from rxdag.logs import EventLog
 from rxdag.orchestration import FeedbackDecision
-from rxdag.plan import Plan
-from rxdag.runtime._execution import Execution
-from rxdag.runtime._front import stop_after
-from rxdag.runtime._handles import AsyncRun, Run
-from rxdag.runtime._recovery import Recovery, begun
 from rxdag.runtime._result import RunResult, RunStats
 from rxdag.runtime._tasks import failed_by_itself
 from rxdag.sources import Backoff
@@ -81,82 +75,6 @@ class Job(Protocol):
     kind: str
 
     def start(self, log: EventLog, /) -> Started: ...
-
-
-class DagJob:
-    """Runs a dag: on the event loop if a node needs one, else on its own threads, so that it does not delay others.
-
-    Args:
-        plan: The plan to run.
-        until: Drain each run after this time.
-        kind: "dag", or "pipeline" for a dag made from a linear pipeline.
-        flush: True to close open panes on drains.
-        recovery: Settings of its checkpoints; None for a dag that takes none.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        until: Any = None,
-        kind: str = "dag",
-        *,
-        flush: bool = False,
-        recovery: Recovery | None = None,
-    ) -> None:
-        self.plan = plan
-        self.recovery = recovery
-        self.flush = flag(flush, "flush")
-        self.kind = kind
-        self.until = until
-        if until is not None:
-            positive_ns(until, "until")
-
-    def of(self, plan: Plan) -> DagJob:
-        """Return a job with the same settings that runs another plan."""
-        return DagJob(plan, self.until, flush=self.flush, recovery=self.recovery)
-
-    def start(self, log: EventLog, /) -> DagRun:
-        return DagRun(self, log)
-
-
-class DagRun:
-    """One run of a dag."""
-
-    def __init__(self, job: DagJob, log: EventLog) -> None:
-        loop = asyncio.get_running_loop()
-        self.execution = execution = begun(Execution(job.plan, log=log), job.recovery)
-        if job.recovery is not None:  # a restart continues
-            job.recovery = replace(job.recovery, fresh=False)
-        execution.flush = job.flush
-        stop_after(execution, job.until)
-        self.is_over = asyncio.Event()
-        if execution.result is not None:  # an earlier run has done the job
-            self.is_over.set()
-        execution.on_done(lambda: _tell(loop, self.is_over))
-        self.handle: AsyncRun | Run = AsyncRun(execution) if job.plan.needs_loop else Run(execution)
-
-    @property
-    def result(self) -> RunResult | None:
-        return self.handle.result
-
-    def begin_drain(self, *, flush: bool | None = None) -> None:
-        self.handle.begin_drain(flush=flush)
-
-    def cancel(self) -> None:
-        self.handle.cancel()
-
-    def stats(self) -> RunStats:
-        return self.handle.stats()
-
-    async def ended(self) -> BaseException | None:
-        await self.is_over.wait()
-        result = self.result
-        return RxDagError("run: must have ended, got one that has not") if result is None else result.error
-
-
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits
-        loop.call_soon_threadsafe(event.set)
 
 
 class TaskJob:

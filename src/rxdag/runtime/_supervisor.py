@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import Duration, Timeout, flag, positive_ns, timeout_s
@@ -15,12 +15,14 @@ from rxdag.errors import GraphError, RxDagError, Terminated, did_you_mean, text_
 from rxdag.graph import Dag
 from rxdag.logs import EventLog
 from rxdag.plan import Plan, compile
+from rxdag.runtime._dag_job import DagJob, DagRun
+from rxdag.runtime._recovery import changes_of
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus, dag_of, health_of
 from rxdag.runtime._settings import RestartPolicy, RuntimeSettings, restart_of
 from rxdag.runtime._signals import Caught, handled
 from rxdag.runtime._streamed import streamed
-from rxdag.runtime._supervised import DagJob, DagRun, Job, RuntimeEvent, Supervised
+from rxdag.runtime._supervised import Job, RuntimeEvent, Supervised
 from rxdag.runtime._termination import TERMINATION
 from rxdag.sources import Backoff
 
@@ -263,25 +265,45 @@ class Supervisor:
         job.tell("restarted")
         job.start()
 
-    async def replace(self, name: str, dag: Dag | Plan, /, *, drain: bool = True) -> None:
+    async def replace(
+        self,
+        name: str,
+        dag: Dag | Plan,
+        /,
+        *,
+        drain: bool = True,
+        allow_drop: Sequence[str] = (),
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
         """Replace a dag with another one.
 
-        The new dag is compiled first, so an invalid one changes nothing.
+        The new dag is compiled first, and compared with a checkpoint of the old one if it takes checkpoints: an invalid
+        one changes nothing, and the old dag goes on.
 
         Args:
             name: Name of the dag to replace; the new one takes over the name.
             dag: The new dag.
             drain: True to let everything under way in the old dag reach its sinks first.
+            allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
+            renamed: New name of a node by its old one.
 
         Raises:
-            GraphError: If the name is unknown.
+            GraphError: If the name is unknown, or the new dag cannot be continued after a restart.
             CompileError: If the new dag cannot be compiled.
+            CheckpointError: If the new dag cannot take up the state of the old one; lists everything that differs.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
         job = self._found(name)
-        await self._stop_one(job, drain=drain)
         before = job.job
-        job.job = before.of(plan) if isinstance(before, DagJob) else DagJob(plan)
+        changes = changes_of({"allow_drop": allow_drop, "renamed": renamed or {}}, "replace")
+        following = before.of(plan, changes) if isinstance(before, DagJob) else DagJob(plan)
+        if (allow_drop or renamed) and following.recovery is None:
+            raise GraphError(
+                f'replace: allow_drop and renamed must be for a dag with checkpoints, got "{name}" without'
+            )
+        await following.check_continues(job.run)
+        await self._stop_one(job, drain=drain)
+        job.job = following
         job.run = None  # the books of the old dag have other nodes
         job.tell("replaced")
         self._log.tell("job.replaced", job=name)

@@ -135,7 +135,8 @@ class _Wiring:
             kind_of_sink = SinkNode if thing.batching is None else BatchSinkNode
             return kind_of_sink(name, run, node.on_error, thing, node.in_shape)
         if isinstance(thing, Foreign):
-            return ForeignNode(name, run, self.schedulers[plan.domains[name]], thing.build)
+            scheduler = self.schedulers[plan.domains[name]]
+            return ForeignNode(name, run, scheduler, thing.build, stateless=thing.stateless)
         if name in plan.lanes.columns:
             return columns_node(plan, run, name)
         kernel = self.topology.kernels[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from rxdag.plan import compile
 from rxdag.runtime import RunResult
 from rxdag.testing._check_functions import check_functions
 from rxdag.testing._check_graph import Driven, can_drive
+from rxdag.testing._check_migrate import check_migrate
 from rxdag.testing._check_recover import Broken, Drives
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
@@ -52,6 +53,7 @@ def check_operator(
     before: Callable[[Stream[Any]], Stream[Any]] | None = None,
     of: Any = None,
     types: Iterable[type] = (),
+    older: Mapping[int, Mapping[str, Any]] | None = None,
     waive: Iterable[str] = (),
     seed: int = 0,
 ) -> None:
@@ -62,7 +64,7 @@ def check_operator(
       do not affect each other.
     * *State*: each attribute of a kernel that changes is in its `state`, or in its `derived`.
     * *Recover*: at any point, its state can be moved as bytes into a new run, on rows or columns, which continues as if
-      nothing had happened.
+      nothing had happened. It migrates state of older versions, if its `state_version` is above 1.
     * *Marks*: additional watermarks without an item between them make no difference.
     * *Functions*: an item on which a user function fails leaves no trace in the state, and is counted.
     * If its source *fails*, it fails too, after the items emitted before; it *disposes* its source if nothing reads its
@@ -76,6 +78,7 @@ def check_operator(
         before: Appends the nodes that must precede it, for example for event time and keys.
         of: Type of the items, if fields are given by name.
         types: Enums and records in its state, besides those in the items, if they are local classes.
+        older: For a kernel whose `state_version` is above 1: a state of each older version, by that.
         waive: Laws that it cannot obey.
         seed: Seed of the random chunks, points and watermarks.
 
@@ -90,7 +93,7 @@ def check_operator(
     unknown = waived - set(LAWS)
     if unknown:
         raise GraphError(f"check_operator: waive must be some of {', '.join(LAWS)}, got {', '.join(sorted(unknown))}")
-    check = _Check(_builder(make), before, list(items), of, random.Random(seed), types)
+    check = _Check(_builder(make), before, list(items), of, random.Random(seed), types, older)
     for law in LAWS:
         if law not in waived:
             getattr(check, law)()
@@ -117,13 +120,15 @@ class _Check:
         of: Any,
         rng: random.Random,
         types: Iterable[type] = (),
+        older: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> None:
         self.build = build
         self.before = before
         self.items = items
         self.of = of
         self.rng = rng
-        self.types = types
+        self.older = older or {}
+        self.codec = Codec({*types_in(*items), *types})
         self._drives: Drives | None = None
         self.baseline = self.run([items])
 
@@ -210,7 +215,7 @@ class _Check:
     def drives(self) -> Drives | None:
         """Return the graph driven by calls of its kernels; None if a node has none."""
         if self._drives is None and can_drive(self.dag()):
-            self._drives = Drives(self.driven, Codec({*types_in(*self.items), *self.types}), self.rng)
+            self._drives = Drives(self.driven, self.codec, self.rng)
         return self._drives
 
     def dag(self) -> Dag:
@@ -238,6 +243,12 @@ class _Check:
 
     def recover(self) -> None:
         self._by_hand("recover", Drives.check_recover)
+        self._by_hand("recover", self._migrates)
+
+    def _migrates(self, drives: Drives) -> None:
+        driven = drives.make()
+        driven.close()
+        check_migrate(list(driven.nodes.values())[-1].kernel, self.older, self.codec)
 
     def marks(self) -> None:
         self._by_hand("marks", Drives.check_marks)

@@ -11,11 +11,12 @@ from reactivex import Observable
 from reactivex.disposable import SerialDisposable
 from reactivex.subject import Subject
 
-from rxdag.contract import ENDED, FLUSHED, RAISE
+from rxdag.contract import ENDED, FLUSHED, RAISE, BadProgram
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import NO_ITEM, node_error
 from rxdag.engine._guarded import Guarded
 from rxdag.engine.drivers._flow import FlowScheduler
+from rxdag.errors import shown
 
 
 class ForeignNode(Guarded):
@@ -26,6 +27,7 @@ class ForeignNode(Guarded):
         run: The run.
         scheduler: Of the domain.
         build: The operator, Observable -> Observable.
+        stateless: True if it promises to keep nothing from one item to the next.
     """
 
     def __init__(
@@ -34,8 +36,13 @@ class ForeignNode(Guarded):
         run: RunContext,
         scheduler: FlowScheduler,
         build: Callable[[Observable[Any]], Observable[Any]],
+        *,
+        stateless: bool = False,
     ) -> None:
         super().__init__(name, run, RAISE)
+        self._stateless = stateless
+        self._is_called = False
+        """True while the operator is called with an item."""
         self._scheduler = scheduler
         self._build = build
         self._subject: Subject[Any] = Subject()
@@ -61,6 +68,7 @@ class ForeignNode(Guarded):
             return
         self._item = item
         self.absorbed += 1
+        self._is_called = True
         try:
             self._subject.on_next(item)
         except BaseException as error:
@@ -68,6 +76,8 @@ class ForeignNode(Guarded):
             self.failed += 1
             self.domain.interrupt_for(error)
             self.fail(node_error(self.name, error, item))
+        finally:
+            self._is_called = False
 
     def mark(self, watermark: i64) -> None:
         # Other watermarks stop here, since the outputs have no event time.
@@ -93,9 +103,16 @@ class ForeignNode(Guarded):
         self.seal()
 
     def why_no_snapshot(self) -> str | None:
-        return f'node "{self.name}" is a reactivex operator, whose state cannot be saved'
+        return None if self._stateless else f'node "{self.name}" is a reactivex operator, whose state cannot be saved'
 
     def _on_next(self, item: Any) -> None:
+        if self._stateless and not (self._is_called and self._scheduler.thread == threading.get_ident()):
+            broken = BadProgram(
+                f"rx: an operator with stateless=True must emit while it is called with an item, got {shown(item)} at "
+                "another time; leave stateless= out"
+            )
+            self._here(lambda: self.fail(node_error(self.name, broken)))
+            return
         self._here(lambda: self._give(item))
 
     def _give(self, item: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, TypeVar, overload
 
 from rxdag.contract import FLUSHED, Emit, Kernel, checked_errors
+from rxdag.errors import is_a
 from rxdag.graph import Stream
 from rxdag.operators.joining._combine import combined
 
@@ -55,7 +56,7 @@ class _CatchKernel(_ConcatKernel):
 
     def catches(self, input: int, error: Exception) -> bool:
         cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        if input + 1 < self._n and isinstance(cause, self._on):
+        if input + 1 < self._n and is_a(cause, self._on):
             self.failed = input
             return True
         return False

@@ -79,7 +79,7 @@ class GlobalColumnsKernel(Kernel):
             part[2] = max(part[2], latest)
 
     def _open(self, keys: list[Any]) -> None:
-        """Open panes for new keys in order of arrival; keys that cannot be sorted are emitted in that order."""
+        """Open panes for new keys."""
         for key in keys:
             if key not in self.parts:
                 self.parts[key] = [self._places.take(), 0, MIN]
