@@ -347,7 +347,8 @@ def test_a_graph_that_cannot_be_continued_is_refused_at_the_start(dag, message):
 def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
     dag = rxdag.Dag(rxdag.from_source(Steady(), name="rows").to(sinks.call(print), name="told"), name="job")
     with pytest.raises(
-        rxdag.GraphError, match='sink "told" must deliver exactly once, got one that delivers at least once'
+        rxdag.GraphError,
+        match='sink "told" must deliver exactly once, got one that delivers at least once: what it has delivered cannot be taken back',
     ):
         virtual(dag, checkpoints.memory(), require="exactly")
 

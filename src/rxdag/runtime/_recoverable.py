@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxdag.contract import Foreign, Sink, Source
+from rxdag.contract import Sink, Source
 from rxdag.errors import GraphError
 from rxdag.graph import Node, parameters
-from rxdag.plan import Plan
+from rxdag.plan import Plan, deliveries, obstacles
 
 
 def check_recoverable(plan: Plan, *, exactly: bool) -> None:
@@ -20,7 +20,19 @@ def check_recoverable(plan: Plan, *, exactly: bool) -> None:
     Raises:
         GraphError: Lists all problems.
     """
-    problems = [problem for name, node in plan.dag.nodes.items() for problem in _problems(plan, name, node, exactly)]
+    problems = obstacles(plan.dag)
+    if exactly:
+        sources: dict[str, Any] = {name: plan.dag.nodes[name].thing for name in plan.dag.sources}
+        problems += [
+            f'source "{name}" must read every item, but {source.may_miss}'
+            for name, source in sources.items()
+            if source.may_miss is not None
+        ]
+        problems += [
+            f'sink "{each["sink"]}" must deliver exactly once, got one that delivers at least once: {each["why_repeats"]}'
+            for each in deliveries(plan.dag)
+            if each["why_repeats"] is not None
+        ]
     unnamed = [name for name, node in plan.dag.nodes.items() if _needs_name(plan, name, node)]
     if unnamed:
         calls = ", ".join(parameters(plan.dag.nodes[name]) for name in unnamed)
@@ -30,19 +42,6 @@ def check_recoverable(plan: Plan, *, exactly: bool) -> None:
         )
     if problems:
         raise GraphError(f'dag "{plan.dag.name}": checkpoints: {"; ".join(problems)}')
-
-
-def _problems(plan: Plan, name: str, node: Node, exactly: bool) -> list[str]:
-    thing: Any = node.thing
-    if isinstance(thing, Source) and thing.no_position is not None:
-        return [f'source "{name}" cannot be continued: {thing.no_position}']
-    if exactly and isinstance(thing, Source) and thing.may_miss is not None:
-        return [f'source "{name}" must read every item, but {thing.may_miss}']
-    if isinstance(thing, Foreign):
-        return [f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag']
-    if exactly and isinstance(thing, Sink) and thing.delivery != "exactly once":
-        return [f'sink "{name}" must deliver exactly once, got one that delivers at least once']
-    return []
 
 
 def _needs_name(plan: Plan, name: str, node: Node) -> bool:
