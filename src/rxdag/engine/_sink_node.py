@@ -38,6 +38,10 @@ class SinkNode(OpenedSink):
         """Maximum number of items in one write."""
         self.writes = Writes()
         self.began = 0
+        self.oldest: i64 = -1
+        """Receipt of the first gathered item."""
+        self.receipt: i64 = -1
+        """Receipt of the first item that is being written."""
         self.gathered: list[Any] = []
         self.times: list[int] | None = None
         self.sequences: list[Any] | None = None
@@ -92,8 +96,21 @@ class SinkNode(OpenedSink):
     def take_gathered(self) -> Chunk:
         """Return the gathered items, and start a new batch."""
         chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
+        self.receipt = self.domain.received_at if self.oldest < 0 else self.oldest
+        self.oldest = -1
         self.renew()
         return chunk
+
+    def count_write(self) -> None:
+        """Count a write that has ended well, and its delivery if its receipt is known."""
+        now = self.domain.ticks()
+        self.writes.add(now - self.began)
+        if self.receipt < 0:
+            return
+        if self.saves and self.sink.visible == "at checkpoints":
+            self.receipts.written(int(self.receipt))
+        else:
+            self.receipts.took.add(now - int(self.receipt))
 
     def hold_unwritten(
         self, items: list[Any], times: list[int] | None, sequences: list[Any] | None, keys: list[Any] | None
@@ -159,6 +176,7 @@ class SinkNode(OpenedSink):
             self.write_out()
         if not self.is_gathering:
             self.is_gathering = True
+            self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_rows(self, items: list[Any]) -> None:
@@ -171,6 +189,7 @@ class SinkNode(OpenedSink):
             self.write_out()
         if not self.is_gathering:
             self.is_gathering = True
+            self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_columns(self, columns: Any) -> None:
@@ -190,6 +209,7 @@ class SinkNode(OpenedSink):
                 self.discarded += len(columns) - 1
                 self.fail(end_error("sink", self.name, error))
                 return
+        self.receipt = self.domain.received_at
         self.write(chunk)
 
     def mark(self, watermark: i64) -> None:
@@ -236,7 +256,7 @@ class SinkNode(OpenedSink):
             if pending is None:
                 self.attempts = 0
                 self.passed += len(chunk)
-                self.writes.add(self.domain.ticks() - self.began)
+                self.count_write()
             else:
                 self.in_flight = len(chunk)
                 self.at_hand = chunk
@@ -305,7 +325,7 @@ class SinkNode(OpenedSink):
         error = task.exception()
         if error is None:
             self.passed += len(chunk)
-            self.writes.add(self.domain.ticks() - self.began)
+            self.count_write()
             self.attempts = 0
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from typing import Any, Final
+from typing import Any
 
-from rxdag.engine import BOUNDS_NS, Writes
+from rxdag.engine import Writes
 from rxdag.runtime import CheckpointStats, RunStats
-
-_ENDS: Final = (*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf")
 
 
 def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
@@ -40,7 +38,8 @@ def _add_checkpoints(families: dict[str, Any], dag: str, stats: CheckpointStats,
 
 def buckets_of(durations: Writes) -> tuple[list[tuple[str, int]], float]:
     """Return the cumulative buckets of a histogram, and the sum in s."""
-    return list(zip(_ENDS, itertools.accumulate(durations.counts), strict=True)), durations.total_ns / 1e9
+    ends = [*(str(bound / 1e9) for bound in durations.bounds), "+Inf"]
+    return list(zip(ends, itertools.accumulate(durations.counts), strict=True)), durations.total_ns / 1e9
 
 
 def _free_bytes(path: str) -> int | None:

@@ -64,6 +64,12 @@ METRICS: Final = (
     Metric("rxdag_source_connected", "gauge", "0 while the source has no connection, else 1.", _NODE),
     Metric("rxdag_source_idle", "gauge", "1 if the source is open and its last read returned nothing.", _NODE),
     Metric("rxdag_source_backlog_items", "gauge", "Items that wait to be read, if the source reports them.", _NODE),
+    Metric(
+        "rxdag_delivery_seconds",
+        "histogram",
+        "Time from receipt by a source to delivery by the sink, without time in windows and other state; sampled.",
+        _NODE,
+    ),
     Metric("rxdag_sink_write_seconds", "histogram", "Duration of a write of a chunk or a batch.", _NODE),
     Metric(
         "rxdag_sink_write_failures_total", "counter", "Writes that raised, including those that were retried.", _NODE
