@@ -11,6 +11,7 @@ from rxdag.codec._names import Names, is_enum, spelled
 from rxdag.codec._pack import Packer
 from rxdag.codec._scalars import is_numpy
 from rxdag.codec._walk import kind_of, parts_of, shown
+from rxdag.contract import SavedRows
 from rxdag.errors import StateError
 
 _CONTAINERS: Final[dict[type, Callable[[], Any]]] = {
@@ -69,7 +70,7 @@ def _emptied(value: Any) -> Any:
     if kind is defaultdict:
         return defaultdict[Any, Any](value.default_factory)
     make = _CONTAINERS.get(kind)
-    return value if make is None else make()
+    return [] if kind is SavedRows else value if make is None else make()
 
 
 def _fix(value: Any, kind: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
-from rxdag.codec import Codec
+from rxdag.codec import Codec, detached
 from rxdag.engine import Writes
 from rxdag.errors import CheckpointError, RxDagError, text_of
 from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
@@ -33,7 +33,7 @@ class RunCheckpoint(Checkpoint, frozen=True):
     """A checkpoint that a run has taken.
 
     Attributes:
-        pause_ns: Time for which the run stood while its state was encoded, ns.
+        pause_ns: Time for which the run stood while its state was copied or encoded, ns.
         by_node: Size of the state of each node and of what rests between nodes, in bytes.
     """
 
@@ -140,7 +140,7 @@ class Checkpointing:
             self._ended(error)
 
     def _take(self) -> bool:
-        """Encode the state; all domains stand. Return True if they go on meanwhile."""
+        """Copy or encode the state; all domains stand. Return True if they go on meanwhile."""
         began = time.perf_counter_ns()
         self._taken_at = self._execution.clock.now()
         try:
@@ -159,24 +159,30 @@ class Checkpointing:
             self.books = self._execution.stats()
         return not self._suspends
 
-    def _encoded(self) -> dict[str, bytes]:
+    def _encoded(self) -> dict[str, Any]:
+        """Return the state of each place as bytes; as it is, if the run cannot change it any more."""
         saved = snapshot_of(self._execution)
         run = {**self._facts, "now": saved["now"]}
-        parts = {RUN: self._codec.encode(run, where="run")}
+        parts: dict[str, Any] = {RUN: self._codec.encode(run, where="run")}
         for place, state in saved["nodes"].items():
-            parts[place] = self._codec.encode(state, where=place)
+            parts[place] = detached(state) or self._codec.encode(state, where=place)
         return parts
 
-    def _write(self, parts: dict[str, bytes]) -> None:
+    def _write(self, taken: dict[str, Any]) -> None:
         try:
+            parts: dict[str, bytes] = {
+                place: state if isinstance(state, bytes) else self._codec.encode(state, where=place)
+                for place, state in taken.items()
+            }
+            taken.clear()  # else the state would be in memory twice while it is written
             made = self._commit(parts)
         except Exception as error:
             self._execution.main.call(partial(self._ended, error))
             return
         if made is not None:
             by_node = {name: len(data) for name, data in parts.items()}
-            taken = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
-            self._execution.main.call(partial(self._written, taken))
+            checkpoint = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
+            self._execution.main.call(partial(self._written, checkpoint))
 
     def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint | None:
         """Write a checkpoint; None if the output is complete meanwhile: no unfinished one may come behind that."""
