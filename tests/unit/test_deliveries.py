@@ -166,6 +166,30 @@ def test_rows_without_checkpoints_are_delivered_when_they_are_written():
     assert took(shown(None).stats) == ({0.0001: 10}, 0.0)
 
 
+@dataclass(frozen=True)
+class Large:
+    """A row that says that it has 10 MB."""
+
+    n: int
+
+    def __sizeof__(self):
+        return 10_000_000
+
+
+def test_a_checkpoint_is_taken_early_if_more_than_64_mb_would_travel_with_it():
+    dag = rxdag.Dag(
+        rxdag.from_source(Steady(tuple(map(Large, range(10)))), name="rows").to(Shown(), name="out"), name="job"
+    )
+    store = checkpoints.memory()
+    execution = begun(Execution(rxdag.compile(dag), VirtualClock()), Recovery.of(store, {"every": "1h"}, "run"))
+    seen = []
+    execution.main.at(55_000_000, lambda: seen.append(execution.checkpointing.last))
+    execution.main.at(65_000_000, lambda: seen.append(execution.checkpointing.last.id))
+    settle_virtual(execution)
+    assert seen == [None, 1]
+    assert execution.checkpointing.last.id == 3  # the early one, the seal and the end
+
+
 def test_deliveries_are_a_metric_and_in_the_status():
     registry = CollectorRegistry()
     run = rxdag.start(rxdag.Dag(rxdag.from_source(sources.range(3)).to(sinks.collect(), name="out"), name="job"))

@@ -382,7 +382,10 @@ class Sink(ABC, Generic[A_contra, R_co]):
     delivery: Delivery = "at least once"
     """Guarantee for a run that continues from a checkpoint; "exactly once" requires a writer that saves and restores."""
     visible: Visible | None = None
-    """Time at which a reader finds its output in a run with checkpoints, if it delivers exactly once; for `explain()`."""
+    """Time at which a reader finds its output in a run with checkpoints, if it delivers exactly once.
+
+    If rows travel in checkpoints, "at checkpoints", one is taken early once they pass 64 MB.
+    """
     why_repeats: str = "its writer has no methods `save` and `restore`"
     """Reason why it delivers at least once, as a clause; for `explain()`."""
 

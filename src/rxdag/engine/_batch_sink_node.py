@@ -170,7 +170,7 @@ class BatchSinkNode(SinkNode):
             self.parts.popleft()
             self.in_flight -= len(part)
             self.passed += len(part)
-            self.count_write()
+            self.count_write(part)
         elif not self.part_failed(part, error):
             return
         if self.parts:

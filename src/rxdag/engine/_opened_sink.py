@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from rxdag.contract import Clock, OnError, Saw, Shape, Sink, Writer, checked_end
+from mypy_extensions import i64
+
+from rxdag.contract import Chunk, Clock, OnError, Saw, Shape, Sink, Writer, checked_end, size_of
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import end_error
 from rxdag.engine._gate import Gate
@@ -16,6 +18,10 @@ from rxdag.engine._receipts import Receipts
 
 if TYPE_CHECKING:
     from asyncio import Future
+
+
+EARLY_BYTES: Final = 64 << 20
+"""Estimated size of rows beyond which their checkpoint is taken at once."""
 
 
 class OpenedSink(Guarded):
@@ -45,9 +51,14 @@ class OpenedSink(Guarded):
         self.is_closed = False
         self.saves = False
         """True in a run that takes checkpoints."""
+        self.shows_later = False
+        """True if readers see its rows once their checkpoint is durable."""
         self.saved: Any = None
         """Data to continue from, as the writer gave it at the last checkpoint or before a restart."""
         self.receipts = Receipts()
+        self.unsaved_bytes: i64 = 0
+        """Estimated size of the rows that travel with the next checkpoint."""
+        self.ask_for_checkpoint: Callable[[], None] | None = None
 
     @property
     def error(self) -> Exception | None:
@@ -98,11 +109,20 @@ class OpenedSink(Guarded):
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
 
+    def note_unsaved(self, chunk: Chunk) -> None:
+        """Count the rows of a write; ask for a checkpoint if too many bytes would travel with it."""
+        before = self.unsaved_bytes
+        # One item stands for the others: to measure each would take longer than to write it.
+        self.unsaved_bytes += size_of(chunk.split(1)[0].rows().items[0]) * len(chunk)
+        if before <= EARLY_BYTES < self.unsaved_bytes and self.ask_for_checkpoint is not None:
+            self.ask_for_checkpoint()
+
     def save(self) -> None:
         """Ask the writer to save its output for a checkpoint; at a safepoint, or after the last write."""
         if self.saves and self.writer is not None:
             self.saved = self.writer.save()
             self.receipts.save()
+            self.unsaved_bytes = 0
 
     def publish(self) -> None:
         """Ask the writer to publish what it saved: the checkpoint is durable."""

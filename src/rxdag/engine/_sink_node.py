@@ -63,6 +63,7 @@ class SinkNode(OpenedSink):
 
     def open(self) -> None:
         """Open the sink, before anything flows."""
+        self.shows_later = self.saves and self.sink.visible == "at checkpoints"
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
         self.takes_rows = self.is_plain and self.most > 1
         self.full_at = self.came - len(self.gathered) + self.most
@@ -101,15 +102,15 @@ class SinkNode(OpenedSink):
         self.renew()
         return chunk
 
-    def count_write(self) -> None:
+    def count_write(self, chunk: Chunk) -> None:
         """Count a write that has ended well, and its delivery if its receipt is known."""
         now = self.domain.ticks()
         self.writes.add(now - self.began)
-        if self.receipt < 0:
-            return
-        if self.saves and self.sink.visible == "at checkpoints":
-            self.receipts.written(int(self.receipt))
-        else:
+        if self.shows_later:
+            self.note_unsaved(chunk)
+            if self.receipt >= 0:
+                self.receipts.written(int(self.receipt))
+        elif self.receipt >= 0:
             self.receipts.took.add(now - int(self.receipt))
 
     def hold_unwritten(
@@ -256,7 +257,7 @@ class SinkNode(OpenedSink):
             if pending is None:
                 self.attempts = 0
                 self.passed += len(chunk)
-                self.count_write()
+                self.count_write(chunk)
             else:
                 self.in_flight = len(chunk)
                 self.at_hand = chunk
@@ -325,7 +326,7 @@ class SinkNode(OpenedSink):
         error = task.exception()
         if error is None:
             self.passed += len(chunk)
-            self.count_write()
+            self.count_write(chunk)
             self.attempts = 0
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)

@@ -89,6 +89,7 @@ class Checkpointing:
         """The books at the checkpoint behind which the run is suspended."""
         for sink in execution.program.sinks:
             sink.saves = True
+            sink.ask_for_checkpoint = partial(execution.main.call, self.request)
         for source in execution.program.sources:
             source.keeps_position = source.source.where == "blocking"
 
