@@ -190,6 +190,24 @@ def test_a_checkpoint_is_taken_early_if_more_than_64_mb_would_travel_with_it():
     assert execution.checkpointing.last.id == 3  # the early one, the seal and the end
 
 
+def test_totals_are_a_metric_and_in_the_status():
+    registry = CollectorRegistry()
+    numbers = rxdag.from_source(sources.range(5), name="numbers").pipe(ops.filter(lambda n: n > 1), name="some")
+    dag = rxdag.Dag(numbers.to(sinks.collect(), name="out"), name="job")
+    run = rxdag.start(dag, checkpoints=checkpoints.memory())
+    metrics.watch(run, registry=registry)
+    run.wait()
+    for count, n in {"in": 5, "out": 3, "lost": 0}.items():
+        labels = {"dag": "job", "node": "some", "count": count}
+        assert registry.get_sample_value("rxdag_node_items_since_first_start", labels) == n
+    assert metrics.status(run)["job"]["totals"]["some"] == {
+        "arrived": 5,
+        "passed": 3,
+        "filtered": 2,
+        "out": {"out": 3},
+    }
+
+
 def test_deliveries_are_a_metric_and_in_the_status():
     registry = CollectorRegistry()
     run = rxdag.start(rxdag.Dag(rxdag.from_source(sources.range(3)).to(sinks.collect(), name="out"), name="job"))

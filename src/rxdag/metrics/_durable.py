@@ -19,6 +19,13 @@ def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
     _add_checkpoints(families, dag, checkpoints, goes_on=stats.state in ("running", "draining"))
     for node, ledger in stats.nodes.items():
         families["rxdag_node_restored_items"].add_metric([dag, node], ledger.restored)
+    for node, ledger in stats.totals.items():
+        for count, n in (
+            ("in", ledger.arrived),
+            ("out", sum(ledger.out.values())),
+            ("lost", sum(ledger.lost.values())),
+        ):
+            families["rxdag_node_items_since_first_start"].add_metric([dag, node, count], n)
     free = None if checkpoints.path is None else _free_bytes(checkpoints.path)
     if free is not None and checkpoints.path is not None:
         families["rxdag_disk_free_bytes"].add_metric([dag, checkpoints.path], free)

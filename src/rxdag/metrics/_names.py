@@ -14,7 +14,8 @@ class Metric:
         name: Name as scraped; counters end in `_total`.
         kind: "counter", "gauge" or "histogram".
         help: Description.
-        labels: Names of its labels: dag, node, gate, port, reason, state, phase, path, provider, level. Never a key of
+        labels: Names of its labels: dag, node, gate, port, reason, state, phase, path, provider, level,
+            count. Never a key of
             the data.
     """
 
@@ -93,6 +94,12 @@ METRICS: Final = (
         "gauge",
         "Configured time from one checkpoint to the next; only while the run goes on.",
         ("dag",),
+    ),
+    Metric(
+        "rxdag_node_items_since_first_start",
+        "gauge",
+        "Items in, out and lost since the first start of a job with checkpoints, over all its runs.",
+        (*_NODE, "count"),
     ),
     Metric("rxdag_node_restored_items", "gauge", "Items held by the node in the checkpoint at the start.", _NODE),
     Metric(

@@ -14,11 +14,12 @@ import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec, detached
-from rxdag.engine import Writes
+from rxdag.engine import Ledger, Writes
 from rxdag.errors import CheckpointError, RxDagError, text_of
 from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
+from rxdag.runtime._totals import Totals, plain_totals, totals_of
 
 if TYPE_CHECKING:
     from rxdag.runtime._execution import Execution
@@ -55,6 +56,7 @@ class Checkpointing:
         every_ns: Time from one to the next, ns; None to take them on request only.
         codec: What the state is encoded by.
         resumed_from: Number of the checkpoint with which the run begins; None if it starts over.
+        totals: Counts of each node in that checkpoint, since the first start.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Checkpointing:
         every_ns: int | None,
         codec: Codec,
         resumed_from: int | None = None,
+        totals: Totals | None = None,
     ) -> None:
         self._execution = execution
         self._session = session
@@ -74,6 +77,7 @@ class Checkpointing:
         self._every_ns = every_ns
         self._codec = codec
         self._resumed_from = resumed_from
+        self._totals = totals or {}
         self._path: str | None = getattr(session, "path", None)
         self._lock = threading.Lock()
         """Held while one is written."""
@@ -163,7 +167,7 @@ class Checkpointing:
     def _encoded(self) -> dict[str, Any]:
         """Return the state of each place as bytes; as it is, if the run cannot change it any more."""
         saved = snapshot_of(self._execution)
-        run = {**self._facts, "now": saved["now"]}
+        run = {**self._facts, "now": saved["now"], "totals": plain_totals(self.totals())}
         parts: dict[str, Any] = {RUN: self._codec.encode(run, where="run")}
         for place, state in saved["nodes"].items():
             parts[place] = detached(state) or self._codec.encode(state, where=place)
@@ -222,6 +226,10 @@ class Checkpointing:
         reason = {"reason": text_of(error)} if isinstance(error, CheckpointError) else {}
         self._execution.events.of_run("checkpoint.failed", failures=self.failures, error=error, **reason)
 
+    def totals(self) -> dict[str, Ledger]:
+        """Return the counts of each node since the first start. Thread-safe."""
+        return totals_of(self._totals, self._execution.program.ledgers())
+
     def stats(self, elapsed_s: float) -> CheckpointStats:
         """Return the current figures; `elapsed_s` is the duration of the run so far, s. Thread-safe."""
         last, now = self.last, self._execution.clock.now()
@@ -275,7 +283,8 @@ class Checkpointing:
 
     def _finish(self, facts: dict[str, Any]) -> None:
         self._last_at = self._execution.clock.now()
-        self.last = self._commit({RUN: self._codec.encode(facts, where="run")}, is_done=True)
+        run = {**facts, "totals": plain_totals(self.totals())}
+        self.last = self._commit({RUN: self._codec.encode(run, where="run")}, is_done=True)
 
 
 def may_become_visible(run: Execution) -> bool:

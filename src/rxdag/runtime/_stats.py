@@ -42,4 +42,5 @@ def stats_of(execution: Execution, elapsed_s: float) -> RunStats:
         {sink.name: sink.writes.copy() for sink in program.sinks},
         None if checkpointing is None else checkpointing.stats(elapsed_s),
         {sink.name: sink.receipts.took.copy() for sink in program.sinks},
+        {} if checkpointing is None else checkpointing.totals(),
     )
