@@ -56,9 +56,20 @@ def test_a_write_takes_as_long_as_its_oldest_item_has_waited():
     run, entry = by_hand(lambda items: items.to(sinks.acall(two_seconds), name="out"))
     entry.push("a")
     run.advance("1s")
-    entry.push("b", "c")  # they wait for the end of the first write, and are one write, of 4 s
+    entry.push("b")
+    run.advance("0.5s")
+    entry.push("c")  # it waits with the other one for the end of the first write, and they are one write, of 4 s
     run.advance("10s")
     assert took(run.stats()) == ({2.5: 1, 5.0: 1}, 2.0 + 5.0)
+
+
+def test_each_of_several_writes_in_a_turn_takes_as_long_as_the_turn():
+    """The sink is written one item at a time, and one chunk of five is passed on in one turn."""
+    clock = VirtualClock()
+    numbers = rxdag.from_source(sources.range(5), name="numbers")
+    dag = rxdag.Dag(numbers.to(sinks.call(lambda n: clock.advance_to(clock.now() + 1_000_000_000)), name="out"))
+    result = settle_virtual(Execution(rxdag.compile(dag), clock))
+    assert took(result.stats)[1] == 1.0 + 2.0 + 3.0 + 4.0 + 5.0
 
 
 @pytest.mark.parametrize(

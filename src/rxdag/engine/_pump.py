@@ -98,7 +98,8 @@ class GatePump(Pump):
         self.is_parked = False
         if not self.blocked:
             began: i64 = domain.ticks()
-            receipt = self.gate.receipt(domain.quantum)
+            gate = self.gate
+            receipt: i64 = gate.receipt(domain.quantum) if gate.receipts.are_there else -1
             domain.received_at = receipt
             if receipt < 0:
                 self.feed(domain.quantum)

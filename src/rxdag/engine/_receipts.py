@@ -32,6 +32,8 @@ class GateReceipts:
     def __init__(self, max_items: int) -> None:
         self._turns: deque[tuple[int, int, int]] = deque(maxlen=max(1, max_items))
         """Turns with a receipt: place of the first item, place behind the last one, and the receipt."""
+        self.are_there = False
+        """False if it holds none; if the last one is overlooked, a sample is lost."""
         self._first: i64 = 0
         self._current: i64 = -1
         """Place of the first item and receipt of the current turn; -1 between turns."""
@@ -40,6 +42,7 @@ class GateReceipts:
         """Begin a turn: items from this place on were received then."""
         self._first = place
         self._current = receipt
+        self.are_there = True
 
     def note(self, place: i64) -> None:
         """End the turn: the items that come from this place on belong to another one."""
@@ -55,14 +58,17 @@ class GateReceipts:
             if last > place:
                 return receipt if first < end else -1
             turns.popleft()
-        return self._current
+        current = self._current
+        if current < 0:
+            self.are_there = False
+        return current
 
 
 class Receipts:
     """The receipt times of the writes of one sink.
 
-    One receipt stands for a write: that of its oldest item. Writes that are
-    not visible yet are kept by receipt time, rounded down to 10 ms, so that memory is bounded by time, not by items.
+    One receipt stands for a write: that of its first item. Writes that are not visible yet are kept by receipt time,
+    rounded down to 10 ms, so that memory is bounded by time, not by items.
     """
 
     def __init__(self) -> None:

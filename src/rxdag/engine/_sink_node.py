@@ -97,8 +97,8 @@ class SinkNode(OpenedSink):
     def take_gathered(self) -> Chunk:
         """Return the gathered items, and start a new batch."""
         chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
-        self.receipt = self.domain.received_at if self.oldest < 0 else self.oldest
-        self.oldest = -1
+        self.receipt = self.oldest
+        self.oldest = self.domain.received_at if self.is_gathering else -1  # a full write in the midst of a turn
         self.renew()
         return chunk
 
@@ -106,12 +106,17 @@ class SinkNode(OpenedSink):
         """Count a write that has ended well, and its delivery if its receipt is known."""
         now = self.domain.ticks()
         self.writes.add(now - self.began)
-        if self.shows_later:
-            self.note_unsaved(chunk)
-            if self.receipt >= 0:
-                self.receipts.written(int(self.receipt))
-        elif self.receipt >= 0:
+        if self.shows_later or self.receipt >= 0:
+            self.count_delivery(chunk, now)
+
+    def count_delivery(self, chunk: Chunk, now: int) -> None:
+        """Count a delivery, now or once the checkpoint of the rows is durable."""
+        if not self.shows_later:
             self.receipts.took.add(now - int(self.receipt))
+            return
+        self.note_unsaved(chunk)
+        if self.receipt >= 0:
+            self.receipts.written(int(self.receipt))
 
     def hold_unwritten(
         self, items: list[Any], times: list[int] | None, sequences: list[Any] | None, keys: list[Any] | None
@@ -172,12 +177,13 @@ class SinkNode(OpenedSink):
             keys.append(key)
         if self.is_quick:
             if self.came >= self.full_at:
-                self.write_out()
+                self.write_full()
         elif self.paces and not self.is_async and (len(self.gathered) >= self.most or self.wants() == 0):
-            self.write_out()
+            self.write_full()
         if not self.is_gathering:
             self.is_gathering = True
-            self.oldest = self.domain.received_at
+            if len(self.gathered) <= 1:
+                self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_rows(self, items: list[Any]) -> None:
@@ -187,10 +193,11 @@ class SinkNode(OpenedSink):
             return
         self.gathered += items
         if self.came >= self.full_at:
-            self.write_out()
+            self.write_full()
         if not self.is_gathering:
             self.is_gathering = True
-            self.oldest = self.domain.received_at
+            if len(self.gathered) <= len(items):
+                self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_columns(self, columns: Any) -> None:
@@ -227,6 +234,12 @@ class SinkNode(OpenedSink):
         self.again = None
         self.clear()
 
+    def write_full(self) -> None:
+        """Write the gathered items in the midst of a turn."""
+        if not self.is_gathering:
+            self.oldest = self.domain.received_at
+        self.write_out()
+
     def write_out(self) -> None:
         """Write the gathered items."""
         if self.gathered and not self.is_ended and not self.in_flight:
@@ -257,7 +270,10 @@ class SinkNode(OpenedSink):
             if pending is None:
                 self.attempts = 0
                 self.passed += len(chunk)
-                self.count_write(chunk)
+                now = self.domain.ticks()
+                self.writes.add(now - self.began)
+                if self.shows_later or self.receipt >= 0:
+                    self.count_delivery(chunk, now)
             else:
                 self.in_flight = len(chunk)
                 self.at_hand = chunk
