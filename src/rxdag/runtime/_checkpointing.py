@@ -88,6 +88,7 @@ class Checkpointing:
         self._pauses, self._writes = Writes(), Writes()
         self.last: Checkpoint | None = None
         self.failures = 0
+        self._timer: threading.Timer | None = None
         self._suspends = self._is_sealed = False
         self.books: RunStats | None = None
         """The books at the checkpoint behind which the run is suspended."""
@@ -100,9 +101,16 @@ class Checkpointing:
     def start(self) -> None:
         """Take the first checkpoint after the interval. On the main domain's thread."""
         self._last_at = self._last_at or self._execution.clock.now()
-        if self._every_ns is not None:
-            when = self._execution.clock.now() + self._every_ns
-            self._execution.main.at(when, self._tick, is_background=True)
+        if self._every_ns is None:
+            return
+        main = self._execution.main
+        if self._execution.is_virtual:
+            main.at(self._execution.clock.now() + self._every_ns, self._tick, is_background=True)
+            return
+        # Not a timer of the domain, for which it would read the clock before each item.
+        self._timer = threading.Timer(self._every_ns / 1e9, main.call, (self._tick,))
+        self._timer.name, self._timer.daemon = "rxdag-checkpoint-timer", True
+        self._timer.start()
 
     def _tick(self) -> None:
         if self._execution.state == "running":
@@ -263,6 +271,8 @@ class Checkpointing:
 
     def close(self) -> None:
         """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
         result = self._execution.result
         try:
             if result is not None and result.error is None and self.last is not None and self.last.is_done:
