@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rxdag.codec._scalars import PLAIN
+from rxdag.codec._walk import kind_of
 from rxdag.contract import SavedRows
 
+_CONTAINERS: Final[frozenset[Any]] = frozenset((list, tuple, set, dict))
 _FEW: Final = 64
 """Most members of a container that are looked at one by one."""
 
@@ -27,7 +29,7 @@ def detached(value: Any) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    kind = type(value)
+    kind = kind_of(value)
     if kind in PLAIN:
         return value
     if kind is SavedRows:
@@ -35,7 +37,7 @@ def _copied(value: Any) -> Any:
             for column in value.columns:
                 _check(column)
         return value
-    if kind not in (list, tuple, set, dict):
+    if kind not in _CONTAINERS:
         raise _Shared
     is_short = len(value) <= _FEW
     if kind is dict:

@@ -74,7 +74,9 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
 
         Override it if you override `snapshot` and windows have many keys: a column at a time is several times faster.
         """
-        if cls.snapshot is not Accumulator.snapshot or not cls.state:
+        own: Any = cls.snapshot
+        first: Any = Accumulator
+        if own is not first.snapshot or not cls.state:
             return [each.snapshot() for each in accumulators]
         return SavedRows(*[list(map(attrgetter(name), accumulators)) for name in cls.state])
 

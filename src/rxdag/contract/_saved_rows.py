@@ -18,7 +18,7 @@ class SavedRows(Sequence[list[Any]]):
     """
 
     __slots__ = ("columns", "is_frozen")
-    __hash__ = None  # type: ignore[assignment]  # as lists
+    __hash__ = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # as lists
 
     def __init__(self, *columns: Sequence[Any], is_frozen: bool = False) -> None:
         self.columns = columns
@@ -40,9 +40,9 @@ class SavedRows(Sequence[list[Any]]):
         return [column[at] for column in self.columns]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SavedRows | list):
-            return NotImplemented
-        return list(self) == list(other)
+        if isinstance(other, SavedRows):
+            return list(self) == list(other)
+        return list(self) == other if isinstance(other, list) else NotImplemented
 
     def __repr__(self) -> str:
         return repr(list(self))
