@@ -76,7 +76,6 @@ from rxdag.contract._source_and_sink import (
     RECEIVES,
     Batching,
     Delivery,
-    Enough,
     Read,
     Reader,
     Saw,
@@ -86,13 +85,13 @@ from rxdag.contract._source_and_sink import (
     SourceContext,
     Visible,
     Where,
-    WriteFailed,
     Writer,
     unseen,
 )
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._unknown_name import unknown_name
+from rxdag.contract._write_signals import Enough, WriteFailed
 from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 

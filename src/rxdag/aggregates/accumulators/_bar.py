@@ -18,6 +18,8 @@ _INF: Final = float("inf")
 # Objects, which a new bar takes as they are.
 _NO_HIGH: Final[Any] = -_INF
 _NO_LOW: Final[Any] = _INF
+_FLOATS: Final = {"high": "_highest", "low": "_lowest", "volume": "_volume", "turnover": "_turnover"}
+"""Attributes with the state of bars whose prices and quantities are floats."""
 
 
 class Bar(Accumulator[Any, Ohlcv]):
@@ -165,8 +167,7 @@ class Bar(Accumulator[Any, Ohlcv]):
     def snapshots(cls, accumulators: list[Any]) -> Sequence[list[Any]]:
         if not (all(map(attrgetter("_is_float"), accumulators)) and all(map(attrgetter("count"), accumulators))):
             return [each.snapshot() for each in accumulators]
-        names = [f"_{name}" if name in ("volume", "turnover") else name for name in cls.state]
-        columns = [list(map(attrgetter(name), accumulators)) for name in names]
+        columns = [list(map(attrgetter(_FLOATS.get(name, name)), accumulators)) for name in cls.state]
         # Prices are numbers, which do not change; a sequence is whatever the user takes from the item.
         sequences = chain(map(attrgetter("first_seq"), accumulators), map(attrgetter("last_seq"), accumulators))
         return SavedRows(*columns, is_frozen={int}.issuperset(map(type, sequences)))
