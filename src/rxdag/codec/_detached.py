@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._scalars import PLAIN
 from rxdag.codec._walk import kind_of
-from rxdag.contract import SavedRows
 
 _CONTAINERS: Final[frozenset[Any]] = frozenset((list, tuple, set, dict))
 _FEW: Final = 64

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from msgspec.msgpack import Encoder, Ext
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
-from rxdag.contract import SavedRows
 from rxdag.errors import SavedError, StateError, shown, text_of
 
 # Tags of values with parts.

@@ -7,11 +7,11 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names, is_enum, spelled
 from rxdag.codec._pack import Packer
 from rxdag.codec._scalars import is_numpy
 from rxdag.codec._walk import kind_of, parts_of, shown
-from rxdag.contract import SavedRows
 from rxdag.errors import StateError
 
 _CONTAINERS: Final[dict[type, Callable[[], Any]]] = {

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names, is_enum
-from rxdag.contract import SavedRows
 
 
 def parts_of(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 Internal: not part of the API; may change in any release.
 """
 
+from rxdag._saved_rows import SavedRows
 from rxdag.contract._accumulator import Accumulator, snapshots_of
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._arguments import (
@@ -67,7 +68,6 @@ from rxdag.contract._postgres import checked_dsn as checked_dsn
 from rxdag.contract._postgres import quoted_table as quoted_table
 from rxdag.contract._postgres import unique_keys as unique_keys
 from rxdag.contract._process import KeyedProcess, ProcessContext
-from rxdag.contract._saved_rows import SavedRows
 from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (
     END,

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from mypy_extensions import i64, mypyc_attr
 
+from rxdag._saved_rows import SavedRows
 from rxdag.contract._kernel import BadProgram
-from rxdag.contract._saved_rows import SavedRows
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
