@@ -10,14 +10,14 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.benchmarks import baseline, in_flight, latency, machine, memory, peers, scaling, watched
+from tests.benchmarks import baseline, checkpointed, in_flight, latency, machine, memory, peers, scaling, watched
 from tests.benchmarks.drawing import svg
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.report import Report, Row, write_docs
 from tests.benchmarks.work import Work
 from tests.benchmarks.workloads import WORKS
 
-OTHERS = ("W4", "W5", "W6", "memory", "metrics", "peers")
+OTHERS = ("W4", "W5", "W6", "memory", "metrics", "checkpoints", "peers")
 NAMES = tuple(dict.fromkeys([work.name for work in WORKS])) + OTHERS
 
 
@@ -53,6 +53,10 @@ def others(report: Report, names: set[str], seconds: float) -> None:
     if "memory" in names:
         _say("memory")
         report.bytes_per_key = memory.bytes_per_key(max(1000, report.items // 20))
+    if "checkpoints" in names:
+        _say("checkpoints")
+        keys = [n for n in checkpointed.KEYS if n <= report.items]
+        report.checkpointed = checkpointed.measure(report.items, max(9, report.pairs), keys)
     if "metrics" in names:
         _say("metrics")
         report.watched = watched.measure(report.items * 10, report.pairs)

@@ -44,5 +44,11 @@ HAND_OVER_US = {
 RSS_MB = 5
 """W5: how much a process may grow."""
 BYTES_PER_KEY = 300
+CHECKPOINTED = 1.03
+"""CPU time of W2 with a checkpoint a second, over that without."""
+PAUSE_MS = {100_000: Budget(50, 120)}
+"""Median pause of a checkpoint, ms, by number of keys with an open bar."""
+CHECKPOINT_GROWTH = 1.5
+"""Growth of a process during a checkpoint, over the size of its state."""
 SCRAPED = 0.01
 """Share of W1's time that a scrape a second may take."""

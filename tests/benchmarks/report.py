@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.budgets import BYTES_PER_KEY, RSS_MB, SCRAPED
+from tests.benchmarks.budgets import BYTES_PER_KEY, CHECKPOINT_GROWTH, CHECKPOINTED, PAUSE_MS, RSS_MB, SCRAPED
+from tests.benchmarks.checkpointed import Checkpointed
 from tests.benchmarks.in_flight import InFlight
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.measure import Figure
@@ -67,6 +68,7 @@ class Report:
     curves: dict[str, Curve] = field(default_factory=dict)
     bytes_per_key: dict[str, float] = field(default_factory=dict)
     watched: Watched | None = None
+    checkpointed: Checkpointed | None = None
 
     def text(self) -> str:
         """Return all of it, as Markdown."""
@@ -79,6 +81,7 @@ class Report:
             self._curves(),
             self._bytes(),
             self._watched(),
+            self._checkpointed(),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -128,6 +131,26 @@ class Report:
             f"and the server answers."
         )
 
+    def _checkpointed(self) -> str:
+        c = self.checkpointed
+        if c is None:
+            return ""
+        lines = [
+            "| open bars | pause ms, min | median | max | checkpoint MB | state MB | growth MB |",
+            "|---|" + "---|" * 6,
+        ]
+        for each in c.held:
+            ms = each.pause_ms
+            pauses = f"{min(ms):.1f} | {statistics.median(ms):.1f} | {max(ms):.1f}"
+            sizes = f"{each.checkpoint_mb:.1f} | {each.state_mb:.0f} | {each.growth_mb:.0f}"
+            lines.append(f"| {each.keys:,} | {pauses} | {sizes} |")
+        overhead = (
+            f"Checkpoints: W2 of 10,000 symbols with one a second over W2 without, {len(c.overheads)} pairs: "
+            f"{min(c.overheads):.3f} to {max(c.overheads):.3f}, median {c.overhead:.3f} (budget {CHECKPOINTED:g}), "
+            f"{statistics.median(c.taken):g} checkpoints a run."
+        )
+        return "\n".join([overhead, "", *lines])
+
     def summary(self) -> str:
         """Return W1 to W3 with what else does the same work, for the README."""
         lines = ["| work | CPU time over the plain loop's | ns/item |", "|---|---|---|"]
@@ -172,6 +195,7 @@ class Report:
             "curves": {name: {"ns": points, "exponent": exponent(points)} for name, points in self.curves.items()},
             "bytes_per_key": self.bytes_per_key,
             "watched": None if self.watched is None else dataclasses.asdict(self.watched),
+            "checkpointed": None if self.checkpointed is None else dataclasses.asdict(self.checkpointed),
         }
 
     def wrong(self) -> list[str]:
@@ -194,7 +218,30 @@ class Report:
             out.append(f"W5: {w5.most:,} of {w5.cap:,} in flight, {w5.rss_mb:.1f} MB of {RSS_MB} MB")
         if self.watched is not None and self.watched.overhead > SCRAPED:
             out.append(f"metrics: {self.watched.overhead:.1%} of a run is past the budget of {SCRAPED:.0%}")
+        out += self._checkpoints_over_budget()
         return out + [f"{k}: {n:.0f} bytes a key" for k, n in self.bytes_per_key.items() if n > BYTES_PER_KEY]
+
+    def _checkpoints_over_budget(self) -> list[str]:
+        c = self.checkpointed
+        if c is None:
+            return []
+        out = (
+            []
+            if c.overhead <= CHECKPOINTED
+            else [f"checkpoints: {c.overhead:.3f} is past the budget of {CHECKPOINTED:g}"]
+        )
+        for each in c.held:
+            pause = statistics.median(each.pause_ms)
+            budget = PAUSE_MS.get(each.keys)
+            if budget is not None and pause > budget.of(self.form):
+                out.append(
+                    f"checkpoints, {each.keys:,} keys: {pause:.1f} ms is past the budget of {budget.of(self.form):g} ms"
+                )
+            if each.growth > CHECKPOINT_GROWTH:
+                out.append(
+                    f"checkpoints, {each.keys:,} keys: growth by {each.growth:.2f} of the state, past {CHECKPOINT_GROWTH:g}"
+                )
+        return out
 
 
 def write_docs(report: Report, drawing: str) -> None:

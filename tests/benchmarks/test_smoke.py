@@ -7,9 +7,10 @@ from itertools import accumulate, pairwise
 
 import pytest
 
-from tests.benchmarks import baseline, machine, watched
+from tests.benchmarks import baseline, checkpointed, machine, watched
 from tests.benchmarks.__main__ import main, throughput
 from tests.benchmarks.budgets import Budget
+from tests.benchmarks.checkpointed import Checkpointed, Held
 from tests.benchmarks.data import BEGAN_US, DISORDER_US, repeated, ticks, ticks_captured, ticks_ns
 from tests.benchmarks.drawing import svg
 from tests.benchmarks.in_flight import InFlight
@@ -176,6 +177,15 @@ def test_a_graph_that_is_watched_and_annoyed_gives_what_it_gives():
     assert found.scrape_ms > 0
 
 
+def test_a_graph_that_takes_checkpoints_is_measured():
+    found = checkpointed.measure(20_000, 2, keys=(500, 1_000))
+    assert len(found.overheads) == len(found.taken) == 2
+    assert min(found.taken) >= 1
+    assert [each.keys for each in found.held] == [500, 1_000]
+    assert all(len(each.pause_ms) == 7 and min(each.pause_ms) > 0 for each in found.held)
+    assert found.held[0].checkpoint_mb < found.held[1].checkpoint_mb < 0.2
+
+
 # ---- budgets, baselines and the report
 
 
@@ -228,6 +238,11 @@ def test_a_report_says_what_is_wrong_and_what_is_past_its_budget():
         curves={"chain": [(1, 5.0), (10, 50.0)]},
         bytes_per_key={"dedupe": 301.0},
         watched=Watched(30.0, (1.02, 1.0, 1.01), 11.0, (1.1,)),
+        checkpointed=Checkpointed(
+            (1.05, 1.0, 1.04),
+            (3, 3, 4),
+            (Held(10_000, (900.0,), 0.9, 1.0, 9.0), Held(100_000, (130.0, 1.0, 121.0), 8.2, 40.0, 61.0)),
+        ),
     )
     assert report.wrong() == ["W1 peer: the answer is wrong"]
     assert report.over_budget() == [
@@ -235,6 +250,9 @@ def test_a_report_says_what_is_wrong_and_what_is_past_its_budget():
         "W4 map, filter, map, asyncio, 10,000 items/s: p50 31.0 us is past the budget of 30 us",
         "W5: 11 of 10 in flight, 0.0 MB of 5 MB",
         "metrics: 1.1% of a run is past the budget of 1%",
+        "checkpoints: 1.040 is past the budget of 1.03",
+        "checkpoints, 100,000 keys: 121.0 ms is past the budget of 120 ms",
+        "checkpoints, 100,000 keys: growth by 1.52 of the state, past 1.5",
         "dedupe: 301 bytes a key",
     ]
     assert report.ratios() == {"W1 slow": 3.1, "W1 fast": 1.5}
@@ -242,6 +260,8 @@ def test_a_report_says_what_is_wrong_and_what_is_past_its_budget():
     assert "| W1 slow | 3.00 | 3.10 | 3.20 | 90 | 11,111,111 | 7 | 2, **missed** | correct |" in text
     assert "| W1 peer | - | - | - | - | - | - |  | **WRONG** |" in text
     assert "| map, filter, map, asyncio, 10,000 items/s | 31.0 | 60.0 | 99.0 | 70.0 | 80.0 | 90.0 | 30 |" in text
+    assert "| 100,000 | 1.0 | 121.0 | 130.0 | 8.2 | 40 | 61 |" in text
+    assert "3 pairs: 1.000 to 1.050, median 1.040 (budget 1.03), 3 checkpoints a run." in text
     assert "| chain | 1: 5, 10: 50 | +1.00 |" in text
     assert "**W1 rxdag slow** | 3.10 | 90 |" in report.summary()
     assert report.figures()["figures"]["W1 fast"]["items_per_s"] == 20_000_000

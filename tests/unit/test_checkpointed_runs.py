@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from rxdag import operators as ops
 from rxdag.contract import END, Chunk, Reader, Sink, Source, Writer
 from rxdag.engine.drivers import VirtualClock
 from rxdag.errors import CheckpointError, StateError
-from rxdag.runtime import Execution
+from rxdag.runtime import Execution, plain_totals
 from rxdag.runtime._recovery import Recovery, begun
 from rxdag.testing import settle_virtual
 
@@ -347,7 +348,8 @@ def test_a_graph_that_cannot_be_continued_is_refused_at_the_start(dag, message):
 def test_a_sink_that_may_deliver_twice_is_refused_if_exactly_is_required():
     dag = rxdag.Dag(rxdag.from_source(Steady(), name="rows").to(sinks.call(print), name="told"), name="job")
     with pytest.raises(
-        rxdag.GraphError, match='sink "told" must deliver exactly once, got one that delivers at least once'
+        rxdag.GraphError,
+        match='sink "told" must deliver exactly once, got one that delivers at least once: what it has delivered cannot be taken back',
     ):
         virtual(dag, checkpoints.memory(), require="exactly")
 
@@ -660,3 +662,40 @@ def test_an_argument_that_cannot_be_leaves_the_store_to_the_next_call(options):
     with pytest.raises(rxdag.GraphError):
         rxdag.run(bars(), checkpoints=store, **options)
     store.open("test").close()
+
+
+@pytest.mark.parametrize("at_ms", [125, 505])
+def test_totals_of_a_job_that_was_killed_are_those_of_one_run(at_ms):
+    whole_run = settled(virtual(bars(), checkpoints.memory(), every="1h"))
+    store = checkpoints.memory()
+    first = virtual(bars(), store, every="100ms")
+    first.main.at(at_ms * 1_000_000, partial(first.fail, RuntimeError("killed")))
+    settled(first)
+    last = settled(virtual(bars(), store, start=at_ms * 1_000_000, every="1h"))
+    again = settled(virtual(bars(), store, every="1h"))
+
+    expected = whole_run.stats.totals
+    assert expected["rows"].made == 100
+    assert (last.stats.nodes["rows"].made, last.stats.totals["rows"].made) == (100 - at_ms // 100 * 10 - 1, 100)
+    assert plain_totals(last.stats.totals) == plain_totals(expected) == plain_totals(again.stats.totals)
+    line = "  since the first start: 100 in, 20 out"
+    assert line in str(last).splitlines()
+    assert line in str(again).splitlines()
+    assert line not in str(whole_run).splitlines()
+
+
+def test_totals_follow_a_node_that_is_renamed_and_not_one_that_is_dropped():
+    store = checkpoints.memory()
+    first = virtual(bars(), store, every="1h")
+    first.main.at(505_000_000, first.drain)
+    settled(first)
+    second = settled(
+        virtual(bars(once="dedupe"), store, start=505_000_000, renamed={"once": "dedupe"}, allow_drop=["bars"])
+    )
+    totals = second.stats.totals
+    assert (totals["dedupe"].arrived, totals["bars"].arrived) == (100, second.stats.nodes["bars"].arrived)
+    assert 40 < totals["bars"].arrived < 60
+
+
+def test_a_run_without_checkpoints_has_no_totals():
+    assert settled(Execution(rxdag.compile(bars()), VirtualClock())).stats.totals == {}

@@ -788,6 +788,57 @@ def test_explain_gives_the_facts_of_its_text_as_plain_data():
     assert age["max_age_ns"] == (age["ahead"] + 1) * 2_000_000
 
 
+class _Own(rxdag.Sink):
+    label = "own"
+
+    def open(self, context):
+        raise NotImplementedError
+
+
+def test_explain_tells_the_delivery_of_each_sink(tmp_path):
+    branches = numbers()
+    made = {
+        "file": sinks.csv(tmp_path / "a.csv"),
+        "rows": sinks.parquet(tmp_path / "a.parquet"),
+        "table": sinks.sqlite(tmp_path / "a.db", "a"),
+        "keyed": sinks.sqlite(tmp_path / "a.db", "b", upsert=("value",)),
+        "kept": sinks.collect(),
+        "called": sinks.call(print),
+        "device": sinks.csv("/dev/stdout"),
+        "own": _Own(),
+    }
+    dag = rxdag.Dag(*(branches.to(sink, name=name) for name, sink in made.items()))
+    told = [line for line in rxdag.compile(dag).explain().splitlines() if line.startswith(("delivery", "no check"))]
+    again = "at least once; a restart delivers items since the last checkpoint again"
+    assert told == [
+        "delivery: file: exactly once; the output appears at the end of the run",
+        "delivery: rows: exactly once; the output appears at the end of the run",
+        "delivery: table: exactly once; in one transaction behind each checkpoint; rows are visible up to every= later",
+        "delivery: keyed: exactly once; by key, so that a restart may write again; rows are visible at once",
+        "delivery: kept: exactly once; the output appears at the end of the run",
+        f"delivery: called: {again}: what it has delivered cannot be taken back",
+        f"delivery: device: {again}: what it has delivered cannot be taken back",
+        f"delivery: own: {again}: its writer has no methods `save` and `restore`",
+    ]
+    facts = rxdag.compile(dag).explain(form="dict")
+    assert facts["deliveries"][0] == {
+        "sink": "file",
+        "delivery": "exactly once",
+        "visible": "at the end",
+        "why_repeats": None,
+    }
+    assert facts["no_checkpoints"] == []
+
+
+def test_explain_tells_what_keeps_a_graph_from_checkpoints():
+    feed = rxdag.from_source(sources.callback(lambda push: None, overflow="drop_oldest"), name="feed")
+    plan = rxdag.compile(rxdag.Dag(feed.rx(rxops.pairwise(), name="pairs").to(sinks.null())))
+    assert plan.explain().splitlines()[-2:] == [
+        'no checkpoints: source "feed" cannot be continued: it receives items that cannot be read again',
+        'no checkpoints: node "pairs" is a reactivex operator, whose state cannot be saved; use an operator of rxdag',
+    ]
+
+
 def test_explain_refuses_a_form_that_there_is_not():
     plan = rxdag.compile(rxdag.Dag(numbers().to(sinks.null())))
     with pytest.raises(GraphError, match='explain: form must be "text" or "dict", got \'json\''):

@@ -133,6 +133,8 @@ class TestState:
     def test_the_whole_state_of_a_node_is_shown(self, saved):
         state = json.loads(rxdag_("state", "show", str(saved), "numbers", "--json")[1])
         assert state["position"] == 4
+        assert state["totals"] == {"made": 4, "out": {"out": 4}}
+        assert "totals: {'made': 4, 'out': {'out': 4}}\n" in rxdag_("state", "show", str(saved), "numbers")[1]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

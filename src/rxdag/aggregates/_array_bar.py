@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from rxdag.aggregates._arrays import ArrayCount, traded, turnover
 from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
 from rxdag.aggregates.accumulators import vwap_within
 from rxdag.columns import Array, Columns, Groups, Places
-from rxdag.contract import MAX, MIN, ColumnsAggregate
+from rxdag.contract import MAX, MIN, ColumnsAggregate, SavedRows
 
 
 class ArrayBar(ColumnsAggregate):
@@ -104,9 +104,9 @@ class ArrayBar(ColumnsAggregate):
             for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
         ]
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
         columns = [c.results(places) if isinstance(c, ArrayCount) else c.at(places) for c in self._cells]
-        return [list(row) for row in zip(*columns, strict=True)]
+        return SavedRows(*columns)
 
     def restore(self, place: int, saved: list[Any]) -> None:
         for cells, value in zip(self._cells, saved, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.aggregates._cells import Highest, Lowest, Total
 from rxdag.columns import Array, Columns, Groups, Places, objects_of
-from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed
+from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows
 from rxdag.errors import text_of
 
 _INF: Final = float("inf")
@@ -78,8 +78,8 @@ class ArrayCount(ColumnsAggregate):
         counts: list[int] = self.n[places].tolist()
         return counts
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
-        return [[n] for n in self.n[places].tolist()]
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
+        return SavedRows(self.n[places].tolist())
 
     def restore(self, place: int, saved: list[Any]) -> None:
         self.n[place] = saved[0]
@@ -118,8 +118,8 @@ class ArraySum(ColumnsAggregate):
     def results(self, places: Places) -> list[Any]:
         return self._total.at(places)
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
-        return [[total] for total in self._total.at(places)]
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
+        return SavedRows(self._total.at(places))
 
     def restore(self, place: int, saved: list[Any]) -> None:
         self._total.put(place, saved[0], self._count.empty)
@@ -133,9 +133,9 @@ class ArrayMean(ArraySum):
         counts = self._count.results(places)
         return [total / n for total, n in zip(self._total.at(places), counts, strict=True)]
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
         counts = self._count.results(places)
-        return [list(pair) for pair in zip(self._total.at(places), counts, strict=True)]
+        return SavedRows(self._total.at(places), counts)
 
     def restore(self, place: int, saved: list[Any]) -> None:
         super().restore(place, saved)
@@ -176,8 +176,8 @@ class ArrayExtreme(ColumnsAggregate):
     def results(self, places: Places) -> list[Any]:
         return self._value.at(places)
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
-        return [[value] for value in self._value.at(places)]
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
+        return SavedRows(self._value.at(places))
 
     def restore(self, place: int, saved: list[Any]) -> None:
         self._value.put(place, saved[0], self._count.empty)
@@ -247,8 +247,8 @@ class ArrayVwap(ColumnsAggregate):
     def results(self, places: Places) -> list[Any]:
         return [vwap_of(*pair) for pair in self.snapshot(places)]
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
-        return [list(pair) for pair in zip(self._turnover.at(places), self._volume.at(places), strict=True)]
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
+        return SavedRows(self._turnover.at(places), self._volume.at(places))
 
     def restore(self, place: int, saved: list[Any]) -> None:
         self._turnover.put(place, saved[0], self._count.empty)
@@ -307,9 +307,9 @@ class ArrayNamed(ColumnsAggregate):
         columns = [part.results(places) for part in self._parts.values()]
         return [dict(zip(self._parts, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def snapshot(self, places: Places) -> list[list[Any]]:
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
         columns = [part.snapshot(places) for part in self._parts.values()]
-        return [list(row) for row in zip(*columns, strict=True)]
+        return SavedRows(*columns)
 
     def restore(self, place: int, saved: list[Any]) -> None:
         for part, state in zip(self._parts.values(), saved, strict=True):

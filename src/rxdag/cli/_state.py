@@ -114,7 +114,7 @@ def _mb(n: int) -> str:
 
 
 def node_state(path: str, node: str, key: str | None) -> dict[str, Any]:
-    """Return the state of a node in the last checkpoint, or the entries of one key.
+    """Return the state of a node in the last checkpoint and its totals, or the entries of one key.
 
     Raises:
         CheckpointError: If there is no such node, or nothing of that key.
@@ -131,7 +131,7 @@ def node_state(path: str, node: str, key: str | None) -> dict[str, Any]:
         )
     state = saved.places[node]
     if key is None:
-        return dict(state)
+        return {**state, "totals": saved.run.get("totals", {}).get(node, {})}
     found = dict(_of_key(state.get("kernel"), key, "kernel"))
     if not found:
         raise CheckpointError(f'{where}: node "{node}" must have state of key "{key}", got none')

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from msgspec.msgpack import Encoder, Ext
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names
 from rxdag.codec._records import Record
 from rxdag.codec._scalars import BIG, PLAIN, SCALARS, TEXT, Scalar, array_of, is_native_moment, is_numpy, scalar_of
@@ -69,6 +70,7 @@ class Packer:
         self._to_bytes: Callable[[Any], bytes] = Encoder().encode
         self._packers: dict[type, Callable[[Any], Any]] = {
             list: self.column,
+            SavedRows: self.column,
             tuple: self._tuple,
             set: lambda value: self._ext(SET, self.column(list(value))),
             frozenset: lambda value: self._ext(FROZENSET, self.column(list(value))),
@@ -192,6 +194,8 @@ class Packer:
 
     def column(self, values: Sequence[Any]) -> Any:
         """Return a list of values, or its tagged form."""
+        if isinstance(values, SavedRows):
+            return self._columns(values)
         kinds = set(map(type, values))
         if kinds <= PLAIN and not (self._careful and not _fit(values)):
             return values
@@ -200,6 +204,12 @@ class Packer:
             if packed is not None:
                 return packed
         return [self.pack(value) for value in values]
+
+    def _columns(self, rows: SavedRows) -> Any:
+        """Return rows as `column` returns the list that they equal."""
+        if len(rows) < _FEW:
+            return self.column(list(rows))
+        return self._ext(ROWS, [False, [self.column(column) for column in rows.columns]])
 
     def _alike(self, kind: Any, values: Sequence[Any]) -> Ext | None:
         """Return a list of values of one type as columns; None if that saves nothing."""

@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names, is_enum, spelled
 from rxdag.codec._pack import Packer
 from rxdag.codec._scalars import is_numpy
@@ -69,7 +70,7 @@ def _emptied(value: Any) -> Any:
     if kind is defaultdict:
         return defaultdict[Any, Any](value.default_factory)
     make = _CONTAINERS.get(kind)
-    return value if make is None else make()
+    return [] if kind is SavedRows else value if make is None else make()
 
 
 def _fix(value: Any, kind: Any) -> str:

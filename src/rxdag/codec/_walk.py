@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from rxdag._saved_rows import SavedRows
 from rxdag.codec._names import Names, is_enum
 
 
@@ -26,7 +27,7 @@ def parts_of(value: Any, place: str, names: Names) -> Iterator[tuple[str, Any]]:
     if kind in (set, frozenset):
         for each in value:
             yield f"a member of {place}", each
-    elif kind in (list, tuple, deque):
+    elif kind in (list, tuple, deque, SavedRows):
         for index, each in enumerate(value):
             yield f"{place}[{index}]", each
 

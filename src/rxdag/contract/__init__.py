@@ -3,7 +3,8 @@
 Internal: not part of the API; may change in any release.
 """
 
-from rxdag.contract._accumulator import Accumulator
+from rxdag._saved_rows import SavedRows
+from rxdag.contract._accumulator import Accumulator, snapshots_of
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._arguments import (
     check_copyable,
@@ -71,10 +72,10 @@ from rxdag.contract._shape import Shape
 from rxdag.contract._source_and_sink import (
     END,
     NEEDS_REPLAY,
+    NOT_TAKEN_BACK,
     RECEIVES,
     Batching,
     Delivery,
-    Enough,
     Read,
     Reader,
     Saw,
@@ -82,14 +83,15 @@ from rxdag.contract._source_and_sink import (
     SinkContext,
     Source,
     SourceContext,
+    Visible,
     Where,
-    WriteFailed,
     Writer,
     unseen,
 )
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._unknown_name import unknown_name
+from rxdag.contract._write_signals import Enough, WriteFailed
 from rxdag.contract._written import argument, written
 from rxdag.contract._zone import aware, zone_of
 
@@ -106,6 +108,7 @@ __all__ = [
     "MAX",
     "MIN",
     "NEEDS_REPLAY",
+    "NOT_TAKEN_BACK",
     "RAISE",
     "RECEIVES",
     "SKIP",
@@ -154,6 +157,7 @@ __all__ = [
     "Role",
     "RouteOp",
     "RowFailed",
+    "SavedRows",
     "Saw",
     "Shape",
     "Sink",
@@ -169,6 +173,7 @@ __all__ = [
     "Timeout",
     "Unkeyed",
     "Delays",
+    "Visible",
     "Where",
     "WindowOp",
     "WriteFailed",
@@ -229,6 +234,7 @@ __all__ = [
     "refuse_fork",
     "remember",
     "settled",
+    "snapshots_of",
     "size_of",
     "timeout_s",
     "unseen",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mypy_extensions import i64, mypyc_attr
 
+from rxdag._saved_rows import SavedRows
 from rxdag.contract._kernel import BadProgram
 
 A_contra = TypeVar("A_contra", contravariant=True)
@@ -65,7 +68,28 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         """Return the state as plain data."""
         return [getattr(self, name) for name in self.state]
 
+    @classmethod
+    def snapshots(cls, accumulators: list[Any]) -> Sequence[list[Any]]:
+        """Return the state of one or more accumulators of this class, as `snapshot` of each.
+
+        Override it if you override `snapshot` and windows have many keys: a column at a time is several times faster.
+        """
+        own: Any = cls.snapshot
+        first: Any = Accumulator
+        if own is not first.snapshot or not cls.state:
+            return [each.snapshot() for each in accumulators]
+        return SavedRows(*[list(map(attrgetter(name), accumulators)) for name in cls.state])
+
     def restore(self, saved: list[Any]) -> None:
         """Load the result of `snapshot`."""
         for name, value in zip(self.state, saved, strict=True):
             setattr(self, name, value)
+
+
+def snapshots_of(accumulators: list[Any]) -> Sequence[list[Any]]:
+    """Return the state of each accumulator."""
+    kinds: set[Any] = set(map(type, accumulators))
+    if len(kinds) != 1:
+        return [each.snapshot() for each in accumulators]
+    states: Sequence[list[Any]] = kinds.pop().snapshots(accumulators)
+    return states

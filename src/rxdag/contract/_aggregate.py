@@ -48,7 +48,7 @@ class ColumnsAggregate(ABC):
         """Return the results of the panes at these places."""
 
     @abstractmethod
-    def snapshot(self, places: Places) -> list[list[Any]]:
+    def snapshot(self, places: Places) -> Sequence[list[Any]]:
         """Return the state of the panes at these places, each as that of its accumulator."""
 
     @abstractmethod

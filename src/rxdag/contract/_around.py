@@ -16,6 +16,7 @@ from rxdag.contract._source_and_sink import (
     Sink,
     Source,
     SourceContext,
+    Visible,
     Where,
     Writer,
 )
@@ -232,6 +233,14 @@ class SinkAround(Sink[Any, Any]):
     @property
     def delivery(self) -> Delivery:  # type: ignore[override]
         return self.sink.delivery
+
+    @property
+    def visible(self) -> Visible | None:  # type: ignore[override]
+        return self.sink.visible
+
+    @property
+    def why_repeats(self) -> str:  # type: ignore[override]
+        return self.sink.why_repeats
 
     @property
     def replaces(self) -> str | None:

@@ -23,6 +23,8 @@ Where: TypeAlias = Literal["inline", "blocking", "async"]
 """The thread that runs it: that of the graph, one of its own, or the event loop."""
 Delivery: TypeAlias = Literal["exactly once", "at least once"]
 """Number of times that an item is in the output of a run that was killed and continued from a checkpoint."""
+Visible: TypeAlias = Literal["at once", "at checkpoints", "at the end"]
+"""Time at which a reader finds the output of a run with checkpoints."""
 
 
 class _End(enum.Enum):
@@ -37,6 +39,10 @@ RECEIVES: Final = "it receives items that cannot be read again"
 """The `no_position` of sources that items are sent to."""
 NEEDS_REPLAY: Final = "it can be continued only with replay=True, a promise that it gives the same items again"
 """The `no_position` of sources whose items may not come again."""
+
+
+NOT_TAKEN_BACK: Final = "what it has delivered cannot be taken back"
+"""The `why_repeats` of sinks that deliver to the outside."""
 
 
 class Saw(Protocol):
@@ -274,36 +280,6 @@ class Writer(ABC):
         """
 
 
-class WriteFailed(Exception):  # a signal to the node
-    """Raised by `Writer.write`: the item at `index` failed for `cause`.
-
-    The items before it are written, the others are not.
-
-    Args:
-        index: Index of the item in the chunk.
-        cause: The error.
-    """
-
-    def __init__(self, index: int, cause: Exception) -> None:
-        super().__init__(index, cause)
-        self.index = index
-        self.cause = cause
-
-
-class Enough(Exception):  # a signal to the node, not an error
-    """Raised by `Writer.write`: the sink accepts no more items.
-
-    The items before `index` are written.
-
-    Args:
-        index: Index of the first item that the sink does not accept.
-    """
-
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
-
-
 class SinkContext(Protocol):
     """The run as a sink sees it."""
 
@@ -375,6 +351,13 @@ class Sink(ABC, Generic[A_contra, R_co]):
     """Arguments that may hold a password: they are not saved, and may change."""
     delivery: Delivery = "at least once"
     """Guarantee for a run that continues from a checkpoint; "exactly once" requires a writer that saves and restores."""
+    visible: Visible | None = None
+    """Time at which a reader finds its output in a run with checkpoints, if it delivers exactly once.
+
+    If rows travel in checkpoints, "at checkpoints", one is taken early once they pass 64 MB.
+    """
+    why_repeats: str = "its writer has no methods `save` and `restore`"
+    """Reason why it delivers at least once, as a clause; for `explain()`."""
 
     @property
     def replaces(self) -> str | None:

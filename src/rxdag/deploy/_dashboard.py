@@ -12,6 +12,7 @@ _ROWS: Final = (
     ("rxdag_source_", "Sources"),
     ("rxdag_node_", "Nodes"),
     ("rxdag_gate_", "Gates"),
+    ("rxdag_delivery_", "Delivery"),
     ("rxdag_sink_", "Sinks"),
     ("rxdag_checkpoint_", "Checkpoints"),
     ("rxdag_disk_", "Disks"),

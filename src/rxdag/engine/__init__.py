@@ -16,7 +16,7 @@ from rxdag.engine._guarded import Guarded
 from rxdag.engine._inlet import Inlet
 from rxdag.engine._inner_node import InnerNode
 from rxdag.engine._kernel_node import KernelNode
-from rxdag.engine._ledger import LEAVINGS, SIDES, EdgeBook, Ledger
+from rxdag.engine._ledger import EXITS, LEAVINGS, SIDES, EdgeBook, Ledger
 from rxdag.engine._meeting import Meeting
 from rxdag.engine._merge_node import MergeNode
 from rxdag.engine._node import NOWHERE, Exit, Node
@@ -36,6 +36,7 @@ __all__ = [
     "BOUNDS_NS",
     "ITEM",
     "COLUMNS_QUANTUM",
+    "EXITS",
     "LEAVINGS",
     "NOWHERE",
     "QUANTUM",

@@ -97,6 +97,8 @@ class BatchSinkNode(SinkNode):
         if self.is_ended:
             self.unread += 1
             return
+        if not self.gathered:
+            self.oldest = self.domain.received_at
         self.gather(item, ts, sequence, key)
         if len(self.gathered) >= self.batching.max_items:
             self.go_on()
@@ -168,7 +170,7 @@ class BatchSinkNode(SinkNode):
             self.parts.popleft()
             self.in_flight -= len(part)
             self.passed += len(part)
-            self.writes.add(self.domain.ticks() - self.began)
+            self.count_write(part)
         elif not self.part_failed(part, error):
             return
         if self.parts:

@@ -71,6 +71,7 @@ class Domain:
         driver: Gives it its turns.
         ticks: Monotonic count of ns, for measuring durations.
         measured_at: When the last turn of a pump ended, by `ticks`.
+        received_at: Receipt of the items that a pump passed on last; -1 if none was taken.
         quantum: Maximum number of items that a pump moves in one turn.
         stop: True if the running loop must return at once; read between items, set from any thread.
         is_called: True if the driver has calls to make first; it sets and clears this.
@@ -94,6 +95,7 @@ class Domain:
         self.driver: Driver
         self.ticks: Callable[[], int]
         self.measured_at: i64 = 0
+        self.received_at: i64 = -1
         self.ready: deque[Pump] = deque()
         self.is_in_order = False
         self.turn_of: Pump | None = None

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import IDLE, Overflow, Saw
 from rxdag.engine._node import Node, block_all, unblock_all
+from rxdag.engine._receipts import GateReceipts
 from rxdag.errors import BufferOverflow, RxDagError, shown
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Gate(Node):
         self.failure: Exception | None = None
         """Error of the gate itself, such as an overflow."""
         self.saw: Saw | None = None
+        self.drops_first = overflow in (Overflow.DROP_OLDEST, Overflow.DROP_BUFFER)
+        self.receipts = GateReceipts(high)
 
     @property
     def n(self) -> int:
@@ -356,6 +359,15 @@ class Gate(Node):
 
     def retire(self) -> None:
         self.leave()
+
+    def place_behind(self) -> i64:
+        """Return the place of the next item that comes, as `receipts` counts."""
+        return self.came if self.drops_first else self.came - self.n_dropped
+
+    def receipt(self, max_items: i64) -> i64:
+        """Return the oldest receipt among its next items, else -1. Call it where it is emptied."""
+        first = self.taken + self.n_dropped if self.drops_first else self.taken
+        return self.receipts.of(first, first + max_items)
 
     def note_waiting(self, now: i64) -> None:
         """Note that a pump waits for room here."""

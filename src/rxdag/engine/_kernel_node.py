@@ -213,6 +213,7 @@ class KernelNode(WatermarkNode):
             # The kernel has postponed its timer since this one was set; see arm().
             self.arm()
             return
+        self.domain.received_at = -1  # its outputs are none of an item that was just received
         self.guard(self.call_timer, now)
         self.said_idle = False  # the outputs have ended the idleness
         self.look()

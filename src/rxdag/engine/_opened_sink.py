@@ -5,16 +5,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from rxdag.contract import Clock, OnError, Saw, Shape, Sink, Writer, checked_end
+from mypy_extensions import i64
+
+from rxdag.contract import Chunk, Clock, OnError, Saw, Shape, Sink, Writer, checked_end, size_of
 from rxdag.engine._context import RunContext
 from rxdag.engine._faults import end_error
 from rxdag.engine._gate import Gate
 from rxdag.engine._guarded import Guarded
+from rxdag.engine._receipts import Receipts
 
 if TYPE_CHECKING:
     from asyncio import Future
+
+
+EARLY_BYTES: Final = 64 << 20
+"""Estimated size of rows beyond which their checkpoint is taken at once."""
 
 
 class OpenedSink(Guarded):
@@ -44,8 +51,14 @@ class OpenedSink(Guarded):
         self.is_closed = False
         self.saves = False
         """True in a run that takes checkpoints."""
+        self.shows_later = False
+        """True if readers see its rows once their checkpoint is durable."""
         self.saved: Any = None
         """Data to continue from, as the writer gave it at the last checkpoint or before a restart."""
+        self.receipts = Receipts()
+        self.unsaved_bytes: i64 = 0
+        """Estimated size of the rows that travel with the next checkpoint."""
+        self.ask_for_checkpoint: Callable[[], None] | None = None
 
     @property
     def error(self) -> Exception | None:
@@ -96,10 +109,20 @@ class OpenedSink(Guarded):
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
 
+    def note_unsaved(self, chunk: Chunk) -> None:
+        """Count the rows of a write; ask for a checkpoint if too many bytes would travel with it."""
+        before = self.unsaved_bytes
+        # One item stands for the others: to measure each would take longer than to write it.
+        self.unsaved_bytes += size_of(chunk.split(1)[0].rows().items[0]) * len(chunk)
+        if before <= EARLY_BYTES < self.unsaved_bytes and self.ask_for_checkpoint is not None:
+            self.ask_for_checkpoint()
+
     def save(self) -> None:
         """Ask the writer to save its output for a checkpoint; at a safepoint, or after the last write."""
         if self.saves and self.writer is not None:
             self.saved = self.writer.save()
+            self.receipts.save()
+            self.unsaved_bytes = 0
 
     def publish(self) -> None:
         """Ask the writer to publish what it saved: the checkpoint is durable."""
@@ -107,10 +130,23 @@ class OpenedSink(Guarded):
         if writer is None or self.saved is None:
             return
         try:
-            self.await_then(writer.publish())
+            pending = writer.publish()
+            if pending is None:
+                self.count_published()
+            else:
+                self.run.spawn(self.name, self.publishing(pending, self.receipts.take_saved()))
         except BaseException as error:
             self.domain.interrupt_for(error)
             self.fail(end_error("sink", self.name, error))
+
+    async def publishing(self, pending: Awaitable[None], saved: dict[int, int]) -> None:
+        """Await a publication, and count the writes that it covers as delivered."""
+        await pending
+        self.receipts.published(saved, self.domain.ticks())
+
+    def count_published(self) -> None:
+        """Count the saved writes as delivered."""
+        self.receipts.published(self.receipts.take_saved(), self.domain.ticks())
 
     def closed_again(self) -> Any:
         """Close the sink of a run that was killed when all its output was saved; return what closing gives."""
@@ -164,6 +200,8 @@ class OpenedSink(Guarded):
                 if ok and self.saved is not None:
                     self.await_then(writer.publish())
                 result = self.closed_with(writer.close(ok=ok and self.run.error is None))
+                if ok and not inspect.isawaitable(result):
+                    self.complete()
             except BaseException as error:
                 self.domain.interrupt_for(error)
                 self.run.fail(end_error("sink", self.name, error))
@@ -171,6 +209,12 @@ class OpenedSink(Guarded):
             self.run.spawn(self.name, result, self.closed)
         else:
             self.run.sink_ended(self.name, result)
+
+    def complete(self) -> None:
+        """Count all writes as delivered, unless the run has failed."""
+        if self.run.may_succeed:
+            self.receipts.save()
+            self.count_published()
 
     def closed_with(self, result: Any) -> Any:
         """Return the result of closing the sink, or an awaitable of it."""
@@ -182,4 +226,6 @@ class OpenedSink(Guarded):
         if error is not None:
             self.domain.interrupt_for(error)
             self.run.fail(end_error("sink", self.name, error))
+        elif not task.cancelled():
+            self.complete()
         self.run.sink_ended(self.name, None if task.cancelled() or error else task.result())

@@ -46,6 +46,16 @@ class Pump(Point):
         """Move items until it is blocked, there are no more, or the turn is over."""
         raise NotImplementedError
 
+    def begin_receipt(self, receipt: i64) -> None:
+        """Note in the gates behind when the items that are moved next were received."""
+        for gate in self.gates:
+            gate.receipts.begin(gate.place_behind(), receipt)
+
+    def end_receipt(self) -> None:
+        """Note that these items were moved."""
+        for gate in self.gates:
+            gate.receipts.note(gate.place_behind())
+
     def park(self) -> None:
         """Note that something is in the way: the gates behind know that somebody waits."""
         self.is_parked = True
@@ -86,7 +96,15 @@ class GatePump(Pump):
         self.is_parked = False
         if not self.blocked:
             began: i64 = domain.ticks()
-            self.feed(domain.quantum)
+            gate = self.gate
+            receipt: i64 = gate.receipt(domain.quantum) if gate.receipts.are_there else -1
+            domain.received_at = receipt
+            if receipt < 0:
+                self.feed(domain.quantum)
+            else:
+                self.begin_receipt(receipt)
+                self.feed(domain.quantum)
+                self.end_receipt()
             # take_turns() compares this with its limit, which saves one clock reading per turn.
             domain.measured_at = domain.ticks()
             self.busy_ns += domain.measured_at - began

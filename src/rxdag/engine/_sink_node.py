@@ -38,6 +38,10 @@ class SinkNode(OpenedSink):
         """Maximum number of items in one write."""
         self.writes = Writes()
         self.began = 0
+        self.oldest: i64 = -1
+        """Receipt of the first gathered item."""
+        self.receipt: i64 = -1
+        """Receipt of the first item that is being written."""
         self.gathered: list[Any] = []
         self.times: list[int] | None = None
         self.sequences: list[Any] | None = None
@@ -59,6 +63,7 @@ class SinkNode(OpenedSink):
 
     def open(self) -> None:
         """Open the sink, before anything flows."""
+        self.shows_later = self.saves and self.sink.visible == "at checkpoints"
         self.most = 1 if self.sink.one_by_one else self.domain.quantum
         self.takes_rows = self.is_plain and self.most > 1
         self.full_at = self.came - len(self.gathered) + self.most
@@ -92,8 +97,26 @@ class SinkNode(OpenedSink):
     def take_gathered(self) -> Chunk:
         """Return the gathered items, and start a new batch."""
         chunk = Chunk(self.gathered, self.times, self.sequences, self.keys)
+        self.receipt = self.oldest
+        self.oldest = self.domain.received_at if self.is_gathering else -1  # a full write in the midst of a turn
         self.renew()
         return chunk
+
+    def count_write(self, chunk: Chunk) -> None:
+        """Count a write that has ended well, and its delivery if its receipt is known."""
+        now = self.domain.ticks()
+        self.writes.add(now - self.began)
+        if self.shows_later or self.receipt >= 0:
+            self.count_delivery(chunk, now)
+
+    def count_delivery(self, chunk: Chunk, now: int) -> None:
+        """Count a delivery, now or once the checkpoint of the rows is durable."""
+        if not self.shows_later:
+            self.receipts.took.add(now - int(self.receipt))
+            return
+        self.note_unsaved(chunk)
+        if self.receipt >= 0:
+            self.receipts.written(int(self.receipt))
 
     def hold_unwritten(
         self, items: list[Any], times: list[int] | None, sequences: list[Any] | None, keys: list[Any] | None
@@ -154,11 +177,13 @@ class SinkNode(OpenedSink):
             keys.append(key)
         if self.is_quick:
             if self.came >= self.full_at:
-                self.write_out()
+                self.write_full()
         elif self.paces and not self.is_async and (len(self.gathered) >= self.most or self.wants() == 0):
-            self.write_out()
+            self.write_full()
         if not self.is_gathering:
             self.is_gathering = True
+            if len(self.gathered) <= 1:
+                self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_rows(self, items: list[Any]) -> None:
@@ -168,9 +193,11 @@ class SinkNode(OpenedSink):
             return
         self.gathered += items
         if self.came >= self.full_at:
-            self.write_out()
+            self.write_full()
         if not self.is_gathering:
             self.is_gathering = True
+            if len(self.gathered) <= len(items):
+                self.oldest = self.domain.received_at
             self.domain.unwritten.append(self)
 
     def push_columns(self, columns: Any) -> None:
@@ -190,6 +217,7 @@ class SinkNode(OpenedSink):
                 self.discarded += len(columns) - 1
                 self.fail(end_error("sink", self.name, error))
                 return
+        self.receipt = self.domain.received_at
         self.write(chunk)
 
     def mark(self, watermark: i64) -> None:
@@ -205,6 +233,12 @@ class SinkNode(OpenedSink):
         self.renew()
         self.again = None
         self.clear()
+
+    def write_full(self) -> None:
+        """Write the gathered items in the midst of a turn."""
+        if not self.is_gathering:
+            self.oldest = self.domain.received_at
+        self.write_out()
 
     def write_out(self) -> None:
         """Write the gathered items."""
@@ -236,7 +270,10 @@ class SinkNode(OpenedSink):
             if pending is None:
                 self.attempts = 0
                 self.passed += len(chunk)
-                self.writes.add(self.domain.ticks() - self.began)
+                now = self.domain.ticks()
+                self.writes.add(now - self.began)
+                if self.shows_later or self.receipt >= 0:
+                    self.count_delivery(chunk, now)
             else:
                 self.in_flight = len(chunk)
                 self.at_hand = chunk
@@ -305,7 +342,7 @@ class SinkNode(OpenedSink):
         error = task.exception()
         if error is None:
             self.passed += len(chunk)
-            self.writes.add(self.domain.ticks() - self.began)
+            self.count_write(chunk)
             self.attempts = 0
         elif isinstance(error, Enough):
             self.had_enough(chunk, error)

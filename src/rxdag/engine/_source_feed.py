@@ -10,6 +10,7 @@ from rxdag.contract import Boundary, Chunk, OnError, Source
 from rxdag.engine._context import RunContext
 from rxdag.engine._node import Exit
 from rxdag.engine._opened_source import OpenedSource
+from rxdag.engine._receipts import GRAIN_NS
 from rxdag.engine._shortcut import FEWEST, Shortcut, shortcut_behind
 
 
@@ -42,6 +43,10 @@ class SourceFeed(OpenedSource):
         """The chunk being passed on; `at` is the index of its next item, `next_mark` that of its next mark."""
         self.at: i64 = 0
         self.next_mark: i64 = 0
+        self.received_at: i64 = -1
+        """Receipt of the chunk; -1 if none was taken."""
+        self.next_receipt: i64 = 0
+        """Earliest time of the next receipt."""
 
     def find_shortcut(self) -> None:
         """Look for expressions behind it that are worked on a chunk at a time; once all nodes are open."""
@@ -54,6 +59,10 @@ class SourceFeed(OpenedSource):
         self.chunk = chunk
         self.at = 0
         self.next_mark = 0
+        self.received_at = -1
+        if self.began >= self.next_receipt:
+            self.received_at = self.domain.ticks()
+            self.next_receipt = self.received_at + GRAIN_NS
 
     def feed(self) -> None:
         """Pass items on; blocks and stops of the domain are checked before each one."""

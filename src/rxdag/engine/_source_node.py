@@ -118,7 +118,14 @@ class SourceNode(SourceFeed):
             self.put_back()
         if self.chunk is None and not self.take_next():
             return
-        self.feed()
+        receipt = self.received_at
+        self.domain.received_at = receipt
+        if receipt < 0:
+            self.feed()
+        else:
+            self.begin_receipt(receipt)
+            self.feed()
+            self.end_receipt()
         if self.is_finished:
             return
         if self.blocked and (self.chunk is not None or not self.looks_ahead()):

@@ -172,6 +172,8 @@ def _add(families: dict[str, Any], subject: Subject, now: float) -> None:
     for node, writes in stats.writes.items():
         families["rxdag_sink_write_seconds"].add_metric([dag, node], *buckets_of(writes))
         families["rxdag_sink_write_failures_total"].add_metric([dag, node], writes.failed)
+    for node, deliveries in stats.deliveries.items():
+        families["rxdag_delivery_seconds"].add_metric([dag, node], *buckets_of(deliveries))
     for edge, gate in stats.gates.items():
         families["rxdag_gate_items"].add_metric([dag, edge], gate.depth)
         families["rxdag_gate_capacity_items"].add_metric([dag, edge], gate.capacity)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from typing import Any, Final
+from typing import Any
 
-from rxdag.engine import BOUNDS_NS, Writes
+from rxdag.engine import Writes
 from rxdag.runtime import CheckpointStats, RunStats
-
-_ENDS: Final = (*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf")
 
 
 def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
@@ -21,6 +19,13 @@ def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
     _add_checkpoints(families, dag, checkpoints, goes_on=stats.state in ("running", "draining"))
     for node, ledger in stats.nodes.items():
         families["rxdag_node_restored_items"].add_metric([dag, node], ledger.restored)
+    for node, ledger in stats.totals.items():
+        for count, n in (
+            ("in", ledger.arrived),
+            ("out", sum(ledger.out.values())),
+            ("lost", sum(ledger.lost.values())),
+        ):
+            families["rxdag_node_items_since_first_start"].add_metric([dag, node, count], n)
     free = None if checkpoints.path is None else _free_bytes(checkpoints.path)
     if free is not None and checkpoints.path is not None:
         families["rxdag_disk_free_bytes"].add_metric([dag, checkpoints.path], free)
@@ -40,7 +45,8 @@ def _add_checkpoints(families: dict[str, Any], dag: str, stats: CheckpointStats,
 
 def buckets_of(durations: Writes) -> tuple[list[tuple[str, int]], float]:
     """Return the cumulative buckets of a histogram, and the sum in s."""
-    return list(zip(_ENDS, itertools.accumulate(durations.counts), strict=True)), durations.total_ns / 1e9
+    ends = [*(str(bound / 1e9) for bound in durations.bounds), "+Inf"]
+    return list(zip(ends, itertools.accumulate(durations.counts), strict=True)), durations.total_ns / 1e9
 
 
 def _free_bytes(path: str) -> int | None:

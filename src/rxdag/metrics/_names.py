@@ -14,7 +14,8 @@ class Metric:
         name: Name as scraped; counters end in `_total`.
         kind: "counter", "gauge" or "histogram".
         help: Description.
-        labels: Names of its labels: dag, node, gate, port, reason, state, phase, path, provider, level. Never a key of
+        labels: Names of its labels: dag, node, gate, port, reason, state, phase, path, provider, level,
+            count. Never a key of
             the data.
     """
 
@@ -64,6 +65,12 @@ METRICS: Final = (
     Metric("rxdag_source_connected", "gauge", "0 while the source has no connection, else 1.", _NODE),
     Metric("rxdag_source_idle", "gauge", "1 if the source is open and its last read returned nothing.", _NODE),
     Metric("rxdag_source_backlog_items", "gauge", "Items that wait to be read, if the source reports them.", _NODE),
+    Metric(
+        "rxdag_delivery_seconds",
+        "histogram",
+        "Time from receipt by a source to delivery by the sink, without time in windows and other state; sampled.",
+        _NODE,
+    ),
     Metric("rxdag_sink_write_seconds", "histogram", "Duration of a write of a chunk or a batch.", _NODE),
     Metric(
         "rxdag_sink_write_failures_total", "counter", "Writes that raised, including those that were retried.", _NODE
@@ -87,6 +94,12 @@ METRICS: Final = (
         "gauge",
         "Configured time from one checkpoint to the next; only while the run goes on.",
         ("dag",),
+    ),
+    Metric(
+        "rxdag_node_items_since_first_start",
+        "gauge",
+        "Items in, out and lost since the first start of a job with checkpoints, over all its runs.",
+        (*_NODE, "count"),
     ),
     Metric("rxdag_node_restored_items", "gauge", "Items held by the node in the checkpoint at the start.", _NODE),
     Metric(

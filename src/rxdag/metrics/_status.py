@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rxdag.metrics._subjects import Subject, subjects_of, watermarks_s
-from rxdag.runtime import AsyncRun, PipelineRuntime, Run
+from rxdag.runtime import AsyncRun, PipelineRuntime, Run, plain_totals
 
 
 def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
@@ -17,7 +17,8 @@ def status(thing: Run | AsyncRun | PipelineRuntime, /) -> dict[str, Any]:
     with their counts other than 0, and the totals of lost and finally failed items; `gates` with depth, capacity,
     high_water, waits, dropped and blocked_s; `sources` with is_open, is_connected, is_idle, backlog and progress;
     `busy_s` by the first node of each segment; `lag_s` of event time behind the clock, by node; `writes` of sinks: n,
-    failed and total_s; `checkpoints` with the fields of `CheckpointStats` but the histograms, and `line`, the same as
+    failed and total_s; `deliveries` of sinks: n and total_s from receipt by a source; `totals`
+    of nodes since the first start, in a run with checkpoints; `checkpoints` with the fields of `CheckpointStats` but the histograms, and `line`, the same as
     text, in a run that takes them.
 
     Example:
@@ -60,4 +61,6 @@ def as_data(subject: Subject) -> dict[str, Any]:
             name: {"n": writes.n, "failed": writes.failed, "total_s": writes.total_ns / 1e9}
             for name, writes in stats.writes.items()
         },
+        "totals": plain_totals(stats.totals),
+        "deliveries": {name: {"n": took.n, "total_s": took.total_ns / 1e9} for name, took in stats.deliveries.items()},
     }

@@ -3,6 +3,7 @@
 Internal: not part of the API; may change in any release.
 """
 
+from rxdag.plan._delivery import DeliveryFacts, deliveries, obstacles
 from rxdag.plan._domains import MAIN
 from rxdag.plan._facts import AgeFacts, EdgeFacts, GateFacts, NodeFacts, PlanFacts, QueueFacts, StallFacts
 from rxdag.plan._gates import GatePlan, queue_of
@@ -14,6 +15,7 @@ __all__ = [
     "MAIN",
     "SIDE_PORTS",
     "AgeFacts",
+    "DeliveryFacts",
     "EdgeFacts",
     "GateFacts",
     "GatePlan",
@@ -24,8 +26,10 @@ __all__ = [
     "StallFacts",
     "Topology",
     "compile",
+    "deliveries",
     "make_columns_kernel",
     "make_kernel",
+    "obstacles",
     "queue_of",
     "use_faces",
 ]

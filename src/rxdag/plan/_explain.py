@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from rxdag.contract import Visible
+from rxdag.plan._delivery import DeliveryFacts
 from rxdag.plan._facts import AgeFacts, GateFacts, NodeFacts, PlanFacts
 
 _MOST_LISTED: Final = 5
+_VISIBLE: Final[dict[Visible, str]] = {
+    "at once": "by key, so that a restart may write again; rows are visible at once",
+    "at checkpoints": "in one transaction behind each checkpoint; rows are visible up to every= later",
+    "at the end": "the output appears at the end of the run",
+}
 
 
 def explanation(facts: PlanFacts) -> str:
@@ -39,7 +46,9 @@ def explanation(facts: PlanFacts) -> str:
         lines.append(
             f"cap: at most {facts['max_bytes']:,} bytes, and an item over it for each gate, where gates are bound by bytes"
         )
-    return "\n".join([*lines, *map(_age, facts["ages"])])
+    lines += [*map(_age, facts["ages"]), *map(_delivery, facts["deliveries"])]
+    lines += [f"no checkpoints: {why}" for why in facts["no_checkpoints"]]
+    return "\n".join(lines)
 
 
 def _node(node: NodeFacts) -> str:
@@ -60,6 +69,14 @@ def _age(age: AgeFacts) -> str:
         f"age: an item is {_ms(age['max_age_ns'])} old at most when {age['sink']} has taken it "
         f"({age['ahead']:,} before it, {pace}); time in windows and other state is not in it"
     )
+
+
+def _delivery(sink: DeliveryFacts) -> str:
+    if sink["why_repeats"] is not None:
+        how = f"at least once; a restart delivers items since the last checkpoint again: {sink['why_repeats']}"
+    else:
+        how = "exactly once" if sink["visible"] is None else f"exactly once; {_VISIBLE[sink['visible']]}"
+    return f"delivery: {sink['sink']}: {how}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from rxdag.contract import Duration, Foreign, Kernel, Sink, Source, positive_ns
 from rxdag.errors import GraphError, did_you_mean
 from rxdag.graph import Edge, parameters
+from rxdag.plan._delivery import DeliveryFacts, deliveries, obstacles
 from rxdag.plan._domains import MAIN
 from rxdag.plan._lanes import PARTED
 from rxdag.plan._stalls import stalls
@@ -107,6 +108,8 @@ class PlanFacts(TypedDict):
         max_items: Maximum number of items in gates, queues and in flight.
         max_bytes: Maximum number of bytes in byte-bounded gates; None without any.
         ages: Maximum age of items at the sinks whose service time was given.
+        deliveries: Delivery of each sink in a run with checkpoints.
+        no_checkpoints: Reasons why a run of the graph cannot take checkpoints; empty if it can.
     """
 
     dag: str
@@ -121,6 +124,8 @@ class PlanFacts(TypedDict):
     max_items: int
     max_bytes: int | None
     ages: list[AgeFacts]
+    deliveries: list[DeliveryFacts]
+    no_checkpoints: list[str]
 
 
 def facts_of(plan: Plan, service: Mapping[str, Duration]) -> PlanFacts:
@@ -148,6 +153,8 @@ def facts_of(plan: Plan, service: Mapping[str, Duration]) -> PlanFacts:
         "max_items": plan.max_held,
         "max_bytes": plan.max_bytes,
         "ages": _ages(plan, service),
+        "deliveries": deliveries(plan.dag),
+        "no_checkpoints": obstacles(plan.dag),
     }
 
 

@@ -121,7 +121,8 @@ class Plan:
     ) -> str | PlanFacts:
         """Describe where nodes run, where items wait, and who can block whom.
 
-        The bound of every gate is included. The text form is for people; the dict has the same facts as plain data,
+        The bound of every gate is included, and the delivery of each sink in a run with checkpoints. What checkpoints
+        cost is in `run.stats().checkpoints`, since it depends on the run. The text form is for people; the dict has the same facts as plain data,
         which `json.dumps` accepts.
 
         Args:

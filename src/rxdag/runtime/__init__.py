@@ -23,6 +23,7 @@ from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSet
 from rxdag.runtime._signals import draining_on_signals
 from rxdag.runtime._snapshot import restore_into, snapshot_of, why_no_snapshot
 from rxdag.runtime._supervised import RuntimeEvent
+from rxdag.runtime._totals import plain_totals
 
 use_faces(observable=observable_of, publisher=PlanPublisher)
 
@@ -54,6 +55,7 @@ __all__ = [
     "check_resumes",
     "draining_on_signals",
     "observable_of",
+    "plain_totals",
     "planned",
     "publisher_of",
     "restore_into",

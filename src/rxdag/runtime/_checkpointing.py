@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
-from rxdag.codec import Codec
-from rxdag.engine import Writes
+from rxdag.codec import Codec, detached
+from rxdag.engine import Ledger, Writes
 from rxdag.errors import CheckpointError, RxDagError, text_of
 from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
+from rxdag.runtime._totals import Totals, plain_totals, totals_of
 
 if TYPE_CHECKING:
     from rxdag.runtime._execution import Execution
@@ -33,7 +34,7 @@ class RunCheckpoint(Checkpoint, frozen=True):
     """A checkpoint that a run has taken.
 
     Attributes:
-        pause_ns: Time for which the run stood while its state was encoded, ns.
+        pause_ns: Time for which the run stood while its state was copied or encoded, ns.
         by_node: Size of the state of each node and of what rests between nodes, in bytes.
     """
 
@@ -55,6 +56,7 @@ class Checkpointing:
         every_ns: Time from one to the next, ns; None to take them on request only.
         codec: What the state is encoded by.
         resumed_from: Number of the checkpoint with which the run begins; None if it starts over.
+        totals: Counts of each node in that checkpoint, since the first start.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Checkpointing:
         every_ns: int | None,
         codec: Codec,
         resumed_from: int | None = None,
+        totals: Totals | None = None,
     ) -> None:
         self._execution = execution
         self._session = session
@@ -74,6 +77,7 @@ class Checkpointing:
         self._every_ns = every_ns
         self._codec = codec
         self._resumed_from = resumed_from
+        self._totals = totals or {}
         self._path: str | None = getattr(session, "path", None)
         self._lock = threading.Lock()
         """Held while one is written."""
@@ -84,11 +88,13 @@ class Checkpointing:
         self._pauses, self._writes = Writes(), Writes()
         self.last: Checkpoint | None = None
         self.failures = 0
+        self._timer: threading.Timer | None = None
         self._suspends = self._is_sealed = False
         self.books: RunStats | None = None
         """The books at the checkpoint behind which the run is suspended."""
         for sink in execution.program.sinks:
             sink.saves = True
+            sink.ask_for_checkpoint = partial(execution.main.call, self.request)
         for source in execution.program.sources:
             source.keeps_position = source.source.where == "blocking"
 
@@ -100,9 +106,16 @@ class Checkpointing:
     def start(self) -> None:
         """Take the first checkpoint after the interval. On the main domain's thread."""
         self._last_at = self._last_at or self._execution.clock.now()
-        if self._every_ns is not None:
-            when = self._execution.clock.now() + self._every_ns
-            self._execution.main.at(when, self._tick, is_background=True)
+        if self._every_ns is None:
+            return
+        main = self._execution.main
+        if self._execution.is_virtual:
+            main.at(self._execution.clock.now() + self._every_ns, self._tick, is_background=True)
+            return
+        # Not a timer of the domain, for which it would read the clock before each item.
+        self._timer = threading.Timer(self._every_ns / 1e9, main.call, (self._tick,))
+        self._timer.name, self._timer.daemon = "rxdag-checkpoint-timer", True
+        self._timer.start()
 
     def _tick(self) -> None:
         if self._execution.state == "running":
@@ -145,7 +158,7 @@ class Checkpointing:
             self._ended(error)
 
     def _take(self) -> bool:
-        """Encode the state; all domains stand. Return True if they go on meanwhile."""
+        """Copy or encode the state; all domains stand. Return True if they go on meanwhile."""
         began = time.perf_counter_ns()
         self._taken_at = self._execution.clock.now()
         try:
@@ -164,24 +177,30 @@ class Checkpointing:
             self.books = self._execution.stats()
         return not self._suspends
 
-    def _encoded(self) -> dict[str, bytes]:
+    def _encoded(self) -> dict[str, Any]:
+        """Return the state of each place as bytes; as it is, if the run cannot change it any more."""
         saved = snapshot_of(self._execution)
-        run = {**self._facts, "now": saved["now"]}
-        parts = {RUN: self._codec.encode(run, where="run")}
+        run = {**self._facts, "now": saved["now"], "totals": plain_totals(self.totals())}
+        parts: dict[str, Any] = {RUN: self._codec.encode(run, where="run")}
         for place, state in saved["nodes"].items():
-            parts[place] = self._codec.encode(state, where=place)
+            parts[place] = detached(state) or self._codec.encode(state, where=place)
         return parts
 
-    def _write(self, parts: dict[str, bytes]) -> None:
+    def _write(self, taken: dict[str, Any]) -> None:
         try:
+            parts: dict[str, bytes] = {
+                place: state if isinstance(state, bytes) else self._codec.encode(state, where=place)
+                for place, state in taken.items()
+            }
+            taken.clear()  # else the state would be in memory twice while it is written
             made = self._commit(parts)
         except Exception as error:
             self._execution.main.call(partial(self._ended, error))
             return
         if made is not None:
             by_node = {name: len(data) for name, data in parts.items()}
-            taken = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
-            self._execution.main.call(partial(self._written, taken))
+            checkpoint = RunCheckpoint(**msgspec.structs.asdict(made), pause_ns=self._pause_ns, by_node=by_node)
+            self._execution.main.call(partial(self._written, checkpoint))
 
     def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint | None:
         """Write a checkpoint; None if the output is complete meanwhile: no unfinished one may come behind that."""
@@ -220,6 +239,10 @@ class Checkpointing:
         reason = {"reason": text_of(error)} if isinstance(error, CheckpointError) else {}
         self._execution.events.of_run("checkpoint.failed", failures=self.failures, error=error, **reason)
 
+    def totals(self) -> dict[str, Ledger]:
+        """Return the counts of each node since the first start. Thread-safe."""
+        return totals_of(self._totals, self._execution.program.ledgers())
+
     def stats(self, elapsed_s: float) -> CheckpointStats:
         """Return the current figures; `elapsed_s` is the duration of the run so far, s. Thread-safe."""
         last, now = self.last, self._execution.clock.now()
@@ -253,6 +276,8 @@ class Checkpointing:
 
     def close(self) -> None:
         """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
         result = self._execution.result
         try:
             if result is not None and result.error is None and self.last is not None and self.last.is_done:
@@ -273,7 +298,8 @@ class Checkpointing:
 
     def _finish(self, facts: dict[str, Any]) -> None:
         self._last_at = self._execution.clock.now()
-        self.last = self._commit({RUN: self._codec.encode(facts, where="run")}, is_done=True)
+        run = {**facts, "totals": plain_totals(self.totals())}
+        self.last = self._commit({RUN: self._codec.encode(run, where="run")}, is_done=True)
 
 
 def may_become_visible(run: Execution) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rxdag.codec import Codec, cannot_be_saved, classes_in, is_named
-from rxdag.contract import Foreign, Sink, Source, made_by
+from rxdag.contract import Sink, Source, made_by
 from rxdag.errors import GraphError, StateError, text_of
 from rxdag.graph import Node, parameters
-from rxdag.plan import Plan
+from rxdag.plan import Plan, deliveries, obstacles
 
 
 def codec_for(plan: Plan, state_types: Iterable[type]) -> Codec:
@@ -41,7 +41,19 @@ def check_recoverable(plan: Plan, codec: Codec, *, exactly: bool) -> None:
     Raises:
         GraphError: Lists all problems.
     """
-    problems = [problem for name, node in plan.dag.nodes.items() for problem in _problems(plan, name, node, exactly)]
+    problems = obstacles(plan.dag)
+    if exactly:
+        sources: dict[str, Any] = {name: plan.dag.nodes[name].thing for name in plan.dag.sources}
+        problems += [
+            f'source "{name}" must read every item, but {source.may_miss}'
+            for name, source in sources.items()
+            if source.may_miss is not None
+        ]
+        problems += [
+            f'sink "{each["sink"]}" must deliver exactly once, got one that delivers at least once: {each["why_repeats"]}'
+            for each in deliveries(plan.dag)
+            if each["why_repeats"] is not None
+        ]
     problems += [problem for name in plan.dag.nodes for problem in _unsavable(plan, name, codec)]
     unnamed = [name for name, node in plan.dag.nodes.items() if _needs_name(plan, name, node)]
     if unnamed:
@@ -52,22 +64,6 @@ def check_recoverable(plan: Plan, codec: Codec, *, exactly: bool) -> None:
         )
     if problems:
         raise GraphError(f'dag "{plan.dag.name}": checkpoints: {"; ".join(problems)}')
-
-
-def _problems(plan: Plan, name: str, node: Node, exactly: bool) -> list[str]:
-    thing: Any = node.thing
-    if isinstance(thing, Source) and thing.no_position is not None:
-        return [f'source "{name}" cannot be continued: {thing.no_position}']
-    if exactly and isinstance(thing, Source) and thing.may_miss is not None:
-        return [f'source "{name}" must read every item, but {thing.may_miss}']
-    if isinstance(thing, Foreign) and not thing.stateless:
-        return [
-            f'node "{name}" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, or pass '
-            "stateless=True if it keeps nothing from one item to the next"
-        ]
-    if exactly and isinstance(thing, Sink) and thing.delivery != "exactly once":
-        return [f'sink "{name}" must deliver exactly once, got one that delivers at least once']
-    return []
 
 
 def _unsavable(plan: Plan, name: str, codec: Codec) -> Iterator[str]:

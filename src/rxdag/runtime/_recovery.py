@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
@@ -12,6 +12,7 @@ from rxdag._build_info import build_info
 from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
 from rxdag.codec import Codec, is_named
 from rxdag.contract import Duration, Sink, flag, positive_ns
+from rxdag.engine import Ledger
 from rxdag.errors import CheckpointError, GraphError, did_you_mean, shown
 from rxdag.plan import Plan
 from rxdag.runtime._checkpointing import RUN, Checkpointing
@@ -22,6 +23,7 @@ from rxdag.runtime._recoverable import check_recoverable, codec_for
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._resuming import FORMAT, resume, saved_run
 from rxdag.runtime._stats import stats_of
+from rxdag.runtime._totals import totals_from
 
 EVERY: Final = "10s"
 """Time between two checkpoints unless the user says otherwise."""
@@ -155,6 +157,7 @@ def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Co
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
     last, resumed_from = session.latest(), None
+    totals: dict[str, Ledger] = {}
     if recovery.fresh:
         _check_empty(execution.plan)
     if last is not None and recovery.fresh:
@@ -173,8 +176,13 @@ def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Co
             execution.done.set()
             return execution
         resumed_from = None if "is_begun" in saved else last.id
+        totals = {
+            recovery.changes.name(name): ledger
+            for name, ledger in totals_from(saved.get("totals", {})).items()
+            if name not in recovery.changes.drop
+        }
     execution.checkpointing = Checkpointing(
-        execution, session, facts, fingerprint(graph), recovery.every_ns, codec, resumed_from
+        execution, session, facts, fingerprint(graph), recovery.every_ns, codec, resumed_from, totals
     )
     return execution
 
@@ -262,5 +270,5 @@ def _done(execution: Execution, last: Checkpoint, saved: Mapping[str, Any]) -> R
             values[sink.name] = sink.closed_again()
     if execution.error is not None:
         raise execution.error
-    stats = stats_of(execution, 0.0)
+    stats = replace(stats_of(execution, 0.0), totals=totals_from(saved.get("totals", {})))
     return RunResult(execution.plan.dag, "completed", stats, None, False, (), values, None, last, was_done=True)

@@ -41,4 +41,6 @@ def stats_of(execution: Execution, elapsed_s: float) -> RunStats:
         {source.name: _of_source(source) for source in program.sources},
         {sink.name: sink.writes.copy() for sink in program.sinks},
         None if checkpointing is None else checkpointing.stats(elapsed_s),
+        {sink.name: sink.receipts.took.copy() for sink in program.sinks},
+        {} if checkpointing is None else checkpointing.totals(),
     )

@@ -232,6 +232,7 @@ class _Arrow(Sink[object, Any]):
     label = "arrow"
     takes_columns = True
     delivery = "exactly once"
+    visible = "at the end"
 
     def open(self, context: SinkContext) -> Writer:
         return _ArrowWriter(context, self.schema)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from rxdag import on_error as policies
 from rxdag.contract import (
     CONTEXT,
+    NOT_TAKEN_BACK,
     Batching,
     Chunk,
     Duration,
@@ -59,6 +60,7 @@ class _Batched(Sink[T, int]):
     timeout_s: float | None = field(repr=False)
     policy: OnError = field(repr=False)
     label = "batched"
+    why_repeats = NOT_TAKEN_BACK
     where = "async"
 
     @property

@@ -210,6 +210,7 @@ class EpochBatched(Sink[T, int]):
     label = "batched"
     where = "blocking"
     delivery = "exactly once"
+    visible = "at checkpoints"
 
     def open(self, context: SinkContext) -> Writer:
         return _EpochBatchWriter(context, self.target, self.policy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path
+from rxdag.contract import NOT_TAKEN_BACK, Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path
 from rxdag.errors import GraphError, shown
 from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._whole_file import WholeFile, is_stream
@@ -116,6 +116,8 @@ class _JsonlWriter(_FileWriter):
 @dataclass(frozen=True)
 class _File(Sink[object, int]):
     path: str
+    visible = "at the end"
+    why_repeats = NOT_TAKEN_BACK
 
     @property
     def replaces(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rxdag.contract import (
+    NOT_TAKEN_BACK,
     BadProgram,
     Chunk,
     Shape,
@@ -56,6 +57,7 @@ class _CollectWriter(Writer):
 class _Collect(Sink[T, "list[T]"]):
     label = "collect"
     delivery = "exactly once"
+    visible = "at the end"
 
     def open(self, context: SinkContext) -> Writer:
         return _CollectWriter(context.shape)
@@ -104,6 +106,7 @@ class _CallWriter(_Counted):
 class _Call(Sink[T, int]):
     fn: Callable[[T], object]
     label = "call"
+    why_repeats = NOT_TAKEN_BACK
     one_by_one = True
 
     def open(self, context: SinkContext) -> Writer:
@@ -156,6 +159,7 @@ class _AcallWriter(_Counted):
 class _Acall(Sink[T, int]):
     fn: Callable[[T], Awaitable[object]]
     label = "acall"
+    why_repeats = NOT_TAKEN_BACK
     where = "async"
 
     def open(self, context: SinkContext) -> Writer:
@@ -203,6 +207,7 @@ class _Null(Sink[object, int]):
     label = "null"
     takes_columns = True
     delivery = "exactly once"
+    visible = "at the end"
 
     def open(self, context: SinkContext) -> Writer:
         return _NullWriter()

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from rxdag.contract import Delivery, Sink, SinkContext, Writer, checked_path, import_extra
+from rxdag.contract import NOT_TAKEN_BACK, Delivery, Sink, SinkContext, Writer, checked_path, import_extra
 from rxdag.sinks._arrow import BatchWriter, checked_schema, packed, unpacked
 from rxdag.sinks._parts import remove_saved
 from rxdag.sinks._whole_file import WholeFile, is_stream
@@ -153,6 +153,8 @@ class _Parquet(Sink[object, int]):
     schema: Any = field(default=None, repr=False)
     label = "parquet"
     takes_columns = True
+    visible = "at the end"
+    why_repeats = NOT_TAKEN_BACK
 
     @property
     def replaces(self) -> str:

@@ -16,6 +16,7 @@ from rxdag.contract import (
     Shape,
     Sink,
     SinkContext,
+    Visible,
     WriteFailed,
     Writer,
     checked_dsn,
@@ -202,6 +203,10 @@ class _Postgres(Sink[object, int]):
     delivery = "exactly once"
     adjustable = ("patience",)
     secrets = ("dsn",)
+
+    @property
+    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by key
+        return "at once" if self.upsert else "at checkpoints"
 
     def left_from(self, dag: str) -> str | None:
         if self.upsert:

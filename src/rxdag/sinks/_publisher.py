@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from rxdag.contract import Chunk, Enough, Saw, Sink, SinkContext, Subscriber, Writer, unseen
+from rxdag.contract import NOT_TAKEN_BACK, Chunk, Enough, Saw, Sink, SinkContext, Subscriber, Writer, unseen
 from rxdag.errors import GraphError, RxDagError, shown
 
 T = TypeVar("T")
@@ -152,6 +152,7 @@ class PublisherSink(Sink[T, None]):
     """A sink that subscribers read; `sinks.publisher` makes one."""
 
     label = "publisher"
+    why_repeats = NOT_TAKEN_BACK
     paces = True
 
     def open(self, context: SinkContext) -> Writer:

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from rxdag.contract import Shape, Sink, SinkContext, Writer, checked_path
+from rxdag.contract import Shape, Sink, SinkContext, Visible, Writer, checked_path
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
 from rxdag.sinks._row_writer import RowWriter
@@ -175,6 +175,10 @@ class _Sqlite(Sink[object, int]):
     upsert: tuple[str, ...]
     label = "sqlite"
     delivery = "exactly once"
+
+    @property
+    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by key
+        return "at once" if self.upsert else "at checkpoints"
 
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter

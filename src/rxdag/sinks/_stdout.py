@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from rxdag.contract import Chunk, Sink, SinkContext, Writer
+from rxdag.contract import NOT_TAKEN_BACK, Chunk, Sink, SinkContext, Writer
 from rxdag.errors import GraphError, shown
 from rxdag.sinks._flatten import json_line
 
@@ -34,6 +34,7 @@ class _StdoutWriter(Writer):
 class _Stdout(Sink[object, int]):
     form: str
     label = "stdout"
+    why_repeats = NOT_TAKEN_BACK
 
     def open(self, context: SinkContext) -> Writer:
         return _StdoutWriter(self.form, context)

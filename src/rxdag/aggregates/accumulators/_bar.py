@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 from mypy_extensions import i64
 
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators._totals import priced, turnover_of, vwap_within
-from rxdag.contract import MAX, MIN, Accumulator, BadItem, plus
+from rxdag.contract import MAX, MIN, Accumulator, BadItem, SavedRows, plus
 from rxdag.errors import shown
 
 _INF: Final = float("inf")
 # Objects, which a new bar takes as they are.
 _NO_HIGH: Final[Any] = -_INF
 _NO_LOW: Final[Any] = _INF
+_FLOATS: Final = {"high": "_highest", "low": "_lowest", "volume": "_volume", "turnover": "_turnover"}
+"""Attributes with the state of bars whose prices and quantities are floats."""
 
 
 class Bar(Accumulator[Any, Ohlcv]):
@@ -158,6 +162,15 @@ class Bar(Accumulator[Any, Ohlcv]):
     def snapshot(self) -> list[Any]:
         self._settle()
         return super().snapshot()
+
+    @classmethod
+    def snapshots(cls, accumulators: list[Any]) -> Sequence[list[Any]]:
+        if not (all(map(attrgetter("_is_float"), accumulators)) and all(map(attrgetter("count"), accumulators))):
+            return [each.snapshot() for each in accumulators]
+        columns = [list(map(attrgetter(_FLOATS.get(name, name)), accumulators)) for name in cls.state]
+        # Prices are numbers, which do not change; a sequence is whatever the user takes from the item.
+        sequences = chain(map(attrgetter("first_seq"), accumulators), map(attrgetter("last_seq"), accumulators))
+        return SavedRows(*columns, is_frozen={int}.issuperset(map(type, sequences)))
 
     def restore(self, saved: list[Any]) -> None:
         super().restore(saved)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, SavedRows
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
 from rxdag.operators.windows._live import read_live
@@ -170,9 +170,7 @@ class WindowColumnsKernel(ClosingKernel):
         for end, start in self.open:
             opened = self.open[end, start]
             states = self._arrays.snapshot(np.array(list(opened.values()), np.intp))
-            rows.append(
-                [end, start, self.counts[end, start], [list(pair) for pair in zip(opened, states, strict=True)]]
-            )
+            rows.append([end, start, self.counts[end, start], SavedRows(list(opened), states)])
         return {"slices": rows, "open": [list(window) for window in self.open], "left": self.saved_left()}
 
     def restore(self, saved: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane
+from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, SavedRows, snapshots_of
 from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
@@ -330,7 +330,7 @@ class OpenWindowKernel(ClosingKernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows = [
-            [end, start, int(slice_.n), [[key, kept.snapshot()] for key, kept in slice_.keys.items()]]
+            [end, start, int(slice_.n), SavedRows(list(slice_.keys), snapshots_of(list(slice_.keys.values())))]
             for (end, start), slice_ in self.slices.items()
         ]
         return {"slices": rows, "open": [list(which) for which in self.open], "left": self.saved_left()}
