@@ -32,12 +32,12 @@ def folder(tmp_path):
 
 def write(folder, *parts, source="ticks", retention=None, now=1_000):
     """Append each part, a payload or (kind, n, payload), in a write of its own."""
-    writer = open_writer(folder, "test", retention)
+    writer = open_writer(folder, "test", source, retention)
     try:
         for part in parts:
             writer.append(source, now, [part if isinstance(part, tuple) else (Kind.ITEMS, 1, part)])
     finally:
-        close_writer(writer)
+        close_writer(writer, source)
 
 
 def read(folder, arrival=None):
@@ -87,29 +87,36 @@ def test_receipt_times_never_go_back_though_the_clock_does(folder):
 
 
 def test_arrival_numbers_go_over_the_sources_of_a_process_that_share_a_folder(folder):
-    first, second = open_writer(folder, "dag", None), open_writer(folder, "dag", None)
+    first, second = open_writer(folder, "dag", "a", None), open_writer(folder, "dag", "b", None)
     first.append("a", 1, [(Kind.ITEMS, 2, b"")])
     second.append("b", 2, [(Kind.ITEMS, 1, b"")])
-    close_writer(first)
+    close_writer(first, "a")
     second.append("a", 3, [(Kind.ITEMS, 1, b"")])
-    close_writer(second)
+    close_writer(second, "b")
     assert [(r.source, r.arrival) for r in read(folder)] == [("a", 1), ("b", 3), ("a", 4)]
 
 
 def test_a_second_process_that_writes_is_refused_and_told_by_whom(folder):
-    writer = open_writer(folder, "bars", None)
-    code = f"from rxdag.journal import open_writer; open_writer({folder!r}, 'other', None)"
+    writer = open_writer(folder, "bars", "ticks", None)
+    code = f"from rxdag.journal import open_writer; open_writer({folder!r}, 'other', 'ticks', None)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    close_writer(writer)
+    close_writer(writer, "ticks")
     assert done.returncode == 1
     assert f'must be used by one run at a time, got dag "bars" in process {os.getpid()}' in done.stderr
 
 
 def test_sources_that_share_a_folder_must_have_one_retention(folder):
-    writer = open_writer(folder, "bars", None)
+    writer = open_writer(folder, "bars", "ticks", None)
     with pytest.raises(SourceError, match="must have one retention"):
-        open_writer(folder, "bars", Retention(max_age="1d"))
-    close_writer(writer)
+        open_writer(folder, "bars", "quotes", Retention(max_age="1d"))
+    close_writer(writer, "ticks")
+
+
+def test_a_source_is_recorded_once_in_a_folder(folder):
+    writer = open_writer(folder, "bars", "ticks", None)
+    with pytest.raises(SourceError, match='must be recorded once in ".*", got two sources "ticks"'):
+        open_writer(folder, "bars", "ticks", None)
+    close_writer(writer, "ticks")
 
 
 @pytest.mark.parametrize("keep", [1, 11, 12, 13, 30])
@@ -119,9 +126,9 @@ def test_a_torn_tail_is_cut_off_and_writing_goes_on_behind_the_last_whole_record
     write(folder, b"second")
     os.truncate(last_segment(folder), size + keep)
     assert [r.payload for r in read(folder)] == [b"first"]
-    writer = open_writer(folder, "test", None)
+    writer = open_writer(folder, "test", "ticks", None)
     assert writer.torn == keep
-    close_writer(writer)
+    close_writer(writer, "ticks")
     write(folder, b"third")
     assert [(r.arrival, r.payload) for r in read(folder)] == [(1, b"first"), (2, b"third")]
 
@@ -149,7 +156,7 @@ def test_damage_in_the_middle_is_an_error_that_names_file_and_byte_whichever_byt
         with pytest.raises(SourceError) as read_error:
             read(folder)
         with pytest.raises(SourceError) as open_error:
-            open_writer(folder, "test", None)
+            open_writer(folder, "test", "ticks", None)
         assert str(read_error.value).startswith(expected), at
         assert str(open_error.value).startswith(expected), at
 
@@ -178,31 +185,31 @@ def test_segments_are_deleted_once_the_journal_is_larger_than_max_bytes(folder):
 
 def test_segments_are_deleted_once_they_are_older_than_max_age(folder):
     second = 10**9
-    writer = open_writer(folder, "test", Retention(max_age="80s"))
+    writer = open_writer(folder, "test", "ticks", Retention(max_age="80s"))
     for at in range(0, 400, 5):
         writer.append("ticks", at * second, [(Kind.ITEMS, 1, b"%d" % at)])
         os.utime(last_segment(folder), ns=(at * second, at * second))
-    close_writer(writer)
+    close_writer(writer, "ticks")
     oldest = int(read(folder)[0].payload)
     assert 395 - 80 - 20 <= oldest <= 395 - 80
 
 
 def test_segments_are_deleted_once_a_checkpoint_no_longer_needs_them(folder):
     retention = Retention(until_checkpointed=True, max_age="8000h")
-    writer = open_writer(folder, "test", retention)
+    writer = open_writer(folder, "test", "ticks", retention)
     hour = 3_600 * 10**9
     for i in range(5):
         writer.append("ticks", i * 2_000 * hour, [(Kind.ITEMS, 1, b"%d" % i)])
     payloads = [r.payload for r in read(folder)]
     needed = read(folder)[3].arrival
     writer.confirm("ticks", needed)
-    close_writer(writer)
+    close_writer(writer, "ticks")
     assert payloads == [b"0", b"1", b"2", b"3", b"4"]
     assert [r.payload for r in read(folder)] == [b"3", b"4"]
 
 
 def test_a_segment_that_another_source_needs_stays(folder):
-    writer = open_writer(folder, "test", Retention(until_checkpointed=True, max_age="8000h"))
+    writer = open_writer(folder, "test", "ticks", Retention(until_checkpointed=True, max_age="8000h"))
     hour = 3_600 * 10**9
     writer.append("quotes", 0, [(Kind.ITEMS, 1, b"q")])
     for i in range(1, 4):
@@ -211,7 +218,7 @@ def test_a_segment_that_another_source_needs_stays(folder):
     assert [r.payload for r in read(folder)] == [b"q", b"1", b"2", b"3"]
     writer.confirm("quotes", writer.arrival)
     assert [r.payload for r in read(folder)] == [b"3"]
-    close_writer(writer)
+    close_writer(writer, "ticks")
 
 
 def test_a_cursor_continues_at_every_arrival_number_over_segments(folder):
@@ -285,14 +292,14 @@ class FullDisk:
 
 @pytest.mark.parametrize("room", [0, 1, 20, 40])
 def test_a_record_that_the_disk_refuses_leaves_the_journal_as_it_was(folder, room):
-    writer = open_writer(folder, "test", None)
+    writer = open_writer(folder, "test", "ticks", None)
     writer.append("ticks", 1, [(Kind.ITEMS, 1, b"first")])
     writer._file = disk = FullDisk(writer._file, room)
     with pytest.raises(WriteRefused, match="must have room for what is recorded, got No space left on device; free"):
         writer.append("ticks", 2, [(Kind.ITEMS, 1, b"second" * 10)])
     disk.room = 10**6
     writer.append("ticks", 3, [(Kind.ITEMS, 1, b"third")])
-    close_writer(writer)
+    close_writer(writer, "ticks")
     assert [(r.arrival, r.payload) for r in read(folder)] == [(1, b"first"), (2, b"third")]
 
 
@@ -301,7 +308,7 @@ def test_what_was_appended_survives_a_kill_of_the_process(folder):
     code = textwrap.dedent(f"""
         import os, signal
         from rxdag.journal import Kind, open_writer
-        writer = open_writer({folder!r}, "test", None)
+        writer = open_writer({folder!r}, "test", "ticks", None)
         for i in range(100):
             writer.append("ticks", i, [(Kind.ITEMS, 1, b"%d" % i)])
         os.kill(os.getpid(), signal.SIGKILL)
@@ -312,11 +319,11 @@ def test_what_was_appended_survives_a_kill_of_the_process(folder):
 
 def test_numbers_that_were_lost_are_not_given_again(folder):
     write(folder, b"first")
-    writer = open_writer(folder, "test", None)
+    writer = open_writer(folder, "test", "ticks", None)
     writer.reserve("ticks", 10, 5, b"")
     writer.reserve("ticks", 7, 5, b"")
     writer.append("ticks", 6, [(Kind.ITEMS, 1, b"second")])
-    close_writer(writer)
+    close_writer(writer, "ticks")
     assert [(r.kind, r.arrival, r.n) for r in read(folder)] == [
         (Kind.ITEMS, 1, 1),
         (Kind.GAP, 2, 8),
@@ -326,7 +333,7 @@ def test_numbers_that_were_lost_are_not_given_again(folder):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_cannot_write(folder):
-    writer = open_writer(folder, "test", None)
+    writer = open_writer(folder, "test", "ticks", None)
     child = os.fork()
     if child == 0:
         try:
@@ -335,7 +342,7 @@ def test_a_forked_child_cannot_write(folder):
             os._exit(7 if "this is a fork of it" in str(error) else 1)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    close_writer(writer)
+    close_writer(writer, "ticks")
 
 
 @pytest.mark.parametrize(
@@ -354,4 +361,4 @@ def test_a_retention_that_cannot_be_is_refused(wrong, message):
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="must be a folder that can be written, got "):
-        open_writer(str(tmp_path / "file" / "journal"), "test", None)
+        open_writer(str(tmp_path / "file" / "journal"), "test", "ticks", None)

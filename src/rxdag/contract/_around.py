@@ -62,6 +62,9 @@ class ReaderAround(Reader):
     def seek(self, position: Any) -> None:
         self.reader.seek(position)
 
+    def confirm(self, position: Any) -> None:
+        self.reader.confirm(position)
+
     def close(self) -> None:
         self.reader.close()
 
@@ -74,6 +77,9 @@ class SourceContextAround:
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
+        self.name = context.name
+        self.dag = context.dag
+        self.saves = context.saves
         self.clock = context.clock
         self.boundary = context.boundary
         self.saw = context.saw
@@ -152,6 +158,10 @@ class SourceAround(Source[T_co]):
     @property
     def may_miss(self) -> str | None:  # type: ignore[override]
         return self.source.may_miss
+
+    @property
+    def recorded_at(self) -> int | None:  # type: ignore[override]
+        return self.source.recorded_at
 
     @property
     def can_wait(self) -> bool:  # type: ignore[override]

@@ -52,6 +52,12 @@ def unseen(kind: str, value: object = None, /) -> None:
 class SourceContext(Protocol):
     """The run as a source sees it."""
 
+    name: str
+    """Name of the source's node."""
+    dag: str
+    """Name of the dag."""
+    saves: bool
+    """True if the run takes checkpoints."""
     clock: Clock
     boundary: Boundary | None
     """The gate that the user requested directly behind it, for a source with its own queue."""
@@ -148,6 +154,12 @@ class Reader(ABC):
         """
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
+    def confirm(self, position: Any) -> None:  # noqa: B027  # most sources keep nothing for a restart
+        """Note that a checkpoint with this `position` is durable: items before it will not be read again.
+
+        Called between two reads, on the thread that reads.
+        """
+
     def held(self) -> int:
         """Return the number of items taken in but not read.
 
@@ -205,6 +217,10 @@ class Source(ABC, Generic[T_co]):
     """True if its reader knows how many items wait: `Reader.backlog`."""
     no_position: str | None = "its reader has no methods `position` and `seek`"
     """Reason why its readers cannot continue at the position of another one, as a clause; None if they can."""
+    recorded_at: int | None = None
+    """Time of the first item of a recording, ns since the epoch: a run in virtual time begins there."""
+    adjustable: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may have other values when a run continues from a checkpoint."""
     can_wait: bool = True
     """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
     may_miss: str | None = None

@@ -56,6 +56,8 @@ class OpenedSource(Pump):
         self.source = source
         self.wants_columns = wants_columns
         self.boundary = boundary
+        self.dag = run.dag_name
+        self.saves = False
         self.saw: Saw | None = None
         self.clock: Clock = run.clock
         self.random: Random = run.random
@@ -133,6 +135,12 @@ class OpenedSource(Pump):
         if self.position is not None:
             reader.seek(self.position)
         return reader
+
+    def confirm(self, position: Any) -> None:
+        """Let the source know that a checkpoint with this position of it is durable."""
+        reader = self.reader
+        if reader is not None and position is not None:
+            reader.confirm(position)
 
     def begin_read(self) -> None:
         """Let the state of the run be saved while the source reads: it is where it was before."""

@@ -4,10 +4,10 @@ Internal: not part of the API; may change in any release.
 """
 
 from rxdag.journal._cursor import Cursor
-from rxdag.journal._entry import Bad, Entries
+from rxdag.journal._entry import Bad, Entries, entries_of
 from rxdag.journal._record import Kind, Record
 from rxdag.journal._retention import Retention
-from rxdag.journal._segments import Tail, tail_of
+from rxdag.journal._segments import Tail, oldest, tail_of
 from rxdag.journal._writer import JournalWriter, WriteRefused, close_writer, open_writer
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "WriteRefused",
     "JournalWriter",
     "close_writer",
+    "entries_of",
+    "oldest",
     "open_writer",
     "tail_of",
 ]

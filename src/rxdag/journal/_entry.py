@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
-from rxdag.errors import RxDagError, SavedError, shown, text_of
+from rxdag.errors import RxDagError, SavedError, StateError, shown, text_of
 
 Bad: TypeAlias = tuple[object, Exception]
 """A malformed item, and its error."""
@@ -66,3 +66,11 @@ class Entries:
         except RxDagError:
             return shown(item)
         return item
+
+
+def entries_of(item_type: Any, where: str) -> Entries:
+    """Return the entries of a source whose items have this type, if it is known."""
+    try:
+        return Entries(Codec((item_type,)), where)
+    except StateError:  # it is no enum or record, and needs no name
+        return Entries(Codec(), where)

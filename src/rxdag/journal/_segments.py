@@ -24,6 +24,11 @@ def segments(folder: str) -> list[int]:
     return sorted(int(found[1]) for found in map(_IS_SEGMENT, names) if found is not None)
 
 
+def oldest(folder: str) -> int | None:
+    """Return the arrival number of the oldest record that a journal still has; None if there is no journal."""
+    return next(iter(segments(folder)), None)
+
+
 def path_of(folder: str, first: int) -> str:
     """Return the path of a segment."""
     return os.path.join(folder, f"{first:020d}.journal")

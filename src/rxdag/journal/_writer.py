@@ -42,7 +42,8 @@ class JournalWriter:
     def __init__(self, folder: str, owner: str, retention: Retention | None) -> None:
         self.folder = folder
         self.retention = retention
-        self.users = 0
+        self.recorded: set[str] = set()
+        """Names of the sources that record into it now."""
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._confirmed: dict[str, int] = {}
@@ -77,6 +78,11 @@ class JournalWriter:
     def arrival(self) -> int:
         """Arrival number of the next record."""
         return self._tail.arrival
+
+    def begin(self, source: str) -> int:
+        """Return the arrival number of the oldest record that may be of a source; that of the next one if it has none."""
+        found = segments(self.folder)
+        return found[0] if found and source in self._tail.sources else self.arrival
 
     def last(self, source: str) -> Last | None:
         """Return the last record of a source; None if it has none."""
@@ -204,12 +210,18 @@ class JournalWriter:
         self._lock.release()
 
 
-def open_writer(folder: str, owner: str, retention: Retention | None) -> JournalWriter:
-    """Open the writer of a folder, or return the one that this process has open; each call needs a `close_writer`.
+def open_writer(folder: str, owner: str, source: str, retention: Retention | None) -> JournalWriter:
+    """Open the writer of a folder for a source, or return the one that this process has open.
+
+    Args:
+        folder: Path of the folder, which is made if it does not exist.
+        owner: Name of the dag.
+        source: Name of the source; `close_writer` gives the writer back.
+        retention: How long records are kept; None for ever.
 
     Raises:
-        SourceError: If another process writes to the folder, it is damaged or cannot be written, or the retention is
-            another one.
+        SourceError: If another process writes to the folder, it is damaged or cannot be written, the retention is
+            another one, or the source is recorded there already.
     """
     path = os.path.realpath(folder)
     with _OPENING:
@@ -221,20 +233,24 @@ def open_writer(folder: str, owner: str, retention: Retention | None) -> Journal
                 raise SourceError(
                     f'journal: "{folder}" must be a folder that can be written, got {os.strerror(error.errno or 0)}'
                 ) from error
-        elif writer.retention != retention:
+        if writer.retention != retention:
             raise SourceError(
                 f'journal: sources that share the folder "{folder}" must have one retention, got {retention} and '
                 f"{writer.retention}"
             )
-        writer.users += 1
+        if source in writer.recorded:
+            raise SourceError(
+                f'journal: a name must be recorded once in "{folder}", got two sources "{source}"; use another folder'
+            )
+        writer.recorded.add(source)
         return writer
 
 
-def close_writer(writer: JournalWriter) -> None:
-    """Give a writer back; the last one closes it."""
+def close_writer(writer: JournalWriter, source: str) -> None:
+    """Give the writer of a source back; with its last source it is closed."""
     with _OPENING:
-        writer.users -= 1
-        if not writer.users:
+        writer.recorded.discard(source)
+        if not writer.recorded and _OPEN.get(writer.folder) is writer:
             del _OPEN[writer.folder]
             writer.close()
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from rxdag.contract import argument, made_by
+from rxdag.contract import Source, argument, made_by
 from rxdag.expressions import Expr
 from rxdag.graph import Node
 from rxdag.plan import Plan
@@ -46,13 +46,15 @@ def _node(node: Node) -> dict[str, Any]:
 def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
     """Return the arguments of the call that made a thing: each as users see it, and a digest of its value.
 
-    Functions cannot be compared, and the items of a source are found again by its position: both are left out.
+    Functions cannot be compared, and the items of a source are found again by its position: both are left out, and so
+    are the arguments of a source that may have other values.
     """
     made = made_by(thing)
+    free = thing.adjustable if isinstance(thing, Source) else ()
     found: dict[str, tuple[str, str]] = {}
     for name, value in _open_arguments(thing):
         is_items = made is not None and made.role == "source" and not _is_setting(value)
-        if not is_items and not _is_function(value):
+        if not is_items and not _is_function(value) and name not in free:
             text = _canonical(value, name, _DEPTH)
             found[name] = (argument(value), hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16])
     return found

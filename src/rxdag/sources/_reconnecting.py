@@ -85,6 +85,10 @@ class _ReconnectingReader(Reader):
             return None
         return {"inner": inner, "connections": self._connections - (reader is not None), "failures": self._failures}
 
+    def confirm(self, position: dict[str, Any]) -> None:
+        if self._reader is not None and position["inner"] is not None:
+            self._reader.confirm(position["inner"])
+
     def seek(self, position: dict[str, Any]) -> None:
         self._position = position["inner"]
         self._connections = position["connections"]

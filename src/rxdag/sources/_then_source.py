@@ -141,6 +141,11 @@ class _ThenReader(Reader):
             return None
         return {**position, "history": history}
 
+    def confirm(self, position: dict[str, Any]) -> None:
+        self._live.reader.confirm(position["live"]["begins"])
+        if self._history is not None and position.get("history") is not None:
+            self._history.confirm(position["history"])
+
     def seek(self, position: dict[str, Any]) -> None:
         self._live.seek(position["live"])
         self._seam.restore(position["seam"])
