@@ -4,6 +4,7 @@ Public.
 """
 
 from rxdag.codec._codec import Codec
+from rxdag.codec._readable import PlainCodec as PlainCodec
 from rxdag.codec._readable import ReadableCodec as ReadableCodec
 from rxdag.codec._walk import types_in
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from rxdag.codec import Codec
+import msgspec
+
+from rxdag.codec import Codec, PlainCodec
 from rxdag.contract import Chunk
 from rxdag.errors import RxDagError, SavedError, StateError, shown, text_of
 
 Bad: TypeAlias = tuple[object, Exception]
 """A malformed item, and its error."""
+_PLAIN: Final = PlainCodec()
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,12 @@ class Entries:
     Attributes:
         codec: Codec that knows the classes of the items.
         where: Description of the journal, for messages.
+        of: Type to which records of unknown classes are converted by field name; None for none.
     """
 
     codec: Codec
     where: str
+    of: Any = None
 
     def items(self, chunk: Chunk) -> bytes:
         """Encode a chunk.
@@ -41,7 +46,14 @@ class Entries:
         Raises:
             StateError: If a class is not known.
         """
-        items, ts, sequence, key, marks = self.decode(payload)
+        try:
+            items, ts, sequence, key, marks = self.decode(payload)
+        except StateError:
+            if self.of is None:
+                raise
+            # Recorded by another program, in which the class has another name.
+            items, ts, sequence, key, marks = _PLAIN.decode(payload, where=self.where)
+            items = self._converted(items)
         return Chunk(items, ts, sequence, key, marks)
 
     def bad(self, rows: Iterable[Bad]) -> bytes:
@@ -60,6 +72,12 @@ class Entries:
         """Decode a value."""
         return self.codec.decode(payload, where=self.where)
 
+    def _converted(self, items: list[Any]) -> list[Any]:
+        try:
+            return msgspec.convert(items, list[self.of])
+        except msgspec.ValidationError as error:
+            raise StateError(f"{self.where}: items must fit {shown(self.of)}, got others: {text_of(error)}") from None
+
     def _saved(self, item: object) -> object:
         try:
             self.encode(item)
@@ -71,6 +89,6 @@ class Entries:
 def entries_of(item_type: Any, where: str) -> Entries:
     """Return the entries of a source whose items have this type, if it is known."""
     try:
-        return Entries(Codec((item_type,)), where)
+        return Entries(Codec((item_type,)), where, item_type)
     except StateError:  # it is no enum or record, and needs no name
         return Entries(Codec(), where)

@@ -156,7 +156,7 @@ class JournalWriter:
         try:
             self._file.truncate(0)  # left by a process that was killed here, or by a disk that was full
             tail.first, tail.byte = tail.arrival, 0
-            at = max(now, tail.at + 1)
+            at = max(now - 1, tail.at + 1)  # so that the record that needs the segment can have its own time
             self._write([Record(tail.arrival, 1, at, "", Kind.SOURCES, tail.index())])
         except BaseException:
             self._close_file()

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from rxdag.contract import END, Read, Reader, Shape, Source, SourceContext, checked_path, flag, item_type, nearest_file
 from rxdag.errors import GraphError, SourceError, did_you_mean, shown
-from rxdag.journal import Cursor, entries_of, oldest, tail_of
+from rxdag.journal import Cursor, Kind, entries_of, oldest, tail_of
 from rxdag.sources._playback import Playback
 
 T = TypeVar("T")
@@ -108,7 +108,8 @@ class _JournalReader(Source[T]):
     def recorded_at(self) -> int | None:  # type: ignore[override]
         cursor = Cursor(self.path)
         try:
-            first = cursor.next()
+            while (first := cursor.next()) is not None and first.kind is Kind.SOURCES:
+                pass
         finally:
             cursor.close()
         return None if first is None else first.at
@@ -140,7 +141,8 @@ def journal_reader(
             source has ended by itself. By default it ends at the end of the journal.
         source: Name under which the source was recorded; by default that of this node. Without `follow`, the only
             source of a journal is found under any name.
-        of: Type of the items. A record that was defined in a function is found only if it is given here.
+        of: Type of the items. Records that another program has recorded, under a class of another name, are converted to
+            it by field name.
 
     Raises:
         GraphError: If an argument is invalid.
