@@ -41,3 +41,17 @@ class Unit(StrEnum):
     us = "us"
     ms = "ms"
     s = "s"
+
+
+class Durable(StrEnum):
+    """When a record of a journal is durable."""
+
+    written = "written"
+    synced = "synced"
+
+
+class OnFull(StrEnum):
+    """What a journal does on a full disk."""
+
+    stop = "stop"
+    pass_ = "pass"
