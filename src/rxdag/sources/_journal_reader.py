@@ -151,9 +151,11 @@ def journal_reader(
         StateError: While reading, if the class of an item is not known; import its module first.
 
     Example:
-        >>> ticks = sources.journal_reader("journal/ticks", follow=True, source="ticks")
-        >>> rxdag.from_source(ticks, name="ticks").head(1)
-        [{'price': 10.0}]
+        >>> live = sources.journal(sources.iterable([10.0, 10.5]), "journal")
+        >>> rxdag.from_source(live, name="prices").head(2)
+        [10.0, 10.5]
+        >>> rxdag.from_source(sources.journal_reader("journal", follow=True, source="prices")).head(2)
+        [10.0, 10.5]
     """
     if source is not None and (not isinstance(source, str) or not source):
         raise GraphError(f"journal_reader: source must be the name of a source, got {shown(source)}")
