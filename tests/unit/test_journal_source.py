@@ -14,7 +14,7 @@ from tests.unit.reading import Context
 import rxdag
 from rxdag import GraphError, SourceError, StateError, checkpoints, sinks, sources, testing
 from rxdag import operators as ops
-from rxdag.contract import END, IDLE, Chunk, Reader, Shape, Source
+from rxdag.contract import END, IDLE, Chunk, Reader, ReaderAround, Shape, Source, SourceAround
 from rxdag.journal import Kind, WriteRefused, close_writer, open_writer
 from rxdag.sources import ConnectionEvent, JournalGap
 
@@ -545,6 +545,101 @@ def test_records_of_a_class_with_another_name_are_converted_to_the_given_type(fo
     assert recorded(folder, of=Tick)[0] == [Tick(1, 2.5), Tick(2, 3.5)]
     with pytest.raises(StateError, match="must name known enums and records"):
         recorded(folder)
+
+
+@dataclass(frozen=True)
+class Confirmed(SourceAround[Any]):
+    """A source that notes the positions of which it is told that their checkpoint is durable."""
+
+    source: Source[Any]
+    positions: list[Any]
+
+    def open(self, context):
+        return ConfirmedReader(self.source.open(context), self.positions)
+
+
+class ConfirmedReader(ReaderAround):
+    def __init__(self, reader, positions):
+        super().__init__(reader)
+        self.positions = positions
+
+    def confirm(self, position):
+        self.positions.append(position)
+        super().confirm(position)
+
+
+@pytest.mark.parametrize("inside", ["journal", "then", "paced", "reconnecting"])
+def test_a_source_is_told_its_position_once_a_checkpoint_is_durable(tmp_path, inside):
+    seen, positions, feed = threading.Semaphore(0), [], sources.ingress(of=int)
+    kept = Confirmed(sources.journal(feed, tmp_path / "journal"), positions)
+    around = {
+        "journal": lambda: kept,
+        "then": lambda: sources.then(sources.iterable([0]), kept, sequence=int),
+        "paced": lambda: sources.paced(kept, lambda n: 0),
+        "reconnecting": lambda: sources.reconnecting(kept),
+    }
+    ticks = rxdag.from_source(around[inside](), name="ticks").pipe(ops.tap(lambda _: seen.release()))
+    run = rxdag.start(rxdag.Dag(ticks.to(sinks.null(), name="out"), name="job"), checkpoints=checkpoints.memory())
+    for i in range(1, 4):
+        feed.push(i)
+        assert seen.acquire(timeout=30)
+    if inside == "then":
+        assert seen.acquire(timeout=30)
+    run.checkpoint()
+    run.checkpoint()  # the first one has been confirmed before it
+    run.cancel()
+    run.wait()
+    assert positions[0] == {"arrival": 4}
+
+
+def test_twenty_upgrades_of_a_graph_that_follows_a_recording_lose_and_double_nothing(tmp_path):
+    feed, given, store = sources.ingress(of=int), [], checkpoints.memory()
+    recorded_ticks = rxdag.from_source(sources.journal(feed, tmp_path / "journal"), name="ticks")
+    recorder = rxdag.start(rxdag.Dag(recorded_ticks.to(sinks.null(), name="recorded"), name="recorder"))
+    for upgrade in range(20):
+        seen = threading.Semaphore(0)
+
+        def take(n, version=upgrade, seen=seen):
+            given.append((n, version))
+            seen.release()
+
+        follow = sources.journal_reader(tmp_path / "journal", follow=True)
+        ticks = rxdag.from_source(follow, name="ticks").to(sinks.call(take), name="out")
+        run = rxdag.start(rxdag.Dag(ticks, name="job"), checkpoints=store, every="1h")
+        for i in range(10):
+            feed.push(10 * upgrade + i)
+        for _ in range(5):
+            assert seen.acquire(timeout=30)
+        run.drain()
+    feed.complete()
+    recorder.wait()
+    follow = sources.journal_reader(tmp_path / "journal", follow=True)
+    rest = rxdag.from_source(follow, name="ticks").to(sinks.call(lambda n: given.append((n, 20))), name="out")
+    rxdag.run(rxdag.Dag(rest, name="job"), checkpoints=store)
+    assert [n for n, _ in given] == list(range(200))
+    assert {version for _, version in given} >= set(range(20))
+
+
+def test_the_state_of_a_journal_is_its_size_how_far_it_is_behind_its_gaps_and_what_was_refused(folder):
+    with closing(opened(folder, Live().gives([1], [2], [3]), Run(saves=True, at=10 * S))) as reader:
+        items_of(reader)
+    run = Run(saves=True, at=30 * S)
+    with closing(opened(folder, Live().gives([4]), run, on_full="pass")) as reader:
+        reader.read(1)
+        behind = reader.journal()
+        items_of(reader)
+        whole = reader.journal()
+        full_disk(folder)
+        reader.reader.steps.append([5, 6])
+        items_of(reader)
+        refused = reader.journal()
+    size = sum(os.path.getsize(os.path.join(folder, n)) for n in os.listdir(folder) if n.endswith(".journal"))
+    assert (behind.behind_s, behind.gaps) == (20.000000001, 1)
+    assert (whole.behind_s, whole.gaps, whole.unrecorded) == (0.0, 1, 0)
+    assert (refused.path, refused.bytes, refused.unrecorded) == (folder, size, 2)
+    with closing(sources.journal_reader(folder, source="ticks").open(Run())) as reader:
+        items_of(reader)
+        assert (reader.journal().behind_s, reader.journal().gaps, reader.journal().bytes) == (0.0, 1, size)
 
 
 @pytest.mark.parametrize(

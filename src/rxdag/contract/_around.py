@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
@@ -43,6 +44,9 @@ class ReaderAround(Reader):
 
     def backlog(self) -> int | None:
         return self.reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        return self.reader.journal()
 
     def is_connected(self) -> bool:
         return self.reader.is_connected()

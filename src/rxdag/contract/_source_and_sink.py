@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._on_error import RAISE, OnError
 from rxdag.contract._overflow import Boundary
 from rxdag.contract._shape import Shape
@@ -169,6 +170,13 @@ class Reader(ABC):
 
     def backlog(self) -> int | None:
         """Return the number of items waiting to be read; None if unknown. Thread-safe."""
+        return None
+
+    def journal(self) -> JournalStats | None:
+        """Return the state of the journal that it reads; None if it reads none. Thread-safe.
+
+        It is called when metrics are scraped, and must be quick.
+        """
         return None
 
     def is_connected(self) -> bool:

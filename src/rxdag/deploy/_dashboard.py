@@ -14,6 +14,7 @@ _ROWS: Final = (
     ("rxdag_gate_", "Gates"),
     ("rxdag_sink_", "Sinks"),
     ("rxdag_checkpoint_", "Checkpoints"),
+    ("rxdag_journal_", "Journals"),
     ("rxdag_disk_", "Disks"),
     ("rxdag_feedback_", "Feedback"),
 )

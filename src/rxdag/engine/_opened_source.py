@@ -14,6 +14,7 @@ from rxdag.contract import (
     Boundary,
     Clock,
     DeadLetter,
+    JournalStats,
     OnError,
     Reader,
     Saw,
@@ -197,6 +198,11 @@ class OpenedSource(Pump):
         """Return how many items wait to be read, if the reader knows. Thread-safe."""
         reader = self.reader
         return None if reader is None else reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        """Return the state of the journal that it reads, if it reads one. Thread-safe."""
+        reader = self.reader
+        return None if reader is None else reader.journal()
 
     def is_connected(self) -> bool:
         """Return True unless it is open and lacks the connection that it needs. Thread-safe."""

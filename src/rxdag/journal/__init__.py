@@ -7,7 +7,7 @@ from rxdag.journal._cursor import Cursor
 from rxdag.journal._entry import Bad, Entries, entries_of
 from rxdag.journal._record import Kind, Record
 from rxdag.journal._retention import Retention
-from rxdag.journal._segments import Tail, oldest, tail_of
+from rxdag.journal._segments import Tail, oldest, path_of, segments, size_of, tail_of
 from rxdag.journal._writer import JournalWriter, WriteRefused, close_writer, open_writer
 
 __all__ = [
@@ -24,5 +24,8 @@ __all__ = [
     "entries_of",
     "oldest",
     "open_writer",
+    "path_of",
+    "segments",
+    "size_of",
     "tail_of",
 ]

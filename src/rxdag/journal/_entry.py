@@ -73,10 +73,12 @@ class Entries:
         return self.codec.decode(payload, where=self.where)
 
     def _converted(self, items: list[Any]) -> list[Any]:
+        kind: Any = list
         try:
-            return msgspec.convert(items, list[self.of])
+            converted: list[Any] = msgspec.convert(items, kind[self.of])
         except msgspec.ValidationError as error:
             raise StateError(f"{self.where}: items must fit {shown(self.of)}, got others: {text_of(error)}") from None
+        return converted
 
     def _saved(self, item: object) -> object:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -32,6 +33,15 @@ def oldest(folder: str) -> int | None:
 def path_of(folder: str, first: int) -> str:
     """Return the path of a segment."""
     return os.path.join(folder, f"{first:020d}.journal")
+
+
+def size_of(folder: str) -> int:
+    """Return the size of all segments, in bytes; without those that are deleted meanwhile."""
+    size = 0
+    for first in segments(folder):
+        with contextlib.suppress(FileNotFoundError):
+            size += os.path.getsize(path_of(folder, first))
+    return size
 
 
 def damage(path: str, byte: int) -> SourceError:

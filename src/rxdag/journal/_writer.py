@@ -79,6 +79,11 @@ class JournalWriter:
         """Arrival number of the next record."""
         return self._tail.arrival
 
+    @property
+    def at(self) -> int:
+        """Time of receipt of the last record, ns since the epoch."""
+        return self._tail.at
+
     def begin(self, source: str) -> int:
         """Return the arrival number of the oldest record that may be of a source; that of the next one if it has none."""
         found = segments(self.folder)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Final, TypeVar
 
-from rxdag.contract import END, Read, Reader, Shape, Source, SourceContext, checked_path, flag, item_type, nearest_file
+from rxdag.contract import (
+    END,
+    JournalStats,
+    Read,
+    Reader,
+    Shape,
+    Source,
+    SourceContext,
+    checked_path,
+    flag,
+    item_type,
+    nearest_file,
+)
 from rxdag.errors import GraphError, SourceError, did_you_mean, shown
-from rxdag.journal import Cursor, Kind, entries_of, oldest, tail_of
+from rxdag.journal import Cursor, Kind, entries_of, oldest, path_of, segments, size_of, tail_of
 from rxdag.sources._playback import Playback
 
 T = TypeVar("T")
@@ -82,6 +95,15 @@ class _JournalReaderReader(Reader):
                 f'journal_reader: "{self._source.path}" must have the records up to {self._arrival:,}, got one that ends '
                 f"at {end:,}; put the journal back that the checkpoint was taken from, or start without the checkpoint"
             )
+
+    def journal(self) -> JournalStats:
+        playback, path = self._playback, self._source.path
+        found = segments(path)
+        behind_ns = 0
+        if found and playback is not None and playback.at and not playback.is_caught_up:
+            with contextlib.suppress(FileNotFoundError):
+                behind_ns = max(0, os.stat(path_of(path, found[-1])).st_mtime_ns - playback.at)
+        return JournalStats(path, size_of(path), behind_ns / 1e9, 0 if playback is None else playback.gaps)
 
     def close(self) -> None:
         if self._playback is not None:

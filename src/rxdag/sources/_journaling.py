@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from rxdag.contract import (
     END,
     Chunk,
+    JournalStats,
     Read,
     Reader,
     ReaderAround,
@@ -17,7 +18,7 @@ from rxdag.contract import (
     checked_end,
 )
 from rxdag.errors import SourceError, StateError
-from rxdag.journal import Bad, Kind, WriteRefused, close_writer, entries_of, open_writer
+from rxdag.journal import Bad, Kind, WriteRefused, close_writer, entries_of, open_writer, size_of
 from rxdag.sources._live import ConnectionEvent
 from rxdag.sources._playback import JournalGap, Playback, report
 
@@ -75,6 +76,8 @@ class JournalingReader(ReaderAround):
         self._synced_at = 0
         self._unrecorded = 0
         """Number of items since the last record that could not be recorded."""
+        self._n_gaps = self._n_unrecorded = 0
+        """Numbers of gaps, and of items that could not be recorded, since it was opened."""
         self._away_since: int | None = None
         """Time since which the source has not been listening, ns since the epoch."""
 
@@ -109,6 +112,7 @@ class JournalingReader(ReaderAround):
             )
         gap = JournalGap(now, now, self._arrival - writer.arrival)
         writer.reserve(self._name, self._arrival, now, self._entries.encode([gap.since, gap.until, gap.unrecorded]))
+        self._n_gaps += 1
         report(self._of_run, gap)
 
     def note_event(self, port: str, item: object) -> bool:
@@ -136,6 +140,7 @@ class JournalingReader(ReaderAround):
             return
         gap = JournalGap(self._away_since, max(until, self._away_since))  # the clock may have been set back
         self._away_since = None
+        self._n_gaps += 1
         is_recorded = self._append([(Kind.GAP, 1, self._entries.encode([gap.since, gap.until, 0]))], 0)
         self._pass()
         if not is_recorded or self._behind is None:
@@ -164,6 +169,7 @@ class JournalingReader(ReaderAround):
             if self._source.on_full == "stop":
                 raise
             self._unrecorded += n
+            self._n_unrecorded += n
             self._of_run.log("journal.unrecorded", n=n, error=error.__cause__)
             return False
         self._unrecorded = 0
@@ -275,6 +281,11 @@ class JournalingReader(ReaderAround):
 
     def held(self) -> int:
         return self.reader.held() + self._n_rested()
+
+    def journal(self) -> JournalStats:
+        behind, path = self._behind, self._source.path
+        behind_ns = 0 if behind is None or not behind.at else max(0, self._writer.at - behind.at)
+        return JournalStats(path, size_of(path), behind_ns / 1e9, self._n_gaps, self._n_unrecorded)
 
     def position(self) -> dict[str, Any]:
         behind = self._behind

@@ -67,7 +67,11 @@ class Playback:
         self.arrival = arrival
         """Arrival number behind the last item that was returned."""
         self.at = 0
-        """Time of receipt of the last record that was returned, ns since the epoch."""
+        """Time of receipt of the last record that was returned, ns since the epoch; 0 before the first one."""
+        self.gaps = 0
+        """Number of gaps that were read."""
+        self.is_caught_up = False
+        """True if the last read found all records read."""
         self.is_waiting = False
         """True if the last read returned None because the next item is not due."""
 
@@ -93,10 +97,11 @@ class Playback:
 
     def _peek(self) -> Record | None:
         """Return the next record of the source, if there is one that is due."""
-        self.is_waiting = False
+        self.is_waiting = self.is_caught_up = False
         while self._next is None:
             record = self._cursor.next()
             if record is None:
+                self.is_caught_up = True
                 return None
             if record.source == self._source:
                 self._next = record
@@ -147,6 +152,7 @@ class Playback:
             return
         self._pass(record)
         if record.kind is Kind.GAP:
+            self.gaps += 1
             report(self._context, JournalGap(*self._entries.decode(record.payload)))
         elif record.kind is Kind.EVENT:
             port, item = self._entries.decode(record.payload)

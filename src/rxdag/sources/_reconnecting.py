@@ -10,6 +10,7 @@ from rxdag.contract import (
     Chunk,
     Delays,
     Duration,
+    JournalStats,
     Read,
     Reader,
     Source,
@@ -125,6 +126,9 @@ class _ReconnectingReader(Reader):
 
     def backlog(self) -> int | None:
         return None if self._reader is None else self._reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        return None if self._reader is None else self._reader.journal()
 
     def close(self) -> None:
         if self._reader is not None:

@@ -13,6 +13,7 @@ from rxdag.contract import (
     IDLE,
     MIN,
     Chunk,
+    JournalStats,
     Read,
     Reader,
     Shape,
@@ -175,6 +176,9 @@ class _ThenReader(Reader):
     def backlog(self) -> int | None:
         waiting = self._live.reader.backlog()
         return None if waiting is None else waiting + self._live.n
+
+    def journal(self) -> JournalStats | None:
+        return self._live.reader.journal()
 
     def dropped(self) -> int:
         return self._live.reader.dropped()
