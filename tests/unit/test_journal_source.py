@@ -202,6 +202,16 @@ def test_a_source_that_is_recorded_again_behind_its_end_is_read_on(folder):
     assert recorded(folder)[0] == [1, 2]
 
 
+def test_a_source_that_had_ended_begins_live_though_another_one_has_just_recorded(folder):
+    for i in (1, 2):
+        with (
+            closing(opened(folder, Live().gives([f"a{i}"], END), Run("a"))) as a,
+            closing(opened(folder, Live().gives([f"b{i}"], END), Run("b"))) as b,
+        ):
+            assert (items_of(a), items_of(b)) == ([f"a{i}", END], [f"b{i}", END])
+    assert recorded(folder, source="b")[0] == ["b1", "b2"]
+
+
 def test_a_restart_is_a_gap_that_is_logged_emitted_and_recorded(folder):
     with closing(opened(folder, Live().gives([1]), Run(at=100 * S))) as reader:
         items_of(reader)

@@ -59,10 +59,12 @@ class Last:
     Attributes:
         at: Time of receipt, ns since the epoch.
         is_ended: True if the source had ended.
+        arrival: Arrival number behind it.
     """
 
     at: int
     is_ended: bool
+    arrival: int
 
 
 @dataclass
@@ -96,11 +98,11 @@ class Tail:
             known = _CODEC.decode(record.payload, where="journal")
             self.sources = {name: Last(*last) for name, last in known.items()}
         else:
-            self.sources[record.source] = Last(record.at, record.kind is Kind.END)
+            self.sources[record.source] = Last(record.at, record.kind is Kind.END, self.arrival)
 
     def index(self) -> bytes:
         """Return the payload of a record that tells the next segment the sources so far."""
-        return _CODEC.encode({name: [last.at, last.is_ended] for name, last in self.sources.items()})
+        return _CODEC.encode({name: [last.at, last.is_ended, last.arrival] for name, last in self.sources.items()})
 
 
 def tail_of(folder: str) -> Tail:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
 from typing import Final
 
@@ -50,6 +51,8 @@ class JournalWriter:
         self._file: io.FileIO | None = None
         self._is_torn = False
         """True if bytes of a record that was refused may stand behind the last whole one."""
+        self._is_new = True
+        """True if the name of the segment may not outlive a loss of power yet."""
         os.makedirs(folder, exist_ok=True)
         try:
             self._lock = Lock(os.path.join(folder, "writer"), f'journal: "{folder}"', owner)
@@ -158,6 +161,7 @@ class JournalWriter:
     def _begin(self, now: int) -> None:
         tail = self._tail
         self._file = self._opened(tail.arrival)
+        self._is_new = True
         try:
             self._file.truncate(0)  # left by a process that was killed here, or by a disk that was full
             tail.first, tail.byte = tail.arrival, 0
@@ -184,6 +188,13 @@ class JournalWriter:
         with self._mutex:
             if self._file is not None:
                 os.fsync(self._file.fileno())
+            if self._is_new and sys.platform != "win32":
+                fd = os.open(self.folder, os.O_RDONLY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+            self._is_new = False
 
     def confirm(self, source: str, arrival: int) -> None:
         """Note that a run needs nothing of a source before `arrival` any more."""
@@ -207,7 +218,10 @@ class JournalWriter:
             is_old = age_ns is not None and now - os.stat(path).st_mtime_ns > age_ns
             if not (is_over or is_old or (kept.until_checkpointed and found[i + 1] <= needed)):
                 break
-            os.remove(path)
+            try:
+                os.remove(path)
+            except OSError:  # a reader has it open, on Windows: the next segment that is begun tries again
+                break
 
     def close(self) -> None:
         """Close the segment, and let others write. Does nothing if closed."""

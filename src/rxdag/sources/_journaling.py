@@ -91,10 +91,10 @@ class JournalingReader(ReaderAround):
             context.log("journal.cut", bytes=writer.torn)
             writer.torn = 0
         last = writer.last(self._name)
-        if self._arrival < writer.arrival:
+        if last is not None and self._arrival < last.arrival:
             ports = self._source.side_ports
             self._behind = Playback(self._source.path, self._name, context, ports, self._entries, self._arrival)
-            self._is_ended = last is not None and last.is_ended
+            self._is_ended = last.is_ended
         elif self._arrival > writer.arrival:
             self._reserve()
         if last is not None and not last.is_ended:
