@@ -86,6 +86,9 @@ class LiveReader(Reader):
                 return Chunk(step) if isinstance(step, list) else step
         return None
 
+    def drain(self, *, flush):
+        return True
+
     def rest(self, max_items):
         read = self.read(max_items)
         return read if isinstance(read, Chunk) else None
@@ -291,6 +294,27 @@ def test_with_synced_an_item_is_emitted_once_its_record_is_synced(folder):
         assert reader.position() == {"arrival": 2}
         run.clock.at += 10_000_000
         assert (reader.read(10).items, reader.read(10)) == ([2], None)
+
+
+def test_an_event_does_not_move_the_position_over_an_item_that_waits_for_its_sync(folder):
+    live, run = Live(), Run(saves=True)
+    event = ConnectionEvent("retrying", 1, 5)
+    with closing(opened(folder, live.gives([1], [2], ("event", event)), run, durable="synced")) as reader:
+        assert reader.read(10).items == [1]
+        assert (reader.read(10), reader.read(10)) == (None, None)
+        position = reader.position()
+    with closing(opened(folder, Live(), Run(saves=True), position)) as reader:
+        assert items_of(reader) == [2]
+
+
+def test_the_end_of_a_drain_is_none_of_the_recorded_source(folder):
+    for i in (1, 2):
+        with closing(opened(folder, Live().gives([i], END), Run())) as reader:
+            assert reader.drain(flush=False)
+            assert items_of(reader) == [i, END]
+    run = Run()
+    with closing(sources.journal_reader(folder, follow=True, source="ticks").open(run)) as reader:
+        assert items_of(reader) == [1, 2]
 
 
 class Refusing:
