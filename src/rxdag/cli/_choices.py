@@ -44,14 +44,14 @@ class Unit(StrEnum):
 
 
 class Durable(StrEnum):
-    """When a record of a journal is durable."""
+    """Degrees of durability of a journal."""
 
     written = "written"
     synced = "synced"
 
 
 class OnFull(StrEnum):
-    """What a journal does on a full disk."""
+    """Policies of a journal for a full disk."""
 
     stop = "stop"
     pass_ = "pass"
