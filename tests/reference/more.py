@@ -340,6 +340,7 @@ _OWN: Final = {
         "Source",
         "SourceContext",
         "Reader",
+        "JournalStats",
         "Sink",
         "SinkContext",
         "Writer",

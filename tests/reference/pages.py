@@ -338,6 +338,8 @@ def ends_page() -> str:
             if (inspect.isfunction(thing) and name not in ("live", "fields_of")) or name in (
                 "Backoff",
                 "ConnectionEvent",
+                "JournalGap",
+                "Retention",
                 "SeamGap",
             ):
                 out.append(plain_entry(prefix, name, thing))

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
+import tempfile
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -15,6 +18,7 @@ from rxdag import checkpoints, metrics, on_error, sinks, sources, testing, windo
 from rxdag import operators as ops
 from rxdag.checkpoints import Store
 from rxdag.engine.drivers import VirtualClock, VirtualLoop
+from rxdag.journal import JournalWriter, Kind, close_writer, open_writer
 from rxdag.orchestration import CircuitBreaker, SourceRouter
 
 PROGRAMS = {}
@@ -202,6 +206,32 @@ def gives_up():
 def begins_behind_its_history():
     both = sources.then(sources.range(3), sources.range(5, 7), sequence=int, consecutive=True)
     virtual(null(rxdag.from_source(both, name="feed")))
+
+
+def journaled(folder, **kept):
+    virtual(null(rxdag.from_source(sources.journal(sources.iterable(iter([1, 2])), folder, **kept), name="feed")))
+
+
+@provokes("journal.gap", dag="d", node="feed", since="1970-01-01T00:00:00.000000002Z", gap_s=0.0)
+@provokes("journal.cut", dag="d", node="feed", bytes=8)
+def is_recorded_behind_a_kill():
+    with tempfile.TemporaryDirectory() as folder:
+        writer = open_writer(folder, "d", "feed", None)
+        writer.append("feed", 0, [(Kind.ITEMS, 1, b"")])
+        close_writer(writer, "feed")
+        (segment,) = Path(folder).glob("*.journal")
+        segment.write_bytes(segment.read_bytes() + b"rxJ1torn")
+        journaled(folder)
+
+
+@provokes("journal.unrecorded", dag="d", node="feed", n=2, error="OSError[ENOSPC]")
+def has_a_full_disk(monkeypatch):
+    def refuse(self, records):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(JournalWriter, "_write", refuse)
+        journaled(folder, on_full="pass")
 
 
 @provokes("gap", dag="d", node="a", n=2)

@@ -15,6 +15,7 @@ class Clock:
 class Context:
     """What a source sees of a run; malformed input is noted, or raised if `raises`."""
 
+    name, dag, saves = "source", "dag", False
     clock = Clock()
     boundary = None
     saw = None

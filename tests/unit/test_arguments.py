@@ -203,6 +203,12 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sources.ingress": (sources.ingress, {"max_items": 3, "overflow": "block", "delay_error": True, "of": Tick}),
     "sources.interval": (sources.interval, {"every": "1s", "count": 3}),
     "sources.iterable": (sources.iterable, {"items": [1], "of": int, "blocking": False}),
+    "sources.journal": (
+        sources.journal,
+        {"source": sources.range(3), "path": "j", "durable": "written", "on_full": "stop"}
+        | {"retention": sources.Retention(max_age="1d")},
+    ),
+    "sources.journal_reader": (sources.journal_reader, {"path": "j", "follow": True, "source": "ticks", "of": Tick}),
     "sources.jsonl": (sources.jsonl, {"path": "x.jsonl", "of": Tick, "tz": "UTC"}),
     "sources.paced": (sources.paced, {"source": sources.range(3), "ts": one, "unit": "ns", "speed": 1.0}),
     "sources.parquet": (sources.parquet, {"path": "x.parquet", "of": Tick, "tz": "UTC"}),
@@ -295,6 +301,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         sources.Backoff,
         {"base": "1s", "factor": 2.0, "cap": "1m", "jitter": 0.1, "attempts": 3, "reset_after": "1s"},
     ),
+    "Retention": (sources.Retention, {"max_age": "1d", "max_bytes": 1 << 30, "until_checkpointed": True}),
     "stream.buffered": (
         rxdag.Stream.buffered,
         {"self": plain(), "max_items": 3, "max_bytes": 3, "size_of": one, "overflow": "block"},

@@ -221,7 +221,7 @@ def scraped(tmp_path_factory):
         .pipe(ops.window(windows.tumbling("1s"), agg.count()), name="bars")
     )
     listed = rxdag.from_source(sources.range(1_000_000), name="listed")
-    silent = rxdag.from_source(Waits(), name="silent")
+    silent = rxdag.from_source(sources.journal(Waits(), tmp_path_factory.mktemp("journal")), name="silent")
     kept = rxdag.Dag(silent.to(sinks.null(), name="kept_out"), name="kept")
     dag = rxdag.Dag(
         bars.buffered(max_items=100).to(sinks.null(), name="bars_out"),
@@ -343,6 +343,7 @@ class TestPromtool:
                 'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
             },
             "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "0+1x60"},
+            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "61x60"},
             "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "200-1x60"},
         }
         right = {
@@ -367,6 +368,7 @@ class TestPromtool:
                 'rxdag_checkpoint_interval_seconds{dag="d"}': "10x60",
             },
             "RxdagCheckpointFailing": {'rxdag_checkpoint_failures_total{dag="d"}': "7x60"},
+            "RxdagJournalBehind": {f"rxdag_journal_behind_seconds{{{node}}}": "59x60"},
             "RxdagDiskFullIn4h": {'rxdag_disk_free_bytes{dag="d", path="/s"}': "400-1x60"},
         }
         by_name = {alert.name: alert for alert in deploy.ALERTS}

@@ -3,6 +3,7 @@
 Public.
 """
 
+from rxdag.checkpoints._lock import Lock as Lock
 from rxdag.checkpoints._memory import MemoryStore, memory
 from rxdag.checkpoints._sqlite import OnDamage, SqliteStore, sqlite
 from rxdag.checkpoints._store import Checkpoint, Session, Store

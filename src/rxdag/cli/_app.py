@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rxdag import build_info
-from rxdag.cli._choices import By, Form, Require, Restart, Unit
+from rxdag.cli._choices import By, Form, Require, Restart
 from rxdag.cli._demo import run_demo
 from rxdag.cli._diff import diff
 from rxdag.cli._flags import in_flags, said
@@ -18,7 +18,7 @@ from rxdag.cli._load import check as check_graph
 from rxdag.cli._logs import AsForm, AtLevel, LogForm, LogLevel, configure_logs
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._options import Allow, AllowDrop, AsJson, Outside, Renamed, Set, Spec, Traceback, renamed_of
-from rxdag.cli._replay import run_replay
+from rxdag.cli._recordings import record, replay
 from rxdag.cli._run import run_loaded
 from rxdag.cli._state_app import state_app
 from rxdag.errors import RxDagError, SpecError
@@ -37,6 +37,10 @@ app = typer.Typer(
 
 app.add_typer(state_app, name="state")
 app.command(epilog="Example: rxdag diff out/old out/new")(diff)
+app.command(epilog="Example: rxdag record job.py --source ticks --source quotes --to journal/")(record)
+app.command(
+    epilog="Examples: rxdag replay trades.csv.gz --time recv_ns --speed 20 | jq .price; rxdag replay feed.jsonl --at-once; rxdag replay journal/ --at-once"
+)(replay)
 
 
 def _version(show: bool) -> None:
@@ -323,29 +327,6 @@ def schema() -> None:
     from rxdag.spec import json_schema
 
     print(json.dumps(json_schema(), indent=1))
-
-
-@app.command(
-    epilog="Examples: rxdag replay trades.csv.gz --time recv_ns --speed 20 | jq .price; rxdag replay feed.jsonl --at-once"
-)
-def replay(
-    file: Annotated[str, typer.Argument(help="Recorded .csv or .jsonl file, or one of them as .gz.", metavar="FILE")],
-    time: Annotated[str | None, typer.Option(help="Field with the time of receipt.", metavar="FIELD")] = None,
-    unit: Annotated[
-        Unit | None, typer.Option(help="Unit of that field; by default ns, if the times are then plausible.")
-    ] = None,
-    speed: Annotated[float, typer.Option(help="1 for the recorded pace, 20 for twenty times as fast.", min=1e-6)] = 1.0,
-    at_once: Annotated[bool, typer.Option("--at-once", help="Write as fast as possible.")] = False,
-    until: Annotated[str | None, typer.Option(help="Stop after this time.", metavar="DURATION")] = None,
-    log_format: AsForm = LogForm.text,
-    log_level: AtLevel = LogLevel.warning,
-    traceback: Traceback = False,
-) -> None:
-    """Write a recorded file to stdout as JSON lines: at the recorded pace, faster, or at once."""
-    configure_logs(log_format, log_level)
-    if time is None and not at_once:
-        raise typer.BadParameter("must be given, or --at-once", param_hint="--time")
-    raise typer.Exit(run_replay(file, None if at_once else time, None if unit is None else unit.value, speed, until))
 
 
 @app.command()

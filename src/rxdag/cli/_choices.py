@@ -41,3 +41,17 @@ class Unit(StrEnum):
     us = "us"
     ms = "ms"
     s = "s"
+
+
+class Durable(StrEnum):
+    """Degrees of durability of a journal."""
+
+    written = "written"
+    synced = "synced"
+
+
+class OnFull(StrEnum):
+    """Policies of a journal for a full disk."""
+
+    stop = "stop"
+    pass_ = "pass"

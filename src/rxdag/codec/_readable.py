@@ -21,17 +21,27 @@ class _Text(str):
 class _Reading(Unpacker):
     """Unpacks records and members of enums as text."""
 
+    def _form(self, name: str, fields: dict[str, Any]) -> Any:
+        return _shown(name, fields)
+
     def _record(self, saved: list[Any]) -> Any:
         name, fields, others = saved
-        return _shown(name, {**fields, **(others or {})})
+        return self._form(name, {**fields, **(others or {})})
 
     def _records(self, saved: list[Any]) -> list[Any]:
         name, fields, columns = saved
-        return [_shown(name, dict(zip(fields, row, strict=True))) for row in zip(*columns, strict=True)]
+        return [self._form(name, dict(zip(fields, row, strict=True))) for row in zip(*columns, strict=True)]
 
     def _members(self, saved: list[Any]) -> list[Any]:
         name, given = saved
         return [_Text(f"{_class_name(name)}.{each}") for each in given]
+
+
+class _Plain(_Reading):
+    """Unpacks records as dicts, and members of enums as text."""
+
+    def _form(self, name: str, fields: dict[str, Any]) -> Any:
+        return fields
 
 
 class ReadableCodec(Codec):
@@ -43,6 +53,14 @@ class ReadableCodec(Codec):
 
     def _unpacker_of(self, types: dict[str, dict[str, str]]) -> Unpacker:
         return self._unpacker
+
+
+class PlainCodec(Codec):
+    """Decodes what `Codec` has encoded; records become dicts, and members of enums texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._decoder = _Plain(Names((), imported=False))
 
 
 def _shown(name: str, fields: dict[str, Any]) -> _Text:

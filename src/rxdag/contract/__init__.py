@@ -41,6 +41,7 @@ from rxdag.contract._functions import (
 )
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerKernel
+from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
@@ -138,6 +139,7 @@ __all__ = [
     "Inner",
     "InnerKernel",
     "Inputs",
+    "JournalStats",
     "Kernel",
     "LEFT_OUT",
     "Made",

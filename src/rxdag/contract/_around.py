@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
@@ -45,6 +46,9 @@ class ReaderAround(Reader):
     def backlog(self) -> int | None:
         return self.reader.backlog()
 
+    def journal(self) -> JournalStats | None:
+        return self.reader.journal()
+
     def is_connected(self) -> bool:
         return self.reader.is_connected()
 
@@ -63,6 +67,9 @@ class ReaderAround(Reader):
     def seek(self, position: Any) -> None:
         self.reader.seek(position)
 
+    def confirm(self, position: Any) -> None:
+        self.reader.confirm(position)
+
     def close(self) -> None:
         self.reader.close()
 
@@ -75,6 +82,9 @@ class SourceContextAround:
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
+        self.name = context.name
+        self.dag = context.dag
+        self.saves = context.saves
         self.clock = context.clock
         self.boundary = context.boundary
         self.saw = context.saw
@@ -153,6 +163,10 @@ class SourceAround(Source[T_co]):
     @property
     def may_miss(self) -> str | None:  # type: ignore[override]
         return self.source.may_miss
+
+    @property
+    def recorded_at(self) -> int | None:  # type: ignore[override]
+        return self.source.recorded_at
 
     @property
     def can_wait(self) -> bool:  # type: ignore[override]

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
+from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._on_error import RAISE, OnError
 from rxdag.contract._overflow import Boundary
 from rxdag.contract._shape import Shape
@@ -58,6 +59,12 @@ def unseen(kind: str, value: object = None, /) -> None:
 class SourceContext(Protocol):
     """The run as a source sees it."""
 
+    name: str
+    """Name of the source's node."""
+    dag: str
+    """Name of the dag."""
+    saves: bool
+    """True if the run takes checkpoints."""
     clock: Clock
     boundary: Boundary | None
     """The gate that the user requested directly behind it, for a source with its own queue."""
@@ -154,6 +161,12 @@ class Reader(ABC):
         """
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
+    def confirm(self, position: Any) -> None:  # noqa: B027  # most sources keep nothing for a restart
+        """Note that a checkpoint with this `position` is durable: items before it will not be read again.
+
+        Called between two reads, on the thread that reads.
+        """
+
     def held(self) -> int:
         """Return the number of items taken in but not read.
 
@@ -163,6 +176,13 @@ class Reader(ABC):
 
     def backlog(self) -> int | None:
         """Return the number of items waiting to be read; None if unknown. Thread-safe."""
+        return None
+
+    def journal(self) -> JournalStats | None:
+        """Return the state of the journal that it reads; None if it reads none. Thread-safe.
+
+        It is called when metrics are scraped, and must be quick.
+        """
         return None
 
     def is_connected(self) -> bool:
@@ -211,6 +231,8 @@ class Source(ABC, Generic[T_co]):
     """True if its reader knows how many items wait: `Reader.backlog`."""
     no_position: str | None = "its reader has no methods `position` and `seek`"
     """Reason why its readers cannot continue at the position of another one, as a clause; None if they can."""
+    recorded_at: int | None = None
+    """Time of the first item of a recording, ns since the epoch: a run in virtual time begins there."""
     can_wait: bool = True
     """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
     may_miss: str | None = None

@@ -147,13 +147,22 @@ ALERTS: Final = (
         "The log shows each reason as checkpoint.failed.",
     ),
     Alert(
+        "RxdagJournalBehind",
+        "max by (dag, node) (rxdag_journal_behind_seconds)",
+        "> 60",
+        "5m",
+        "ticket",
+        "{{ $labels.node }} of {{ $labels.dag }} is {{ $value | humanizeDuration }} behind the end of its journal.",
+        "The graph is slower than the recording; look for the full gate.",
+    ),
+    Alert(
         "RxdagDiskFullIn4h",
         "min by (dag, path) (predict_linear(rxdag_disk_free_bytes[1h], 14400))",
         "<= 0",
         "10m",
         "page",
         "The disk of {{ $labels.path }}, used by {{ $labels.dag }}, will be full within 4 hours.",
-        "Free space; a checkpoint that cannot be written is given up.",
+        "Free space, or shorten the retention; a checkpoint that cannot be written is given up.",
     ),
 )
 

@@ -15,6 +15,7 @@ _ROWS: Final = (
     ("rxdag_delivery_", "Delivery"),
     ("rxdag_sink_", "Sinks"),
     ("rxdag_checkpoint_", "Checkpoints"),
+    ("rxdag_journal_", "Journals"),
     ("rxdag_disk_", "Disks"),
     ("rxdag_feedback_", "Feedback"),
 )

@@ -14,6 +14,7 @@ from rxdag.contract import (
     Boundary,
     Clock,
     DeadLetter,
+    JournalStats,
     OnError,
     Reader,
     Saw,
@@ -56,6 +57,8 @@ class OpenedSource(Pump):
         self.source = source
         self.wants_columns = wants_columns
         self.boundary = boundary
+        self.dag = run.dag_name
+        self.saves = False
         self.saw: Saw | None = None
         self.clock: Clock = run.clock
         self.random: Random = run.random
@@ -134,6 +137,12 @@ class OpenedSource(Pump):
             reader.seek(self.position)
         return reader
 
+    def confirm(self, position: Any) -> None:
+        """Let the source know that a checkpoint with this position of it is durable."""
+        reader = self.reader
+        if reader is not None and position is not None:
+            reader.confirm(position)
+
     def begin_read(self) -> None:
         """Let the state of the run be saved while the source reads: it is where it was before."""
         reader = self.reader
@@ -189,6 +198,11 @@ class OpenedSource(Pump):
         """Return how many items wait to be read, if the reader knows. Thread-safe."""
         reader = self.reader
         return None if reader is None else reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        """Return the state of the journal that it reads, if it reads one. Thread-safe."""
+        reader = self.reader
+        return None if reader is None else reader.journal()
 
     def is_connected(self) -> bool:
         """Return True unless it is open and lacks the connection that it needs. Thread-safe."""

@@ -19,6 +19,9 @@ class Reading:
     def __init__(self, node: InnerNode, inner: Inner) -> None:
         self.node = node
         self.inner = inner
+        self.name = node.name
+        self.dag = node.run.dag_name
+        self.saves = False
         self.wants_columns = False
         self.boundary: Boundary | None = None
         self.saw: Saw | None = None

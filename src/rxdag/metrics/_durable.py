@@ -1,4 +1,4 @@
-"""Metrics of checkpoints, and of the disks that hold them."""
+"""Metrics of what outlives the process: checkpoints, journals, and the disks that hold them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ from rxdag.runtime import CheckpointStats, RunStats
 
 
 def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
-    """Add the metrics of the checkpoints of a run, and of their disk."""
-    checkpoints = stats.checkpoints
-    if checkpoints is None:
-        return
-    _add_checkpoints(families, dag, checkpoints, goes_on=stats.state in ("running", "draining"))
-    for node, ledger in stats.nodes.items():
-        families["rxdag_node_restored_items"].add_metric([dag, node], ledger.restored)
+    """Add the metrics of the checkpoints and journals of a run."""
+    paths: set[str] = set()
+    if stats.checkpoints is not None:
+        _add_checkpoints(families, dag, stats.checkpoints, goes_on=stats.state in ("running", "draining"))
+        for node, ledger in stats.nodes.items():
+            families["rxdag_node_restored_items"].add_metric([dag, node], ledger.restored)
+        _add_totals(families, dag, stats)
+        paths |= set() if stats.checkpoints.path is None else {stats.checkpoints.path}
+    for node, source in stats.sources.items():
+        if source.journal is not None:
+            families["rxdag_journal_behind_seconds"].add_metric([dag, node], source.journal.behind_s)
+            families["rxdag_journal_bytes"].add_metric([dag, node], source.journal.bytes)
+            families["rxdag_journal_gaps_total"].add_metric([dag, node], source.journal.gaps)
+            families["rxdag_journal_unrecorded_items_total"].add_metric([dag, node], source.journal.unrecorded)
+            paths.add(source.journal.path)
+    for path in sorted(paths):
+        free = _free_bytes(path)
+        if free is not None:
+            families["rxdag_disk_free_bytes"].add_metric([dag, path], free)
+
+
+def _add_totals(families: dict[str, Any], dag: str, stats: RunStats) -> None:
     for node, ledger in stats.totals.items():
         for count, n in (
             ("in", ledger.arrived),
@@ -26,9 +41,6 @@ def add_durable(families: dict[str, Any], dag: str, stats: RunStats) -> None:
             ("lost", sum(ledger.lost.values())),
         ):
             families["rxdag_node_items_since_first_start"].add_metric([dag, node, count], n)
-    free = None if checkpoints.path is None else _free_bytes(checkpoints.path)
-    if free is not None and checkpoints.path is not None:
-        families["rxdag_disk_free_bytes"].add_metric([dag, checkpoints.path], free)
 
 
 def _add_checkpoints(families: dict[str, Any], dag: str, stats: CheckpointStats, *, goes_on: bool) -> None:

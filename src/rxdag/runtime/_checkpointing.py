@@ -92,10 +92,13 @@ class Checkpointing:
         self._suspends = self._is_sealed = False
         self.books: RunStats | None = None
         """The books at the checkpoint behind which the run is suspended."""
+        self._positions: dict[str, Any] = {}
+        """Position of each source in the checkpoint that is being written."""
         for sink in execution.program.sinks:
             sink.saves = True
             sink.ask_for_checkpoint = partial(execution.main.call, self.request)
         for source in execution.program.sources:
+            source.saves = True
             source.keeps_position = source.source.where == "blocking"
 
     @property
@@ -182,7 +185,9 @@ class Checkpointing:
         saved = snapshot_of(self._execution)
         run = {**self._facts, "now": saved["now"], "totals": plain_totals(self.totals())}
         parts: dict[str, Any] = {RUN: self._codec.encode(run, where="run")}
-        for place, state in saved["nodes"].items():
+        nodes = saved["nodes"]
+        self._positions = {source.name: nodes[source.name]["position"] for source in self._execution.program.sources}
+        for place, state in nodes.items():
             parts[place] = detached(state) or self._codec.encode(state, where=place)
         return parts
 
@@ -222,6 +227,8 @@ class Checkpointing:
             self.last, self._last_at = checkpoint, self._taken_at
         for sink in self._execution.program.sinks:
             sink.domain.driver.call(sink.publish)
+        for source in self._execution.program.sources:
+            source.domain.driver.call(partial(source.confirm, self._positions[source.name]))
         self._ended(checkpoint)
 
     def _ended(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from rxdag.checkpoints import Checkpoint
-from rxdag.contract import MAX, MIN, Sink, Source, iso_utc
+from rxdag.contract import MAX, MIN, JournalStats, Sink, Source, iso_utc
 from rxdag.engine import LEAVINGS, EdgeBook, Ledger, Writes
 from rxdag.errors import GraphError, did_you_mean, shown, text_of
 from rxdag.graph import Dag, SinkNode, bundle
@@ -72,6 +72,7 @@ class SourceStats:
         is_idle: True if it is open and had no items at the last read.
         backlog: Number of items waiting to be read; None if unknown.
         progress: Share of a bounded input that has been read, from 0 to 1; None if unknown or closed.
+        journal: State of the journal that it reads; None if it reads none.
     """
 
     is_open: bool
@@ -79,6 +80,7 @@ class SourceStats:
     is_idle: bool
     backlog: int | None
     progress: float | None = None
+    journal: JournalStats | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,6 +18,7 @@ def _of_source(source: SourceNode) -> SourceStats:
         source.is_idle,
         source.backlog(),
         source.progress(),
+        source.journal(),
     )
 
 

@@ -6,6 +6,7 @@ Public.
 from typing import TYPE_CHECKING
 
 from rxdag.contract import END, Chunk, Reader, Source, remember, unknown_name
+from rxdag.journal import Retention
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow
 from rxdag.sources._async_iterable import async_iterable
@@ -15,6 +16,8 @@ from rxdag.sources._clocked import interval, timer
 from rxdag.sources._csv import csv
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
+from rxdag.sources._journal import journal
+from rxdag.sources._journal_reader import journal_reader
 from rxdag.sources._jsonl import jsonl
 from rxdag.sources._live import ConnectionEvent
 from rxdag.sources._live import Lifeline as Lifeline
@@ -22,6 +25,7 @@ from rxdag.sources._live import LiveReader as LiveReader
 from rxdag.sources._live import live as live
 from rxdag.sources._paced import paced
 from rxdag.sources._parquet import parquet
+from rxdag.sources._playback import JournalGap
 from rxdag.sources._postgres import postgres
 from rxdag.sources._queue import ItemQueue as ItemQueue
 from rxdag.sources._queue import QueueReader as QueueReader
@@ -39,10 +43,12 @@ __all__ = [
     "ConnectionEvent",
     "END",
     "Ingress",
+    "JournalGap",
     "OverflowName",
     "Push",
     "Quote",
     "Reader",
+    "Retention",
     "SeamGap",
     "Source",
     "Trade",
@@ -55,6 +61,8 @@ __all__ = [
     "ingress",
     "interval",
     "iterable",
+    "journal",
+    "journal_reader",
     "jsonl",
     "observable",
     "paced",

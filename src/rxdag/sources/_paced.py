@@ -108,6 +108,9 @@ class _PacedReader(ReaderAround):
         bad = max(self._context.n, self._context.known)
         return None if self._inner is None else {"inner": self._inner, "items": self._n, "bad": bad}
 
+    def confirm(self, position: dict[str, Any]) -> None:
+        self.reader.confirm(position["inner"])
+
     def seek(self, position: dict[str, Any]) -> None:
         self.reader.seek(position["inner"])
         self._inner = position["inner"]

@@ -10,6 +10,7 @@ from rxdag.contract import (
     Chunk,
     Delays,
     Duration,
+    JournalStats,
     Read,
     Reader,
     Source,
@@ -85,6 +86,10 @@ class _ReconnectingReader(Reader):
             return None
         return {"inner": inner, "connections": self._connections - (reader is not None), "failures": self._failures}
 
+    def confirm(self, position: dict[str, Any]) -> None:
+        if self._reader is not None and position["inner"] is not None:
+            self._reader.confirm(position["inner"])
+
     def seek(self, position: dict[str, Any]) -> None:
         self._position = position["inner"]
         self._connections = position["connections"]
@@ -121,6 +126,9 @@ class _ReconnectingReader(Reader):
 
     def backlog(self) -> int | None:
         return None if self._reader is None else self._reader.backlog()
+
+    def journal(self) -> JournalStats | None:
+        return None if self._reader is None else self._reader.journal()
 
     def close(self) -> None:
         if self._reader is not None:

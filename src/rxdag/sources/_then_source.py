@@ -13,6 +13,7 @@ from rxdag.contract import (
     IDLE,
     MIN,
     Chunk,
+    JournalStats,
     Read,
     Reader,
     Shape,
@@ -141,6 +142,11 @@ class _ThenReader(Reader):
             return None
         return {**position, "history": history}
 
+    def confirm(self, position: dict[str, Any]) -> None:
+        self._live.reader.confirm(position["live"]["begins"])
+        if self._history is not None and position.get("history") is not None:
+            self._history.confirm(position["history"])
+
     def seek(self, position: dict[str, Any]) -> None:
         self._live.seek(position["live"])
         self._seam.restore(position["seam"])
@@ -170,6 +176,9 @@ class _ThenReader(Reader):
     def backlog(self) -> int | None:
         waiting = self._live.reader.backlog()
         return None if waiting is None else waiting + self._live.n
+
+    def journal(self) -> JournalStats | None:
+        return self._live.reader.journal()
 
     def dropped(self) -> int:
         return self._live.reader.dropped()

@@ -40,6 +40,8 @@ class Threaded(Reader):
         self._read: list[Read | BaseException] = []
         self._position = self._after = self._reader.position()
         """Position after the items that were read here, and after those that the thread has read."""
+        self._confirmed: Any = None
+        """Position of a durable checkpoint that the reader has not been told."""
         self._is_left = False
         threading.Thread(target=self._work, name=f"rxdag-{source.label}", daemon=True).start()
 
@@ -50,6 +52,9 @@ class Threaded(Reader):
             if self._is_left or self._read:
                 continue
             try:
+                confirmed, self._confirmed = self._confirmed, None
+                if confirmed is not None:
+                    self._reader.confirm(confirmed)
                 read: Read | BaseException = self._reader.read(1)
             except BaseException as error:  # read() raises it in the run
                 read = error
@@ -78,6 +83,9 @@ class Threaded(Reader):
 
     def position(self) -> Any:
         return self._position
+
+    def confirm(self, position: Any) -> None:
+        self._confirmed = position
 
     def seek(self, position: Any) -> None:
         self._reader.seek(position)

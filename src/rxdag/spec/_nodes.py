@@ -92,6 +92,8 @@ _EXCLUDED: Final = {
         "callback",
         "from_observable",
         "ingress",
+        "journal",
+        "journal_reader",
         "live",
         "observable",
         "paced",

@@ -19,6 +19,8 @@ class ReadContext:
         give_up: Called with a malformed item and the reason.
     """
 
+    name = dag = "streams"
+    saves = False
     boundary: Boundary | None = None
     saw: Saw | None = None
     wants_columns = False

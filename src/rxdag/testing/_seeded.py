@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from rxdag.contract import Clock
 from rxdag.engine import KernelNode, StepNode
-from rxdag.engine.drivers import FlowScheduler, VirtualClock
+from rxdag.engine.drivers import FlowScheduler
 from rxdag.errors import GraphError
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime import Execution
+from rxdag.testing._virtual import clock_of
 from rxdag.testing.faults import Fault, InjectedFault
 
 QUANTA: Final = (1, 2, 3, 7, 64, 1024)
@@ -75,7 +76,7 @@ class SeededExecution(Execution):
     def __init__(self, plan: Plan, *, seed: int, faults: tuple[Fault, ...], max_steps: int) -> None:
         self._draws = Random(seed)
         self.called = frozenset(fault.node for fault in faults if fault.kind in ("raises", "slows"))
-        super().__init__(plan, VirtualClock(), seed=seed)
+        super().__init__(plan, clock_of(plan), seed=seed)
         self.peak = 0
         """Highest number of items in all gates together."""
         self.has_run_away = False

@@ -29,6 +29,7 @@ from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.graph import Dag, SinkNode
 from rxdag.plan import Plan, compile
 from rxdag.runtime import Execution, RunResult, RunStats, planned, publisher_of
+from rxdag.testing._virtual import clock_of
 
 T = TypeVar("T")
 
@@ -172,7 +173,7 @@ class VirtualRun:
 
     @property
     def now(self) -> int:
-        """Return the virtual time, ns; it starts at 0."""
+        """Return the virtual time, ns; it starts at 0, or at the first record of a journal that is read."""
         return self._clock.now()
 
     @property
@@ -319,7 +320,7 @@ def start(
         dag = dag.replace(fed)
     if fed or replace:
         plan = compile(dag)
-    return VirtualRun(Execution(plan, VirtualClock(), seed=seed), entries)
+    return VirtualRun(Execution(plan, clock_of(plan), seed=seed), entries)
 
 
 def check_inputs(dag: Dag, inputs: Iterable[str], where: str) -> None:

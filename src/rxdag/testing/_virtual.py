@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rxdag.contract import Duration, flag
+from rxdag.contract import Duration, Source, flag
 from rxdag.engine.drivers import VirtualClock, VirtualDeadlockError, VirtualLoop, drive_virtual
 from rxdag.errors import Stalled
 from rxdag.graph import Dag, SinkNode
@@ -18,9 +18,9 @@ def run_virtual(
 ) -> RunResult:
     """Run a graph in virtual time, on this thread.
 
-    The clock starts at 0, and moves only when nothing is left to do at the current instant. If several inputs are
-    ready, each delivers one item per turn, in the order of the nodes. Coroutines of async nodes run on a loop with the
-    same virtual clock.
+    The clock starts at 0, or at the first record of a journal that is read. It moves only when nothing is left to do at
+    the current instant. If several inputs are ready, each delivers one item per turn, in the order of the nodes.
+    Coroutines of async nodes run on a loop with the same virtual clock.
 
     Args:
         what: Sinks, or one Dag, or one Plan.
@@ -42,6 +42,13 @@ def run_virtual(
     return result
 
 
+def clock_of(plan: Plan) -> VirtualClock:
+    """Return a virtual clock for a plan: at 0, or at the beginning of the recording that it reads."""
+    things = (node.thing for node in plan.dag.nodes.values())
+    starts = [thing.recorded_at for thing in things if isinstance(thing, Source)]
+    return VirtualClock(min((at for at in starts if at is not None), default=0))
+
+
 def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -> Execution:
     """Return a run in virtual time that has not started.
 
@@ -51,7 +58,7 @@ def virtual(plan: Plan, *, until: Duration | None = None, flush: bool = False) -
         >>> testing.settle_virtual(execution)["out"]
         [1, 2, 3]
     """
-    execution = Execution(plan, VirtualClock())
+    execution = Execution(plan, clock_of(plan))
     execution.flush = flag(flush, "run_virtual: flush")
     stop_after(execution, until, is_background=False)
     return execution

@@ -247,6 +247,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
+        self._began = clock.now()
         self._instant = _InstantSelector(clock)
         super().__init__(self._instant)
         # asyncio fires timers that are due within it; the resolution of the system clock may be coarser.
@@ -275,4 +276,5 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
     def time(self) -> float:
-        return self._clock.now() / 1e9
+        # From its start: a float of seconds since the epoch has no nanoseconds.
+        return (self._clock.now() - self._began) / 1e9

@@ -1,0 +1,104 @@
+"""A journal in front of a source: what it receives is recorded, then emitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Literal, TypeVar
+
+from rxdag.contract import Reader, Source, SourceAround, SourceContext, checked_path
+from rxdag.errors import GraphError, shown
+from rxdag.journal import Retention
+from rxdag.sources._journaling import JournalingReader
+
+T = TypeVar("T")
+
+
+# pyright: reportIncompatibleMethodOverride=false, reportAssignmentType=false, reportIncompatibleVariableOverride=false
+# Attributes of a source are plain; here some are read from the one inside.
+@dataclass(frozen=True)
+class Journal(SourceAround[T]):
+    """A source whose items are recorded before they are emitted.
+
+    Attributes:
+        source: The source.
+        path: Folder of the journal.
+        durable: When a record counts as durable.
+        on_full: What happens if the disk refuses a record.
+        retention: How long records are kept; None for ever.
+    """
+
+    source: Source[T]
+    path: str
+    durable: Literal["written", "synced"]
+    on_full: Literal["stop", "pass"]
+    retention: Retention | None
+    no_position = None
+    is_stored = False
+    gives_columns = False
+    recorded_at = None
+    adjustable = ("durable", "on_full", "retention")
+
+    @property
+    def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys((*self.source.side_ports, "events")))
+
+    def open(self, context: SourceContext) -> Reader:
+        return JournalingReader(self, context)
+
+
+def journal(
+    source: Source[T],
+    path: str | PathLike[str],
+    /,
+    *,
+    durable: Literal["written", "synced"] = "written",
+    on_full: Literal["stop", "pass"] = "stop",
+    retention: Retention | None = None,
+) -> Source[T]:
+    """Record what a source receives, then emit it, so that a run can continue after a restart.
+
+    The items of each read are appended to a folder before they are emitted. A run that continues from a checkpoint first
+    reads from the folder what was recorded after it, then goes on live. What is received meanwhile is recorded too. A run
+    with checkpoints that has none yet reads the folder from its beginning; a run without checkpoints begins live.
+
+    Malformed items and the items of port "events" are recorded and come again as well. While the source was not
+    listening, because the process was down or a connection was lost, nothing could be recorded. Such a gap is recorded, is
+    logged as `journal.gap`, and emitted as a `JournalGap` on port "events".
+
+    Sources of one process can share a folder, each under the name of its node; `sources.journal_reader` then gives back
+    the order in which they were read.
+
+    Args:
+        source: Source of the items, such as a WebSocket, a callback or a queue. Items must be data that can be saved:
+            numbers, texts, dicts, records and the like.
+        path: Folder of the journal, which is made if it does not exist. One process at a time can write to it.
+        durable: "written" emits an item once the system has its record, which outlives the process. "synced" emits it
+            once its record is on the disk, which outlives a loss of power and delays each item by up to 10 ms.
+        on_full: "stop" ends the run with an error if the disk refuses a record, as when it is full. "pass" emits the items
+            unrecorded, and logs their number as `journal.unrecorded`; those after the last checkpoint are lost at a
+            restart.
+        retention: Limits of age and size; by default all records are kept.
+
+    Raises:
+        GraphError: If an argument is invalid.
+        SourceError: When the source is opened, if the folder cannot be written, is damaged, or is written by another
+            process.
+        StateError: While reading, if an item cannot be saved.
+
+    Example:
+        >>> ticks = sources.journal(sources.iterable([{"price": 10.0}, {"price": 10.5}]), "journal/ticks")
+        >>> rxdag.from_source(ticks, name="ticks").collect()
+        [{'price': 10.0}, {'price': 10.5}]
+        >>> rxdag.from_source(sources.journal_reader("journal/ticks")).collect()
+        [{'price': 10.0}, {'price': 10.5}]
+    """
+    if not isinstance(source, Source):
+        raise GraphError(f"journal: takes a source, got {shown(source)}")
+    if durable not in ("written", "synced"):
+        raise GraphError(f'journal: durable must be "written" or "synced", got {shown(durable)}')
+    if on_full not in ("stop", "pass"):
+        raise GraphError(f'journal: on_full must be "stop" or "pass", got {shown(on_full)}')
+    if retention is not None and not isinstance(retention, Retention):
+        raise GraphError(f"journal: retention must be a sources.Retention(...) or None, got {shown(retention)}")
+    return Journal(source, checked_path(path, "journal"), durable, on_full, retention)
