@@ -63,6 +63,7 @@ class _ParquetWriter(BatchWriter):
 
     def _keep(self) -> None:
         """Move the row groups written so far to a file that can be continued."""
+        self._file.check_process()
         self._kept = WholeFile(self._path, "parquet", packs=False)
         if self._writer is None:
             return
