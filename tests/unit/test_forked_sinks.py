@@ -84,7 +84,7 @@ def test_a_forked_child_that_forgets_a_sink_writes_none_of_its_parents_rows(tmp_
 CONTINUING = """
 import os, sys
 from tests.unit.saved import Context
-from rxdag import SourceError, sinks
+from rxdag import RxDagError, sinks
 from rxdag.contract import Chunk
 kind, life, path = sys.argv[1:]
 writer = getattr(sinks, kind)(path).open(Context())
@@ -96,7 +96,7 @@ if os.fork() == 0:
     for call in (*calls, lambda: writer.close(ok=False)):
         try:
             call()
-        except SourceError as error:
+        except RxDagError as error:
             print(str(error).replace(str(os.getppid()), "1"), flush=True)
     os._exit(0)
 os.wait()
@@ -113,7 +113,8 @@ def test_a_forked_child_that_goes_on_using_a_sink_is_refused_and_harms_no_file_o
     *refused, n = done.stdout.splitlines()
     assert (done.stderr, n) == ("", "1")
     assert set(refused) == {
-        f'{kind}: "{path}" must be written by process 1, which opened it, got a fork of that; start runs behind the fork'
+        f'{kind} "{path}": belongs to process 1, and this is a fork of it, without its threads; start runs behind the fork, '
+        'or have children spawned: multiprocessing.get_context("spawn")'
     }
     assert len(refused) >= 3
     assert [each.name for each in tmp_path.iterdir()] == ["out"]

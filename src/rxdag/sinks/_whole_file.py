@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any, Final
 
-from rxdag.contract import is_forked
+from rxdag.contract import is_forked, refuse_fork
 from rxdag.errors import SourceError
 from rxdag.sinks._parts import (
     copied_part,
@@ -81,12 +81,9 @@ class WholeFile:
             raise SourceError(f'{self._where}: cannot write "{self.path}": {_reason(error)}') from error
 
     def check_process(self) -> None:
-        """Raise SourceError in a forked child: the part file is its parent's."""
-        if self._part is not None and is_forked(self._pid):
-            raise SourceError(
-                f'{self._where}: "{self.path}" must be written by process {self._pid}, which opened it, got a fork of that; '
-                "start runs behind the fork"
-            )
+        """Raise RxDagError in a forked child: the part file is its parent's."""
+        if self._part is not None:
+            refuse_fork(self._pid, f'{self._where} "{self.path}"')
 
     def write(self, data: bytes) -> None:
         with self.explained():

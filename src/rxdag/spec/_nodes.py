@@ -157,6 +157,8 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("websocket", "subscribe"): AnyPlain(),
         ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
         ("csv", "columns"): ListOf(Plain(str)),
+        ("csv", "roll"): _SCALAR,
+        ("jsonl", "roll"): _SCALAR,
         ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "dsn"): DsnKind(),
