@@ -20,6 +20,7 @@ from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._resuming import FORMAT, Changes, resume, saved_run
+from rxdag.runtime._shadow import Shadow
 from rxdag.runtime._stats import stats_of
 
 EVERY: Final = "10s"
@@ -51,21 +52,21 @@ class Recovery:
     """The settings of a run that takes checkpoints.
 
     Attributes:
-        store: Where they go.
+        store: Where they go; a shadow takes none.
         every_ns: Time from one to the next, ns.
         fresh: True to start over whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
         changes: Changes of the graph since the last checkpoint.
     """
 
-    store: Store
+    store: Store | Shadow
     every_ns: int
     fresh: bool = False
     is_exact: bool = False
     changes: Changes = field(default_factory=Changes)
 
     @classmethod
-    def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
+    def of(cls, checkpoints: Checkpoints | Shadow | None, options: RecoveryOptions, where: str) -> Recovery | None:
         """Return the settings that a user has given to a function; None for a run without checkpoints.
 
         Raises:
@@ -86,7 +87,7 @@ class Recovery:
             raise GraphError(f'{where}: require must be "exactly" or left out, got {shown(require)}')
         if isinstance(checkpoints, str | PathLike):
             checkpoints = sqlite(fspath(checkpoints))
-        if not callable(getattr(checkpoints, "open", None)):
+        if not isinstance(checkpoints, Shadow) and not callable(getattr(checkpoints, "open", None)):
             raise GraphError(
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
@@ -120,6 +121,8 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
     if recovery is None:
         return execution
     check_recoverable(execution.plan, exactly=recovery.is_exact)
+    if isinstance(recovery.store, Shadow):
+        return recovery.store.begun(execution, recovery.changes)
     session = recovery.store.open(execution.plan.dag.name)
     try:
         return _begun(execution, session, recovery)
