@@ -6,11 +6,12 @@ import csv as csv_module
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from os.path import isdir
+from os.path import exists, isdir
 from typing import Any, Final
 
 from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path, flag
-from rxdag.errors import GraphError, shown
+from rxdag.errors import GraphError, SourceError, shown
+from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._numbered import NumberedFiles, numbered
 from rxdag.sinks._roll import Roll, RollBy, roll_of
@@ -74,7 +75,7 @@ class _FileWriter(Writer):
 
 class _CsvWriter(_FileWriter):
     def __init__(self, sink: _Csv, context: SinkContext) -> None:
-        self._columns = sink.columns
+        self._columns = sink.columns_of_file()
         self._rows: list[str] = []
         # With this line terminator, texts that contain a carriage return are quoted too.
         self._writer = csv_module.writer(self, lineterminator=_CRLF)
@@ -138,6 +139,9 @@ class _File(Sink[object, int]):
 
     def files(self, context: SinkContext, head: Callable[[], bytes]) -> TextFiles:
         """Open where lines are written to."""
+        if self.roll is None and self.append:
+            appended = AppendedFile(self.path, self.label)
+            return OneFile(appended, head, has_head=appended.has_lines)
         if self.roll is None:
             return OneFile(WholeFile(self.path, self.label), head)
         files = NumberedFiles(self.path, self.label, saves=context.saves, appends=self.append)
@@ -148,6 +152,20 @@ class _File(Sink[object, int]):
 class _Csv(_File):
     columns: tuple[str, ...]
     label = "csv"
+
+    def columns_of_file(self) -> tuple[str, ...]:
+        """Return the columns of the file that is appended to, else those that were given.
+
+        Raises:
+            SourceError: If the two differ.
+        """
+        there = header_of(self.path) if self.append and self.roll is None and exists(self.path) else ()
+        if there and self.columns and there != self.columns:
+            raise SourceError(
+                f'csv: "{self.path}" must have the columns {", ".join(self.columns)} to be appended to, got '
+                f"{', '.join(there)}; leave columns= out, or choose another file"
+            )
+        return there or self.columns
 
     def open(self, context: SinkContext) -> Writer:
         return _CsvWriter(self, context)
@@ -185,6 +203,10 @@ def csv(
     durable; in one without, at once. The last file is complete when the run has succeeded. Files of an earlier run with
     such names are an error, unless `append=True`.
 
+    With `append=True`, rows are added behind those that the file has, under its header. They are written into a copy,
+    which replaces the file when the run has succeeded; nobody else may write to the file meanwhile. `result[sink]` counts
+    the rows that were added.
+
     Args:
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
         columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
@@ -192,10 +214,10 @@ def csv(
             such as "100MB" (10^6 bytes), "64MiB" (2^20) or a number of bytes, before compression, which only a single
             longer row exceeds; or a duration such as "1h", in intervals aligned to the epoch in UTC, by the clock of the
             run. Of a quiet stream, such a file is completed by the next row or checkpoint.
-        append: True to number on behind the files that are there.
+        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
 
     Raises:
-        GraphError: If an argument is invalid, or `roll` is given for a device or FIFO.
+        GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("numbers.csv"))
@@ -222,10 +244,10 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
         roll: When a file is complete, and the next one begins: "checkpoint", a size such as "100MB", or a duration such
             as "1h", as in `sinks.csv`.
-        append: True to number on behind the files that are there.
+        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
 
     Raises:
-        GraphError: If an argument is invalid, or `roll` is given for a device or FIFO.
+        GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}])).to(sinks.jsonl("rows.jsonl"))
@@ -238,8 +260,8 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
 def _checked(path: Any, roll: Any, append: Any, where: str) -> tuple[str, Roll | None, bool]:
     """Return the arguments that both sinks have, checked."""
     text, when = checked_path(path, where), roll_of(roll, where)
-    if when is not None and is_stream(text) and not isdir(text):  # a sink tells at its start that it needs a file
-        raise GraphError(f"{where}: roll must be left out for a device or FIFO, got {shown(text)}")
-    if flag(append, f"{where}: append") and when is None:
-        raise GraphError(f"{where}: append goes with roll=")
-    return text, when, append
+    appends = flag(append, f"{where}: append")
+    if (when is not None or appends) and is_stream(text) and not isdir(text):  # a folder is an error of the run
+        name = "append" if when is None else "roll"
+        raise GraphError(f"{where}: {name} must be left out for a device or FIFO, got {shown(text)}")
+    return text, when, appends

@@ -54,19 +54,21 @@ class OneFile(TextFiles):
     Args:
         file: The file.
         head: Returns what comes before the first line.
+        has_head: True if it is there already.
     """
 
-    def __init__(self, file: WholeFile, head: Callable[[], bytes]) -> None:
+    def __init__(self, file: WholeFile, head: Callable[[], bytes], *, has_head: bool = False) -> None:
         self._file = file
         self._head = head
-        self._has_head = False
+        self._has_head = has_head
 
     def begin(self) -> None:
-        self._has_head = True
-        self._file.write(self._head())
+        if not self._has_head:
+            self._has_head = True
+            self._file.write(self._head())
 
     def write(self, lines: Sequence[bytes]) -> None:
-        if lines and not self._has_head:
+        if lines:
             self.begin()
         self._file.write(b"".join(lines))
 
