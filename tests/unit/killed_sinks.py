@@ -75,6 +75,10 @@ KINDS = {
     "parquet": (lambda folder: sinks.parquet(folder / "x"), lambda folder: pq.read_table(folder / "x").to_pylist()),
     "size": (lambda folder: sinks.csv(folder / "x.csv", roll=3_000), lambda folder: numbered(folder, ".csv")),
     "checkpoint": (lambda folder: sinks.jsonl(folder / "x.jsonl.gz", roll="checkpoint"), lines_of),
+    "parquets": (
+        lambda folder: sinks.parquet(folder / "x.parquet", roll=9_000),
+        lambda folder: {path.name: pq.read_table(path).to_pylist() for path in folder.glob("x-*.parquet")},
+    ),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }
 

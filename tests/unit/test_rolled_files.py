@@ -4,6 +4,7 @@ import gzip
 import os
 from datetime import timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from tests.unit.saved import Context
 
@@ -135,6 +136,58 @@ def test_compressed_files_keep_their_ending_and_can_be_read_each_by_itself(tmp_p
 def test_no_items_give_no_file(tmp_path):
     assert run(sinks.csv(tmp_path / "x.csv", columns=["a"], roll="1MB"), []) == 0
     assert texts(tmp_path) == {}
+
+
+# ---- Parquet
+
+
+def tables(folder):
+    return {path.name: pq.read_table(path).to_pylist() for path in sorted(folder.glob("x-*"))}
+
+
+def test_parquet_files_of_a_size_end_with_the_row_group_that_reaches_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", 2)
+    assert run(sinks.parquet(tmp_path / "x.parquet", roll=1)) == 10
+    assert tables(tmp_path) == {f"x-00000{i + 1}.parquet": ROWS[2 * i : 2 * i + 2] for i in range(5)}
+    assert len(os.listdir(tmp_path)) == 5
+
+
+def test_parquet_files_of_checkpoints_are_named_once_they_are_durable(tmp_path):
+    writer = opened(sinks.parquet(tmp_path / "x.parquet", roll="checkpoint"))
+    for rows in (ROWS[:3], [], ROWS[3:]):
+        writer.write(Chunk(rows))
+        writer.save()
+        writer.publish()
+    assert writer.close(ok=True) == 10
+    assert tables(tmp_path) == {"x-000001.parquet": ROWS[:3], "x-000002.parquet": ROWS[3:]}
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_parquet_files_of_an_interval_end_with_it_and_continue_over_checkpoints(tmp_path):
+    clock = VirtualClock()
+    sink = sinks.parquet(tmp_path / "x.parquet", roll="1h")
+    writer = opened(sink, clock=clock)
+    writer.write(Chunk(ROWS[:1]))
+    saved = writer.save()
+    writer.close(ok=False)
+    writer = opened(sink, saved, clock=clock)
+    writer.write(Chunk(ROWS[1:2]))
+    clock.advance_to(HOUR)
+    writer.write(Chunk(ROWS[2:]))
+    writer.save()
+    writer.publish()
+    assert tables(tmp_path) == {"x-000001.parquet": ROWS[:2]}
+    assert writer.close(ok=True) == 10
+    assert tables(tmp_path)["x-000002.parquet"] == ROWS[2:]
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_parquet_file_is_appended_to_by_numbers_only(tmp_path):
+    with pytest.raises(GraphError, match=r"^parquet: append goes with roll=: a Parquet file cannot be continued$"):
+        sinks.parquet("x.parquet", append=True)
+    for _ in range(2):
+        run(sinks.parquet(tmp_path / "x.parquet", roll="1GB", append=True))
+    assert list(tables(tmp_path)) == ["x-000001.parquet", "x-000002.parquet"]
 
 
 # ---- runs

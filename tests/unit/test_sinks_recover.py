@@ -93,6 +93,25 @@ def parquet_of(folder):
     return lambda: sinks.parquet(path), read, ()
 
 
+def rolled_parquet_of(roll):
+    def made(folder):
+        def fresh():
+            for path in folder.glob("x-*.parquet"):
+                path.unlink()
+            return sinks.parquet(folder / "x.parquet", roll=roll)
+
+        def read():
+            tables = [pq.read_table(path).to_pylist() for path in sorted(folder.glob("x-*.parquet"))]
+            assert all(tables)
+            return (
+                tables if isinstance(roll, int) else [row for table in tables for row in table]
+            )  # where they end depends on checkpoints
+
+        return fresh, read, ["runs"]
+
+    return made
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -114,6 +133,9 @@ EXACTLY_ONCE = {
     "postgres, upsert": postgres_of(upsert=["a"]),
     "arrow": in_process(sinks.arrow),
     "parquet": parquet_of,
+    "parquet, rolled by size": rolled_parquet_of(2_000),
+    "parquet, rolled at checkpoints": rolled_parquet_of("checkpoint"),
+    "parquet, rolled by time": rolled_parquet_of("1h"),
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
@@ -131,7 +153,16 @@ def test_every_public_sink_is_here():
     assert names == {case.split(",")[0] for case in (*EXACTLY_ONCE, *AT_LEAST_ONCE)}
 
 
-@pytest.mark.parametrize(("case", "group"), [*((case, 1 << 16) for case in EXACTLY_ONCE), ("arrow", 7), ("parquet", 7)])
+@pytest.mark.parametrize(
+    ("case", "group"),
+    [
+        *((case, 1 << 16) for case in EXACTLY_ONCE),
+        ("arrow", 7),
+        ("parquet", 7),
+        ("parquet, rolled by size", 7),
+        ("parquet, rolled at checkpoints", 7),
+    ],
+)
 def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch, request):
     monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](request.getfixturevalue("dsn") if "postgres" in case else tmp_path)

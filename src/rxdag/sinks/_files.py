@@ -9,12 +9,12 @@ from os import PathLike
 from os.path import exists, isdir
 from typing import Any, Final
 
-from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path, flag
+from rxdag.contract import Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, flag
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
-from rxdag.sinks._numbered import NumberedFiles, numbered
-from rxdag.sinks._roll import Roll, RollBy, roll_of
+from rxdag.sinks._numbered import NumberedFiles, checked_roll, numbered
+from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
 
@@ -259,9 +259,7 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
 
 def _checked(path: Any, roll: Any, append: Any, where: str) -> tuple[str, Roll | None, bool]:
     """Return the arguments that both sinks have, checked."""
-    text, when = checked_path(path, where), roll_of(roll, where)
-    appends = flag(append, f"{where}: append")
-    if (when is not None or appends) and is_stream(text) and not isdir(text):  # a folder is an error of the run
-        name = "append" if when is None else "roll"
-        raise GraphError(f"{where}: {name} must be left out for a device or FIFO, got {shown(text)}")
-    return text, when, appends
+    text, when = checked_roll(path, roll, where)
+    if flag(append, f"{where}: append") and is_stream(text) and not isdir(text):
+        raise GraphError(f"{where}: append must be left out for a device or FIFO, got {shown(text)}")
+    return text, when, append

@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rxdag.contract import is_forked, refuse_fork
-from rxdag.errors import SourceError
+from rxdag.contract import checked_path, is_forked, refuse_fork
+from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._parts import remove_saved_of, tail_of
-from rxdag.sinks._whole_file import WholeFile
+from rxdag.sinks._roll import Roll, roll_of
+from rxdag.sinks._whole_file import WholeFile, is_stream
 
 
 def numbered(path: str, number: str) -> str:
@@ -23,6 +25,18 @@ def numbered(path: str, number: str) -> str:
     bare = name.removesuffix(".gz")
     stem, ending = os.path.splitext(bare)
     return os.path.join(folder, f"{stem}-{number}{ending}{name[len(bare) :]}")
+
+
+def checked_roll(path: Any, roll: Any, where: str) -> tuple[str, Roll | None]:
+    """Return the path of a sink, and when it begins another file.
+
+    Raises:
+        GraphError: If one of them is invalid, or a device or a FIFO is to be rolled.
+    """
+    text, when = checked_path(path, where), roll_of(roll, where)
+    if when is not None and is_stream(text) and not os.path.isdir(text):  # a folder is an error of the run
+        raise GraphError(f"{where}: roll must be left out for a device or FIFO, got {shown(text)}")
+    return text, when
 
 
 class NumberedFiles:
@@ -34,13 +48,24 @@ class NumberedFiles:
         saves: True in a run with checkpoints.
         appends: True to begin behind the numbers that are there, False to refuse them.
         packs: True to compress if the name ends in ".gz".
+        is_named: Returns True if the open file of a checkpoint got its name at the end of the job.
     """
 
-    def __init__(self, path: str, where: str, *, saves: bool, appends: bool, packs: bool = True) -> None:
+    def __init__(
+        self,
+        path: str,
+        where: str,
+        *,
+        saves: bool,
+        appends: bool,
+        packs: bool = True,
+        is_named: Callable[[Path, dict[str, Any]], bool] | None = None,
+    ) -> None:
         self._path = path
         self._where = where
         self._saves = saves
         self._packs = packs
+        self._is_named = is_named or _is_whole
         self._pid = os.getpid()
         self._folder = Path(path).parent
         begin, end = numbered(Path(path).name, "\0").split("\0")
@@ -149,7 +174,7 @@ class NumberedFiles:
         """
         self._saves, self._is_new = True, False
         self.number, opened = saved["number"], saved["open"]
-        if opened is not None and _is_whole(self.target(self.number), opened):  # named at the end of the job
+        if opened is not None and self._is_named(self.target(self.number), opened):
             self.number, opened = self.number + 1, None
         highest = self._highest()
         if highest >= self.number:

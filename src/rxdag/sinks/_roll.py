@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
-from rxdag.contract import positive_ns
+from rxdag.contract import Clock, positive_ns
 from rxdag.errors import GraphError, shown
 
 RollBy: TypeAlias = str | int | timedelta
@@ -30,6 +30,30 @@ class Roll:
     max_bytes: int | None = None
     every_ns: int | None = None
     at_checkpoint: bool = False
+
+
+class Intervals:
+    """The interval that the open file belongs to, if files are those of intervals.
+
+    Args:
+        roll: The rule.
+        clock: Clock of the run.
+    """
+
+    def __init__(self, roll: Roll, clock: Clock) -> None:
+        self._every_ns = roll.every_ns
+        self._clock = clock
+        self.number = 0
+        """Number of the interval, counted from the epoch."""
+
+    def begin(self) -> None:
+        """Note that a file begins."""
+        if self._every_ns is not None:
+            self.number = self._clock.now() // self._every_ns
+
+    def is_over(self) -> bool:
+        """Return True if the open file belongs to an earlier interval."""
+        return self._every_ns is not None and self._clock.now() // self._every_ns != self.number
 
 
 def roll_of(given: Any, where: str) -> Roll | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rxdag.contract import SinkContext
 from rxdag.sinks._numbered import NumberedFiles
-from rxdag.sinks._roll import Roll
+from rxdag.sinks._roll import Intervals, Roll
 from rxdag.sinks._whole_file import WholeFile
 
 
@@ -103,19 +103,18 @@ class RolledFiles(TextFiles):
     def __init__(self, files: NumberedFiles, roll: Roll, context: SinkContext, head: Callable[[], bytes]) -> None:
         self._files = files
         self._roll = roll
-        self._clock = context.clock
+        self._interval = Intervals(roll, context.clock)
         self._head = head
         self._file: WholeFile | None = None
         self._size = 0
         """Bytes of the open file before compression, head included; 0 if none is open."""
-        self._interval = 0
-        """Number of the interval that the open file belongs to, counted from the epoch."""
 
     def begin(self) -> None:
         """Do nothing: a file without lines is not made."""
 
     def write(self, lines: Sequence[bytes]) -> None:
-        self._end_interval()
+        if self._interval.is_over():
+            self._complete()
         most = self._roll.max_bytes
         self._put(lines if most is None else lines[self._write_full(lines, most) :])
 
@@ -136,15 +135,8 @@ class RolledFiles(TextFiles):
         if self._file is None:
             self._file = self._files.begin()
             self._file.write(self._head())
-            if self._roll.every_ns is not None:
-                self._interval = self._clock.now() // self._roll.every_ns
+            self._interval.begin()
         self._file.write(b"".join(lines))
-
-    def _end_interval(self) -> None:
-        """Complete the open file if its interval is over."""
-        every_ns = self._roll.every_ns
-        if every_ns is not None and self._clock.now() // every_ns != self._interval:
-            self._complete()
 
     def _complete(self) -> None:
         if self._file is not None:
@@ -156,11 +148,10 @@ class RolledFiles(TextFiles):
             self._file.sync()
 
     def save(self) -> dict[str, Any]:
-        if self._roll.at_checkpoint:
+        if self._roll.at_checkpoint or self._interval.is_over():
             self._complete()
-        self._end_interval()
         opened = None if self._file is None else self._file.save()
-        return {**self._files.save(opened), "size": self._size, "interval": self._interval}
+        return {**self._files.save(opened), "size": self._size, "interval": self._interval.number}
 
     def publish(self) -> None:
         self._files.publish()
@@ -168,7 +159,7 @@ class RolledFiles(TextFiles):
     def restore(self, saved: dict[str, Any]) -> None:
         self._file = self._files.restore(saved)
         self._size = 0 if self._file is None else saved["size"]
-        self._interval = saved["interval"]
+        self._interval.number = saved["interval"]
 
     def commit(self) -> None:
         self._files.commit(self._file)

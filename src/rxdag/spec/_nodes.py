@@ -159,6 +159,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("csv", "columns"): ListOf(Plain(str)),
         ("csv", "roll"): _SCALAR,
         ("jsonl", "roll"): _SCALAR,
+        ("parquet", "roll"): _SCALAR,
         ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "dsn"): DsnKind(),
