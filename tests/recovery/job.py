@@ -63,7 +63,7 @@ class Killer:
 
 
 def dag(folder: Path, trades: str, reached: Callable[[str], None]) -> rxdag.Dag:
-    """Bars by symbol into files and a table, late trades into another file; a gate and a thread between."""
+    """Bars by symbol into files, numbered files and a table, late trades into another file; a gate and a thread between."""
 
     def seen(trade: Trade) -> Trade:
         reached("item")
@@ -79,6 +79,8 @@ def dag(folder: Path, trades: str, reached: Callable[[str], None]) -> rxdag.Dag:
         bars.to(sinks.csv(folder / "bars.csv"), name="csv"),
         bars.buffered(max_items=8).on("files").to(sinks.jsonl(folder / "bars.jsonl.gz"), name="jsonl"),
         bars.to(sinks.sqlite(folder / "bars.db", "bars"), name="table"),
+        bars.to(sinks.csv(folder / "rolled.csv", roll="4kB"), name="rolled"),
+        bars.to(sinks.jsonl(folder / "epochs.jsonl", roll="checkpoint"), name="epochs"),
         bars.late.to(sinks.jsonl(folder / "late.jsonl"), name="late"),
         name="bars",
     )

@@ -62,6 +62,8 @@ def output(folder: Path) -> dict[str, object]:
     return {
         "csv": (folder / "bars.csv").read_bytes(),
         "jsonl": gzip.decompress((folder / "bars.jsonl.gz").read_bytes()),
+        "rolled": {path.name: path.read_bytes() for path in folder.glob("rolled-*.csv")},
+        "epochs": b"".join(path.read_bytes() for path in sorted(folder.glob("epochs-*.jsonl"))),
         "late": (folder / "late.jsonl").read_bytes(),
         "table": rows,
         "left": sorted(path.name for path in folder.iterdir() if path.name.endswith(".part")),

@@ -36,6 +36,16 @@ def rows_of(path):
         return db.execute("select key, start, revision, text from bars").fetchall()
 
 
+def numbered(folder, ending):
+    return {path.name: path.read_bytes() for path in folder.glob(f"x-*{ending}")}
+
+
+def lines_of(folder):
+    return [
+        line for path in sorted(folder.glob("x-*.jsonl.gz")) for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
+
+
 rxdag.sinks._arrow._GROUP_ROWS = 10
 
 
@@ -63,6 +73,12 @@ KINDS = {
         lambda folder: rows_of(folder / "x.db"),
     ),
     "parquet": (lambda folder: sinks.parquet(folder / "x"), lambda folder: pq.read_table(folder / "x").to_pylist()),
+    "size": (lambda folder: sinks.csv(folder / "x.csv", roll=3_000), lambda folder: numbered(folder, ".csv")),
+    "checkpoint": (lambda folder: sinks.jsonl(folder / "x.jsonl.gz", roll="checkpoint"), lines_of),
+    "parquets": (
+        lambda folder: sinks.parquet(folder / "x.parquet", roll=9_000),
+        lambda folder: {path.name: pq.read_table(path).to_pylist() for path in folder.glob("x-*.parquet")},
+    ),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }
 

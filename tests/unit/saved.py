@@ -11,10 +11,11 @@ class Context:
     saw = None
     error = None
 
-    def __init__(self, shape=None, name="out", dag="job"):
+    def __init__(self, shape=None, name="out", dag="job", saves=True):
         self.shape = shape or Shape()
         self.name = name
         self.dag = dag
+        self.saves = saves
 
     def call(self, fn):
         fn()

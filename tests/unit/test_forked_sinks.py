@@ -4,9 +4,18 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
+import rxdag
+from rxdag import sources
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+class Row(msgspec.Struct):
+    i: int
+
 
 JOB = """
 import os, signal, sys
@@ -70,3 +79,44 @@ def test_a_job_goes_on_while_a_forked_child_of_its_killed_process_lives(tmp_path
 def test_a_forked_child_that_forgets_a_sink_writes_none_of_its_parents_rows(tmp_path):
     subprocess.run([sys.executable, "-c", WRITING, tmp_path / "out.jsonl"], check=True)
     assert (tmp_path / "out.jsonl").read_text() == '{"i":1}\n'
+
+
+CONTINUING = """
+import os, sys
+from tests.unit.saved import Context
+from rxdag import RxDagError, sinks
+from rxdag.contract import Chunk
+kind, life, path = sys.argv[1:]
+writer = getattr(sinks, kind)(path).open(Context())
+writer.write(Chunk([{"i": 1}]))
+if life == "saved":
+    writer.save()
+if os.fork() == 0:
+    calls = (lambda: writer.write(Chunk([{"i": 2}] * 70_000)), writer.save, writer.prepare, lambda: writer.close(ok=True))
+    for call in (*calls, lambda: writer.close(ok=False)):
+        try:
+            call()
+        except RxDagError as error:
+            print(str(error).replace(str(os.getppid()), "1"), flush=True)
+    os._exit(0)
+os.wait()
+writer.prepare()
+print(writer.close(ok=True))
+"""
+
+
+@pytest.mark.parametrize("life", ["unsaved", "saved"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_forked_child_that_goes_on_using_a_sink_is_refused_and_harms_no_file_of_its_parent(tmp_path, kind, life):
+    path = tmp_path / "out"
+    done = subprocess.run([sys.executable, "-c", CONTINUING, kind, life, path], capture_output=True, text=True)
+    *refused, n = done.stdout.splitlines()
+    assert (done.stderr, n) == ("", "1")
+    assert set(refused) == {
+        f'{kind} "{path}": belongs to process 1, and this is a fork of it, without its threads; start runs behind the fork, '
+        'or have children spawned: multiprocessing.get_context("spawn")'
+    }
+    assert len(refused) >= 3
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+    rows = rxdag.from_source(getattr(sources, kind)(path, Row)).collect()
+    assert [row.i for row in rows] == [1]

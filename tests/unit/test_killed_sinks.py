@@ -8,7 +8,22 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "gz", "sqlite", "upsert", "parquet", "postgres", "postgres upsert"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "csv",
+        "jsonl",
+        "gz",
+        "sqlite",
+        "upsert",
+        "parquet",
+        "parquets",
+        "size",
+        "checkpoint",
+        "postgres",
+        "postgres upsert",
+    ],
+)
 def test_a_sink_that_is_killed_and_continued_leaves_the_same_and_nothing_else(tmp_path, kind, request, monkeypatch):
     if "postgres" in kind:
         monkeypatch.setenv("DATABASE", request.getfixturevalue("dsn"))

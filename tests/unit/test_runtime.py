@@ -813,7 +813,7 @@ def test_explain_tells_the_delivery_of_each_sink(tmp_path):
     assert told == [
         "delivery: file: exactly once; the output appears at the end of the run",
         "delivery: rows: exactly once; the output appears at the end of the run",
-        "delivery: table: exactly once; in one transaction behind each checkpoint; rows are visible up to every= later",
+        "delivery: table: exactly once; committed after a checkpoint; rows are visible up to every= later",
         "delivery: keyed: exactly once; by key, so that a restart may write again; rows are visible at once",
         "delivery: kept: exactly once; the output appears at the end of the run",
         f"delivery: called: {again}: what it has delivered cannot be taken back",

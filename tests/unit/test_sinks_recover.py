@@ -31,6 +31,29 @@ def file_of(make, name):
     return made
 
 
+def rolled_of(make, name, roll):
+    def made(folder):
+        def fresh():
+            for path in folder.glob(f"x-*{name.removeprefix('x')}"):
+                path.unlink()
+            return make(folder / name, roll=roll)
+
+        def read():
+            files = sorted(folder.glob(f"x-*{name.removeprefix('x')}"))
+            texts = [
+                gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes() for path in files
+            ]
+            if isinstance(roll, int):
+                return texts
+            head = b"a,b,c\n" if make is sinks.csv else b""
+            assert all(text.startswith(head) for text in texts)
+            return b"".join(text.removeprefix(head) for text in texts)  # where they end depends on checkpoints
+
+        return fresh, read, ["runs"]
+
+    return made
+
+
 def rows_of(path):
     with closing(sqlite3.connect(path)) as db:
         return db.execute("select a, b, c from rows").fetchall()
@@ -70,6 +93,25 @@ def parquet_of(folder):
     return lambda: sinks.parquet(path), read, ()
 
 
+def rolled_parquet_of(roll):
+    def made(folder):
+        def fresh():
+            for path in folder.glob("x-*.parquet"):
+                path.unlink()
+            return sinks.parquet(folder / "x.parquet", roll=roll)
+
+        def read():
+            tables = [pq.read_table(path).to_pylist() for path in sorted(folder.glob("x-*.parquet"))]
+            assert all(tables)
+            return (
+                tables if isinstance(roll, int) else [row for table in tables for row in table]
+            )  # where they end depends on checkpoints
+
+        return fresh, read, ["runs"]
+
+    return made
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -79,12 +121,21 @@ EXACTLY_ONCE = {
     "csv, packed": file_of(sinks.csv, "x.csv.gz"),
     "jsonl": file_of(sinks.jsonl, "x.jsonl"),
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "csv, rolled by size": rolled_of(sinks.csv, "x.csv", 300),
+    "csv, rolled at checkpoints": rolled_of(sinks.csv, "x.csv", "checkpoint"),
+    "csv, rolled by time": rolled_of(sinks.csv, "x.csv", "1h"),
+    "csv, packed, rolled by size": rolled_of(sinks.csv, "x.csv.gz", 300),
+    "jsonl, rolled by size": rolled_of(sinks.jsonl, "x.jsonl", 300),
+    "jsonl, packed, rolled at checkpoints": rolled_of(sinks.jsonl, "x.jsonl.gz", "checkpoint"),
     "sqlite": table_of(),
     "sqlite, upsert": table_of(upsert=["a"]),
     "postgres": postgres_of(),
     "postgres, upsert": postgres_of(upsert=["a"]),
     "arrow": in_process(sinks.arrow),
     "parquet": parquet_of,
+    "parquet, rolled by size": rolled_parquet_of(2_000),
+    "parquet, rolled at checkpoints": rolled_parquet_of("checkpoint"),
+    "parquet, rolled by time": rolled_parquet_of("1h"),
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
@@ -102,7 +153,16 @@ def test_every_public_sink_is_here():
     assert names == {case.split(",")[0] for case in (*EXACTLY_ONCE, *AT_LEAST_ONCE)}
 
 
-@pytest.mark.parametrize(("case", "group"), [*((case, 1 << 16) for case in EXACTLY_ONCE), ("arrow", 7), ("parquet", 7)])
+@pytest.mark.parametrize(
+    ("case", "group"),
+    [
+        *((case, 1 << 16) for case in EXACTLY_ONCE),
+        ("arrow", 7),
+        ("parquet", 7),
+        ("parquet, rolled by size", 7),
+        ("parquet, rolled at checkpoints", 7),
+    ],
+)
 def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch, request):
     monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](request.getfixturevalue("dsn") if "postgres" in case else tmp_path)

@@ -20,9 +20,11 @@ from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._options import Allow, AllowDrop, AsJson, Outside, Renamed, Set, Spec, Traceback, renamed_of
 from rxdag.cli._recordings import record, replay
 from rxdag.cli._run import run_loaded
+from rxdag.cli._shadow import shadowed
 from rxdag.cli._state_app import state_app
 from rxdag.errors import RxDagError, SpecError
 from rxdag.logs import json_text
+from rxdag.runtime import Shadow
 
 app = typer.Typer(
     help="Streaming DAGs: bounded, correct in event time.",
@@ -114,6 +116,17 @@ def run(
     ] = None,
     allow_drop: AllowDrop = None,
     renamed: Renamed = None,
+    shadow: Annotated[
+        Path | None,
+        typer.Option(
+            help="Begin with the state in this file of checkpoints, and leave it as it is; the output goes to --into.",
+            metavar="DB",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Empty folder for the output of --shadow, NAME.shadow by default.", metavar="DIR"),
+    ] = None,
     allow: Allow = None,
     outside: Outside = False,
     as_json: AsJson = False,
@@ -124,9 +137,17 @@ def run(
 ) -> None:
     """Run a graph to its end. Ctrl-C or SIGTERM drains it; a second one cancels it."""
     configure_logs(log_format, log_level)
+    loaded = _load(spec, sets, allow, outside).shard(shard)
+    state: Path | Shadow | None = checkpoints
+    if shadow is not None:
+        if checkpoints is not None or every is not None or fresh:
+            raise SpecError("--shadow: must be given without --checkpoints, --every and --fresh: such a run takes none")
+        loaded, state = shadowed(loaded, shadow, into)
+    elif into is not None:
+        raise SpecError("--into: goes with --shadow")
     raise typer.Exit(
         run_loaded(
-            _load(spec, sets, allow, outside).shard(shard),
+            loaded,
             until=until,
             flush=flush,
             restart=None if restart is None else restart.value,
@@ -136,7 +157,7 @@ def run(
             serves=None if metrics_port is None else (metrics_host, metrics_port),
             flags=flags_of("run"),
             recovery={
-                "checkpoints": checkpoints,
+                "checkpoints": state,
                 "every": every,
                 "fresh": fresh,
                 "require": None if require is None else require.value,

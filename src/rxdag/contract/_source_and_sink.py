@@ -311,6 +311,8 @@ class SinkContext(Protocol):
     """Name of the dag."""
     clock: Clock
     shape: Shape
+    saves: bool
+    """True in a run that takes checkpoints: then `save` covers all output before it may become visible."""
     saw: Saw | None
 
     @property
@@ -385,7 +387,7 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def replaces(self) -> str | None:
         """Return the path of the file that it replaces; None for all others.
 
-        A graph may have only one sink per path.
+        An asterisk in the name stands for the number of numbered files. A graph may have only one sink per file.
         """
         return None
 

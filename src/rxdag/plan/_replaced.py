@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from os.path import exists, isfile, realpath
+import re
+from os.path import basename, exists, isfile, realpath
 
 from rxdag.contract import Sink
 from rxdag.errors import CompileError, shown
@@ -20,9 +21,16 @@ def check_replaced(topology: Topology) -> None:
         path = node.thing.replaces if isinstance(node.thing, Sink) else None
         if path is None or (exists(path) and not isfile(path)):  # a device may have several writers
             continue
-        other = sink_of.setdefault(realpath(path), name)
-        if other != name:
-            raise CompileError(
-                f'sinks "{other}" and "{name}": must write different files, got {shown(path)} for both; '
-                "merge their streams, or choose another file"
-            )
+        _check_different(sink_of.setdefault(realpath(path), name), name, shown(path))
+    for pattern in [path for path in sink_of if "*" in basename(path)]:
+        is_one = re.compile(re.escape(pattern).replace(r"\*", "[0-9]+"), re.DOTALL).fullmatch
+        for path in filter(is_one, sink_of):
+            _check_different(sink_of[pattern], sink_of[path], shown(path))
+
+
+def _check_different(one: str, other: str, path: str) -> None:
+    if one != other:
+        raise CompileError(
+            f'sinks "{one}" and "{other}": must write different files, got {path} for both; '
+            "merge their streams, or choose another file"
+        )

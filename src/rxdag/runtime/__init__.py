@@ -20,6 +20,7 @@ from rxdag.runtime._result import GateStats, RunResult, RunStats, SourceStats, S
 from rxdag.runtime._resuming import saved_run
 from rxdag.runtime._runtime_status import Health, JobStatus, RuntimeStatus
 from rxdag.runtime._settings import ProviderSettings, QuotesSettings, RestartSettings, RuntimeSettings
+from rxdag.runtime._shadow import Shadow
 from rxdag.runtime._signals import draining_on_signals
 from rxdag.runtime._snapshot import restore_into, snapshot_of, why_no_snapshot
 from rxdag.runtime._supervised import RuntimeEvent
@@ -50,6 +51,7 @@ __all__ = [
     "RuntimeEvent",
     "RuntimeSettings",
     "RuntimeStatus",
+    "Shadow",
     "State",
     "StreamRunner",
     "check_resumes",

@@ -19,6 +19,7 @@ from rxdag.runtime._graph_changes import Changes
 from rxdag.runtime._handles import AsyncRun, Run
 from rxdag.runtime._recovery import Recovery, begun, check_continues
 from rxdag.runtime._result import RunResult, RunStats
+from rxdag.runtime._shadow import Shadow
 from rxdag.runtime._supervised import Started
 
 
@@ -82,7 +83,7 @@ class DagJob:
         )
         if isinstance(run, DagRun) and not run.is_over.is_set():
             check(await run.checkpoint())
-        else:
+        elif not isinstance(recovery.store, Shadow):
             with recovery.store.open(self.plan.dag.name) as session:
                 check(session)
 

@@ -37,6 +37,7 @@ class _Context:
     name: str = ""
     dag: str = ""
     clock: Clock = VirtualClock()
+    saves: bool = False
     saw: Saw | None = None
     error: Exception | None = None
 

@@ -22,6 +22,7 @@ from rxdag.runtime._identity import fingerprint, graph_of
 from rxdag.runtime._recoverable import check_recoverable, codec_for
 from rxdag.runtime._result import RunResult
 from rxdag.runtime._resuming import FORMAT, resume, saved_run
+from rxdag.runtime._shadow import Shadow
 from rxdag.runtime._stats import stats_of
 from rxdag.runtime._totals import totals_from
 
@@ -56,7 +57,7 @@ class Recovery:
     """The settings of a run that takes checkpoints.
 
     Attributes:
-        store: Where they go.
+        store: Where they go; a shadow takes none.
         every_ns: Time from one to the next, ns.
         fresh: True to start over whatever is there.
         is_exact: True to refuse graphs with a sink that may deliver twice.
@@ -64,7 +65,7 @@ class Recovery:
         state_types: Enums and records in the state that are known by no name.
     """
 
-    store: Store
+    store: Store | Shadow
     every_ns: int
     fresh: bool = False
     is_exact: bool = False
@@ -72,7 +73,7 @@ class Recovery:
     state_types: tuple[type, ...] = ()
 
     @classmethod
-    def of(cls, checkpoints: Checkpoints | None, options: RecoveryOptions, where: str) -> Recovery | None:
+    def of(cls, checkpoints: Checkpoints | Shadow | None, options: RecoveryOptions, where: str) -> Recovery | None:
         """Return the settings that a user has given to a function; None for a run without checkpoints.
 
         Raises:
@@ -93,7 +94,7 @@ class Recovery:
             raise GraphError(f'{where}: require must be "exactly" or left out, got {shown(require)}')
         if isinstance(checkpoints, str | PathLike):
             checkpoints = sqlite(fspath(checkpoints))
-        if not callable(getattr(checkpoints, "open", None)):
+        if not isinstance(checkpoints, Shadow) and not callable(getattr(checkpoints, "open", None)):
             raise GraphError(
                 f"{where}: checkpoints must be a path or a store such as checkpoints.sqlite(path), "
                 f"got {shown(checkpoints)}"
@@ -145,6 +146,8 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
         return execution
     codec = codec_for(execution.plan, recovery.state_types)
     check_recoverable(execution.plan, codec, exactly=recovery.is_exact)
+    if isinstance(recovery.store, Shadow):
+        return recovery.store.begun(execution, recovery.changes, codec)
     session = recovery.store.open(execution.plan.dag.name)
     try:
         return _begun(execution, session, recovery, codec)

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import csv as csv_module
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from os.path import exists, isdir
 from typing import Any, Final
 
-from rxdag.contract import NOT_TAKEN_BACK, Chunk, Delivery, Sink, SinkContext, WriteFailed, Writer, checked_path
-from rxdag.errors import GraphError, shown
+from rxdag.contract import (
+    NOT_TAKEN_BACK,
+    Chunk,
+    Delivery,
+    Sink,
+    SinkContext,
+    Visible,
+    WriteFailed,
+    Writer,
+    flag,
+)
+from rxdag.errors import GraphError, SourceError, shown
+from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
+from rxdag.sinks._numbered import NumberedFiles, checked_roll, numbered
+from rxdag.sinks._roll import Roll, RollBy
+from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
 
 _CRLF: Final = "\r\n"
 
 
 class _FileWriter(Writer):
-    """Lines of text into a whole file."""
+    """Lines of text into files."""
 
-    def __init__(self, path: str, where: str, context: SinkContext) -> None:
+    def __init__(self, sink: _File, context: SinkContext) -> None:
         self._key_names = context.shape.key_names
-        self._file = WholeFile(path, where)
+        self._files = sink.files(context, self.head)
         self.n = 0
+
+    def head(self) -> bytes:
+        """Return what comes before the first line of each file."""
+        return b""
 
     def line(self, item: Any) -> bytes:
         """Return the item as a line."""
@@ -38,41 +58,42 @@ class _FileWriter(Writer):
         self._put(lines)
 
     def _put(self, lines: list[bytes]) -> None:
-        self._file.write(b"".join(lines))
+        self._files.write(lines)
         self.n += len(lines)
 
     def prepare(self) -> None:
-        self._file.sync()
+        self._files.sync()
 
     def save(self) -> dict[str, Any] | None:
-        saved = self._file.save()
+        saved = self._files.save()
         return None if saved is None else {**saved, "n": self.n}
 
+    def publish(self) -> None:
+        self._files.publish()
+
     def restore(self, saved: dict[str, Any]) -> None:
-        self._file.restore(saved)
+        self._files.restore(saved)
         self.n = saved["n"]
 
     def close(self, *, ok: bool) -> int:
         if ok:
-            self._file.commit()
+            self._files.commit()
         else:
-            self._file.drop()
+            self._files.drop()
         return self.n
 
 
 class _CsvWriter(_FileWriter):
-    def __init__(self, path: str, context: SinkContext, columns: tuple[str, ...]) -> None:
-        super().__init__(path, "csv", context)
-        self._columns = columns
+    def __init__(self, sink: _Csv, context: SinkContext) -> None:
+        self._columns = sink.columns_of_file()
         self._rows: list[str] = []
         # With this line terminator, texts that contain a carriage return are quoted too.
         self._writer = csv_module.writer(self, lineterminator=_CRLF)
-        self._has_header = False
-        if columns:
-            self._file.write(self._header())
+        super().__init__(sink, context)
+        if self._columns:
+            self._files.begin()
 
-    def _header(self) -> bytes:
-        self._has_header = True
+    def head(self) -> bytes:
         return self._row(self._columns)
 
     def _row(self, values: Any) -> bytes:
@@ -88,11 +109,11 @@ class _CsvWriter(_FileWriter):
 
     def save(self) -> dict[str, Any] | None:
         saved = super().save()
-        return None if saved is None else {**saved, "columns": self._columns, "has_header": self._has_header}
+        return None if saved is None else {**saved, "columns": self._columns}
 
     def restore(self, saved: dict[str, Any]) -> None:
         super().restore(saved)
-        self._columns, self._has_header = saved["columns"], saved["has_header"]
+        self._columns = saved["columns"]
 
     def line(self, item: Any) -> bytes:
         row = flatten(item, self._key_names)
@@ -100,14 +121,13 @@ class _CsvWriter(_FileWriter):
             self._columns = tuple(row)
         if set(row) != set(self._columns):
             raise ValueError(f"a row must have the columns {', '.join(self._columns)}, got {', '.join(row)}")
-        head = b"" if self._has_header else self._header()
-        return head + self._row([text_cell(row[name]) for name in self._columns])
+        return self._row([text_cell(row[name]) for name in self._columns])
 
 
 class _JsonlWriter(_FileWriter):
-    def __init__(self, path: str, context: SinkContext) -> None:
-        super().__init__(path, "jsonl", context)
+    def __init__(self, sink: _Jsonl, context: SinkContext) -> None:
         self._json = json_line()
+        super().__init__(sink, context)
 
     def line(self, item: Any) -> bytes:
         return self._json(item, self._key_names)
@@ -116,16 +136,31 @@ class _JsonlWriter(_FileWriter):
 @dataclass(frozen=True)
 class _File(Sink[object, int]):
     path: str
-    visible = "at the end"
+    roll: Roll | None
+    append: bool
     why_repeats = NOT_TAKEN_BACK
 
     @property
+    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
+        return "at the end" if self.roll is None else "at checkpoints"
+
+    @property
     def replaces(self) -> str:
-        return self.path
+        return self.path if self.roll is None else numbered(self.path, "*")
 
     @property
     def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
-        return "at least once" if is_stream(self.path) else "exactly once"
+        return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
+
+    def files(self, context: SinkContext, head: Callable[[], bytes]) -> TextFiles:
+        """Open where lines are written to."""
+        if self.roll is None and self.append:
+            appended = AppendedFile(self.path, self.label)
+            return OneFile(appended, head, has_head=appended.has_lines)
+        if self.roll is None:
+            return OneFile(WholeFile(self.path, self.label), head)
+        files = NumberedFiles(self.path, self.label, saves=context.saves, appends=self.append)
+        return RolledFiles(files, self.roll, context, head)
 
 
 @dataclass(frozen=True)
@@ -133,8 +168,22 @@ class _Csv(_File):
     columns: tuple[str, ...]
     label = "csv"
 
+    def columns_of_file(self) -> tuple[str, ...]:
+        """Return the columns of the file that is appended to, else those that were given.
+
+        Raises:
+            SourceError: If the two differ.
+        """
+        there = header_of(self.path) if self.append and self.roll is None and exists(self.path) else ()
+        if there and self.columns and there != self.columns:
+            raise SourceError(
+                f'csv: "{self.path}" must have the columns {", ".join(self.columns)} to be appended to, got '
+                f"{', '.join(there)}; leave columns= out, or choose another file"
+            )
+        return there or self.columns
+
     def open(self, context: SinkContext) -> Writer:
-        return _CsvWriter(self.path, context, self.columns)
+        return _CsvWriter(self, context)
 
 
 @dataclass(frozen=True)
@@ -142,11 +191,18 @@ class _Jsonl(_File):
     label = "jsonl"
 
     def open(self, context: SinkContext) -> Writer:
-        return _JsonlWriter(self.path, context)
+        return _JsonlWriter(self, context)
 
 
-def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = ()) -> Sink[object, int]:
-    """Write a CSV file with a header; `result[sink]` is the number of rows.
+def csv(
+    path: str | PathLike[str],
+    /,
+    *,
+    columns: tuple[str, ...] | list[str] = (),
+    roll: RollBy | None = None,
+    append: bool = False,
+) -> Sink[object, int]:
+    """Write a CSV file with a header, or numbered files; `result[sink]` is the number of rows.
 
     A record gives its fields, a pane its key, start, end, value, revision and closed_by; any other item a column
     "value". If two names of a pane conflict, a part of its key gets the prefix "key_", and a field of its value
@@ -157,33 +213,68 @@ def csv(path: str | PathLike[str], /, *, columns: tuple[str, ...] | list[str] = 
     The file keeps the mode and owner of the one it replaces. A symbolic link stays, and its target is replaced. A
     device or FIFO cannot be replaced, so it is written as items arrive.
 
+    With `roll=`, "bars.csv" stands for the files bars-000001.csv, bars-000002.csv, ..., each with a header and one row
+    or more. In a run with checkpoints, a complete file gets its name as soon as a checkpoint that covers its rows is
+    durable; in one without, at once. The last file is complete when the run has succeeded. Files of an earlier run with
+    such names are an error, unless `append=True`.
+
+    With `append=True`, rows are added behind those that the file has, under its header. They are written into a copy,
+    which replaces the file when the run has succeeded; nobody else may write to the file meanwhile. `result[sink]` counts
+    the rows that were added.
+
     Args:
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
         columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
+        roll: When a file is complete, and the next one begins: "checkpoint", at each checkpoint; a size of 1 byte or more,
+            such as "100MB" (10^6 bytes), "64MiB" (2^20) or a number of bytes, before compression, which only a single
+            longer row exceeds; or a duration such as "1h", in intervals aligned to the epoch in UTC, by the clock of the
+            run. Of a quiet stream, such a file is completed by the next row or checkpoint.
+        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
+
+    Raises:
+        GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("numbers.csv"))
         >>> rxdag.run(saved)[saved]
         2
+        >>> parts = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("part.csv", roll=5))
+        >>> rxdag.run(parts)[parts], sorted(path.name for path in Path().glob("part-*.csv"))
+        (2, ['part-000001.csv', 'part-000002.csv'])
     """
     given: object = columns
     if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in columns):
         raise GraphError(f"csv: columns must be a tuple of names, got {shown(columns)}")
-    return _Csv(checked_path(path, "csv"), tuple(columns))
+    return _Csv(*_checked(path, roll, append, "csv"), tuple(columns))
 
 
-def jsonl(path: str | PathLike[str], /) -> Sink[object, int]:
-    """Write a file of JSON lines; `result[sink]` is the number of lines.
+def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: bool = False) -> Sink[object, int]:
+    """Write a file of JSON lines, or numbered files; `result[sink]` is the number of lines.
 
     The columns of a pane are named as in `sinks.csv`. The file appears only when the run has succeeded; a failed or
-    cancelled run leaves the old file in place. Links, modes, devices and FIFOs are handled as in `sinks.csv`.
+    cancelled run leaves the old file in place. Links, modes, devices, FIFOs and numbered files are handled as in
+    `sinks.csv`.
 
     Args:
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        roll: When a file is complete, and the next one begins: "checkpoint", a size such as "100MB", or a duration such
+            as "1h", as in `sinks.csv`.
+        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
+
+    Raises:
+        GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}])).to(sinks.jsonl("rows.jsonl"))
         >>> rxdag.run(saved)[saved]
         1
     """
-    return _Jsonl(checked_path(path, "jsonl"))
+    return _Jsonl(*_checked(path, roll, append, "jsonl"))
+
+
+def _checked(path: Any, roll: Any, append: Any, where: str) -> tuple[str, Roll | None, bool]:
+    """Return the arguments that both sinks have, checked."""
+    text, when = checked_roll(path, roll, where)
+    if flag(append, f"{where}: append") and is_stream(text) and not isdir(text):
+        raise GraphError(f"{where}: append must be left out for a device or FIFO, got {shown(text)}")
+    return text, when, append

@@ -6,21 +6,20 @@ therefore kept as tables of Arrow, uncompressed, in a part file that can. The Pa
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from rxdag.contract import NOT_TAKEN_BACK, Delivery, Sink, SinkContext, Writer, checked_path, import_extra
-from rxdag.sinks._arrow import BatchWriter, checked_schema, packed, unpacked
+from rxdag.contract import NOT_TAKEN_BACK, Delivery, Sink, SinkContext, Visible, Writer, flag, import_extra
+from rxdag.errors import GraphError
+from rxdag.sinks._arrow import BatchWriter, checked_schema
+from rxdag.sinks._kept_tables import is_made_of, keep, mark_made_of, tables_in
+from rxdag.sinks._numbered import checked_roll, numbered
 from rxdag.sinks._parts import remove_saved
+from rxdag.sinks._roll import Roll, RollBy
+from rxdag.sinks._rolled_parquet import RolledParquetWriter
 from rxdag.sinks._whole_file import WholeFile, is_stream
-
-_LENGTH_BYTES: Final = 8
-_KEPT: Final = "rxdag.part"
-"""Entry in the file's metadata: the part file that its rows were kept in, by which a restored run knows the file."""
 
 
 class _ParquetWriter(BatchWriter):
@@ -39,8 +38,7 @@ class _ParquetWriter(BatchWriter):
 
     def put(self, table: Any) -> None:
         if self._kept is not None:
-            data = packed(self.pa, table)
-            self._kept.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+            keep(self.pa, self._kept, table)
         else:
             self._write_group(table)
         self.n += table.num_rows
@@ -63,6 +61,7 @@ class _ParquetWriter(BatchWriter):
 
     def _keep(self) -> None:
         """Move the row groups written so far to a file that can be continued."""
+        self._file.check_process()
         self._kept = WholeFile(self._path, "parquet", packs=False)
         if self._writer is None:
             return
@@ -81,7 +80,7 @@ class _ParquetWriter(BatchWriter):
     def restore(self, saved: dict[str, Any]) -> None:
         super().restore(saved)
         self.n = saved["n"]
-        if self._is_complete(saved):
+        if is_made_of(self._path, saved["part"], self.n + self.n_waiting):
             self._file.drop()
             remove_saved(Path(self._path).resolve())
             self.n += self.n_waiting
@@ -89,16 +88,6 @@ class _ParquetWriter(BatchWriter):
             return
         self._kept = WholeFile(self._path, "parquet", packs=False)
         self._kept.restore(saved)
-
-    def _is_complete(self, saved: dict[str, Any]) -> bool:
-        """Return True if the file was made of what a checkpoint covers, and has its name."""
-        with contextlib.suppress(OSError, self.pa.ArrowInvalid):
-            found = self._parquet.read_metadata(self._path)
-            entries: dict[bytes, bytes] = found.metadata or {}
-            return (
-                entries.get(_KEPT.encode()) == saved["part"].encode() and int(found.num_rows) == self.n + self.n_waiting
-            )
-        return False
 
     def close(self, *, ok: bool) -> int:
         if not ok:
@@ -137,39 +126,43 @@ class _ParquetWriter(BatchWriter):
 
     def _make_of(self, kept: WholeFile) -> None:
         kept.sync()
-        for table in self._tables_of(kept):
+        for table in tables_in(self.pa, kept):
             self._write_group(table)
-        self._writer.add_key_value_metadata({_KEPT: kept.part_name})
-
-    def _tables_of(self, kept: WholeFile) -> Iterator[Any]:
-        with kept.explained(), kept.reopened() as file:
-            while length := file.read(_LENGTH_BYTES):
-                yield unpacked(self.pa, file.read(int.from_bytes(length, "big")))
+        mark_made_of(self._writer, kept)
 
 
 @dataclass(frozen=True)
 class _Parquet(Sink[object, int]):
     path: str
     schema: Any = field(default=None, repr=False)
+    roll: Roll | None = None
+    append: bool = False
     label = "parquet"
     takes_columns = True
-    visible = "at the end"
     why_repeats = NOT_TAKEN_BACK
 
     @property
+    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
+        return "at the end" if self.roll is None else "at checkpoints"
+
+    @property
     def replaces(self) -> str:
-        return self.path
+        return self.path if self.roll is None else numbered(self.path, "*")
 
     @property
     def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
-        return "at least once" if is_stream(self.path) else "exactly once"
+        return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
 
     def open(self, context: SinkContext) -> Writer:
+        if self.roll is not None:
+            return RolledParquetWriter(self.path, context, self.schema, self.roll, appends=self.append)
         return _ParquetWriter(self.path, context, self.schema)
 
 
-def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object, int]:
-    """Write a Parquet file; `result[sink]` is the number of rows.
+def parquet(
+    path: str | PathLike[str], /, *, schema: Any = None, roll: RollBy | None = None, append: bool = False
+) -> Sink[object, int]:
+    """Write a Parquet file, or numbered files; `result[sink]` is the number of rows.
 
     This needs the extra "arrow".
 
@@ -182,17 +175,26 @@ def parquet(path: str | PathLike[str], /, *, schema: Any = None) -> Sink[object,
     In a run with checkpoints, rows wait uncompressed in a file beside it, and the Parquet file is made of them at the
     end. Each checkpoint holds the rows since the last full row group, up to 65,535.
 
+    With `roll=`, "bars.parquet" stands for the files bars-000001.parquet, bars-000002.parquet, ..., as in `sinks.csv`. All
+    have the same columns and types. A file of a size ends with the row group that reaches it.
+
     Args:
         path: Path of the file. Its directory is created if missing.
         schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
             items.
+        roll: When a file is complete, and the next one begins: "checkpoint", a size such as "100MB" of rows before
+            compression, or a duration such as "1h", as in `sinks.csv`.
+        append: True to number on behind the files that are there; goes with `roll`.
 
     Raises:
-        GraphError: If `schema` is not a schema.
+        GraphError: If an argument is invalid, or `roll` is given for a device or FIFO.
 
     Example:
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.parquet("numbers.parquet"))
         >>> rxdag.run(saved)[saved]
         2
     """
-    return _Parquet(checked_path(path, "parquet"), checked_schema(schema, "parquet"))
+    text, when = checked_roll(path, roll, "parquet")
+    if flag(append, "parquet: append") and when is None:
+        raise GraphError("parquet: append goes with roll=: a Parquet file cannot be continued")
+    return _Parquet(text, checked_schema(schema, "parquet"), when, append)

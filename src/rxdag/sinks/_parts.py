@@ -18,6 +18,7 @@ import stat
 import sys
 import weakref
 import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import IO, Final
@@ -26,7 +27,7 @@ if sys.platform != "win32":
     import fcntl
 
 _IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
-_SAVED: Final = r"\.[0-9a-f]{8}\.rxdag\.saved\.part"
+_IS_SAVED: Final = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.rxdag\.saved\.part", re.DOTALL).fullmatch
 _TAIL_BYTES: Final = 1 << 16
 _OPEN: Final[weakref.WeakSet[IO[bytes]]] = weakref.WeakSet()
 
@@ -66,7 +67,8 @@ def saved_name(part: Path) -> Path:
 
 def is_saved_part(name: object, target: Path) -> bool:
     """Return True for the name of a saved part file of a target."""
-    return isinstance(name, str) and re.fullmatch(re.escape(f".{target.name}") + _SAVED, name, re.DOTALL) is not None
+    found = _IS_SAVED(name) if isinstance(name, str) else None
+    return found is not None and found["target"] == target.name
 
 
 def open_saved(part: Path) -> IO[bytes] | None:
@@ -121,10 +123,16 @@ def remove_abandoned(folder: Path) -> None:
 
 def remove_saved(target: Path) -> None:
     """Remove saved part files of a target that nobody has locked."""
+    remove_saved_of(target.parent, lambda name: name == target.name)
+
+
+def remove_saved_of(folder: Path, is_target: Callable[[str], object]) -> None:
+    """Remove saved part files that nobody has locked, of all targets whose name passes."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(target.parent):
-            if is_saved_part(name, target):
-                _remove_unlocked(target.with_name(name))
+        for name in os.listdir(folder):
+            found = _IS_SAVED(name)
+            if found is not None and is_target(found["target"]):
+                _remove_unlocked(folder / name)
 
 
 def _remove_unlocked(part: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from rxdag.contract import is_forked, refuse_fork
 from rxdag.errors import SourceError
 from rxdag.sinks._parts import (
     copied_part,
@@ -34,7 +35,7 @@ class WholeFile:
 
     It replaces the target of a link, not the link, and has the mode and owner of the file that it replaces. A device or
     a FIFO cannot be replaced: it is written as the data comes. Once saved, its part file stays behind whatever happens,
-    until it has its name: a checkpoint continues from it.
+    until it has its name: a checkpoint continues from it. A forked child cannot use it: the part file is its parent's.
 
     Args:
         path: Its final path.
@@ -45,6 +46,7 @@ class WholeFile:
     def __init__(self, path: str, where: str, *, packs: bool = True) -> None:
         self.path = Path(path)
         self._where = where
+        self._pid = os.getpid()
         self._part: Path | None = None
         self._is_saved = False
         self._is_synced = False
@@ -71,11 +73,17 @@ class WholeFile:
 
     @contextlib.contextmanager
     def explained(self) -> Generator[None]:
-        """Add to an error of the file its path and a fix."""
+        """Add to an error of the file its path and a fix; refuse a forked child."""
+        self.check_process()
         try:
             yield
         except OSError as error:
             raise SourceError(f'{self._where}: cannot write "{self.path}": {_reason(error)}') from error
+
+    def check_process(self) -> None:
+        """Raise RxDagError in a forked child: the part file is its parent's."""
+        if self._part is not None:
+            refuse_fork(self._pid, f'{self._where} "{self.path}"')
 
     def write(self, data: bytes) -> None:
         with self.explained():
@@ -155,6 +163,7 @@ class WholeFile:
 
         The part file is made anew of the target if it had already become that.
         """
+        self.check_process()
         name, length = saved["part"], saved["length"]
         if self._part is None or not is_saved_part(name, self._target):
             raise SourceError(
@@ -226,17 +235,18 @@ class WholeFile:
 
     def remove(self) -> None:
         """Leave nothing, not even the part file of a checkpoint: its content is in another file."""
+        self.check_process()
         self._is_saved = False
         self.drop()
         remove_saved(self._target)
 
     def drop(self) -> None:
-        """Leave nothing but the part file of a checkpoint."""
+        """Leave nothing but the part file of a checkpoint; a forked child leaves everything."""
         with contextlib.suppress(OSError, ValueError):  # it may be closed
             self._flush()
         with contextlib.suppress(OSError):
             self._file.close()
-        if self._part is not None and not self._is_saved:
+        if self._part is not None and not self._is_saved and not is_forked(self._pid):
             self._part.unlink(missing_ok=True)
 
 

@@ -35,6 +35,7 @@ class _Context:
     name: str = "out"
     dag: str = "check"
     clock: Clock = field(default_factory=VirtualClock)
+    saves: bool = True
     saw: Saw | None = None
     error: Exception | None = None
 

@@ -1,0 +1,119 @@
+"""Files that a run continues: whole lines are added to a copy, which replaces the file at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import os
+import shutil
+import zlib
+from typing import IO, Any, Final, cast
+
+from rxdag.errors import SourceError, text_of
+from rxdag.sinks._whole_file import WholeFile
+
+_TORN: Final = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class AppendedFile(WholeFile):
+    """A file that begins with the lines of the one that it replaces. These are copied at the first write.
+
+    Args:
+        path: Its path.
+        where: Name of the sink, for messages.
+
+    Raises:
+        SourceError: If the file does not end with a whole line.
+    """
+
+    def __init__(self, path: str, where: str) -> None:
+        super().__init__(path, where)
+        self._is_copied = False
+        self._base = self._size()
+        """Size of the file when the run began, in bytes."""
+        try:
+            with self.explained():
+                self._check_lines()
+        except BaseException:
+            self.drop()
+            raise
+
+    @property
+    def has_lines(self) -> bool:
+        """True if there are lines before those of the run."""
+        return self._base > 0
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def _check_lines(self) -> None:
+        if self.has_lines and _last_byte(str(self.path), self._where) != b"\n":
+            raise SourceError(
+                f'{self._where}: "{self.path}" must end with a line end to be appended to, got a last line without one; '
+                "complete that line, or delete it"
+            )
+
+    def _copy(self) -> None:
+        if self._is_copied:
+            return
+        self._is_copied = True
+        if self.has_lines:
+            with self.explained(), self.path.open("rb") as file:
+                shutil.copyfileobj(file, self.raw)
+
+    def write(self, data: bytes) -> None:
+        self._copy()
+        super().write(data)
+
+    def sync(self) -> None:
+        self._copy()
+        size = self._size()
+        if size not in (self._base, self.raw.tell()):  # the latter if a run was killed behind the renaming
+            self.drop()
+            raise SourceError(
+                f'{self._where}: "{self.path}" must not change while a run appends to it, got {size:,} bytes, and '
+                f"{self._base:,} when the run began; write to it from one place only"
+            )
+        super().sync()
+
+    def save(self) -> dict[str, Any] | None:
+        self._copy()
+        saved = super().save()
+        return None if saved is None else {**saved, "base": self._base}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self._base, self._is_copied = saved["base"], True
+
+
+def header_of(path: str) -> tuple[str, ...]:
+    """Return the first row of a CSV file, which may be compressed; nothing of a torn one, which `AppendedFile` refuses."""
+    with (
+        contextlib.suppress(*_TORN),
+        _opened(path) as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+    ):
+        return tuple(next(csv.reader(text), ()))
+    return ()
+
+
+def _last_byte(path: str, where: str) -> bytes:
+    """Return the last byte of a file; of a compressed one, of its content."""
+    last = b""
+    with _opened(path) as file:
+        try:
+            if not path.endswith(".gz"):
+                file.seek(-1, os.SEEK_END)
+            while block := file.read(1 << 20):
+                last = block[-1:]
+        except _TORN as error:
+            raise SourceError(
+                f'{where}: "{path}" must be a whole gzip file to be appended to, got {text_of(error)}; restore it'
+            ) from error
+    return last
+
+
+def _opened(path: str) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.endswith(".gz") else open(path, "rb")
