@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from rxdag.contract import AnyOperator, Kernel, KeyBy, Made, Sink, Source, argument, made_by
+from rxdag.contract import Kernel, KeyBy, Made, Sink, argument, made_by
 from rxdag.expressions import Expr, field_name, kind_of
 from rxdag.graph import Node
 from rxdag.plan import Plan
@@ -113,11 +113,10 @@ def _arguments(thing: Any, made: Made, depth: int) -> dict[str, str]:
 
 def adjustable(thing: Any) -> dict[str, str]:
     """Return the arguments of a node that may have other values than in the checkpoint, each with its default as text."""
-    if not isinstance(thing, AnyOperator | Source | Sink):
-        return {}
     made = made_by(thing)
     defaults = {} if made is None else made.defaults()
-    return {name: argument(defaults.get(name)) for name in thing.adjustable}
+    names: tuple[str, ...] = getattr(thing, "adjustable", ())
+    return {name: argument(defaults.get(name)) for name in names}
 
 
 def _is_setting(value: object) -> bool:
