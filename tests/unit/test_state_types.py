@@ -119,7 +119,7 @@ class Shape(Protocol):
         Shape,
         Literal["a"],
         Callable[[Plain], int],
-        Annotated[int, Plain()],
+        pytest.param(Annotated[int, Plain()], id="annotated"),
         np.ndarray,
         ValueError,
         list["Unknown"],  # noqa: F821

@@ -70,25 +70,8 @@ from rxdag.contract._postgres import quoted_table as quoted_table
 from rxdag.contract._postgres import unique_keys as unique_keys
 from rxdag.contract._process import KeyedProcess, ProcessContext
 from rxdag.contract._shape import Shape
-from rxdag.contract._source_and_sink import (
-    END,
-    NEEDS_REPLAY,
-    NOT_TAKEN_BACK,
-    RECEIVES,
-    Batching,
-    Delivery,
-    Read,
-    Reader,
-    Saw,
-    Sink,
-    SinkContext,
-    Source,
-    SourceContext,
-    Visible,
-    Where,
-    Writer,
-    unseen,
-)
+from rxdag.contract._sink import NOT_TAKEN_BACK, Batching, Delivery, Sink, SinkContext, Visible, Writer
+from rxdag.contract._source import END, NEEDS_REPLAY, RECEIVES, Read, Reader, Saw, Source, SourceContext, Where, unseen
 from rxdag.contract._time import ENDED, FLUSHED, IDLE, MAX, MIN, Clock, iso_utc
 from rxdag.contract._type_vars import ItemT, ValueT
 from rxdag.contract._unknown_name import unknown_name

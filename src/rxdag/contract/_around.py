@@ -9,18 +9,8 @@ from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._on_error import OnError
 from rxdag.contract._overflow import Boundary, Overflow
 from rxdag.contract._shape import Shape
-from rxdag.contract._source_and_sink import (
-    Batching,
-    Delivery,
-    Read,
-    Reader,
-    Sink,
-    Source,
-    SourceContext,
-    Visible,
-    Where,
-    Writer,
-)
+from rxdag.contract._sink import Batching, Delivery, Sink, Visible, Writer
+from rxdag.contract._source import Read, Reader, Source, SourceContext, Where
 
 T_co = TypeVar("T_co", covariant=True)
 

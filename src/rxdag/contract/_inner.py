@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from rxdag.contract._exits import Emit
 from rxdag.contract._kernel import Kernel
-from rxdag.contract._source_and_sink import Source
+from rxdag.contract._source import Source
 
 
 class Inner:

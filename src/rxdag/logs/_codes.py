@@ -1,4 +1,4 @@
-"""The codes: each with its logger, level, fields, sentence and fix."""
+"""The codes: each with its logger, level, fields, sentence and fix. One table, so the file is long."""
 
 from __future__ import annotations
 
