@@ -156,6 +156,38 @@ nodes:
         assert code == 0
         assert [json.loads(line)["closed_by"] for line in out.splitlines()] == ["end"]
 
+    def test_all_settings_of_checkpoints_can_be_in_the_spec(self, tmp_path):
+        nodes = """
+nodes:
+  rows: {source: iterable, items: [{n: 1}, {n: 2}]}
+  kept: {op: filter, input: rows, predicate: n > 0}
+  out: {sink: jsonl, input: kept, path: out.jsonl}
+settings: {checkpoints: job.state, every: 1h%s}
+"""
+        spec, out = tmp_path / "s.yaml", tmp_path / "out.jsonl"
+
+        def run(settings=""):
+            spec.write_text(nodes % settings)
+            process = start("run", "s.yaml", "--quiet", cwd=tmp_path)
+            _, said = process.communicate(timeout=60)
+            return process.returncode, said
+
+        assert run(", require: exactly") == (0, "")
+        assert out.read_text() == '{"n":1}\n{"n":2}\n'
+        out.unlink()
+        assert run()[0] == 0  # the job is done
+        assert not out.exists()
+        assert run(", fresh: true")[0] == 0
+        assert out.read_text() == '{"n":1}\n{"n":2}\n'
+        code, said = run(", require: twice, allow_drop: kept, renamed: [a]")
+        assert code == 2
+        for line in (
+            "settings.require: must be exactly, got 'twice'",
+            "settings.allow_drop: expected `array`",
+            "settings.renamed: expected `object`",
+        ):
+            assert line in said
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     @pytest.mark.parametrize("restart", ["never", "on_failure"])
     def test_a_signal_drains_and_is_told(self, tmp_path, number, code, restart):

@@ -12,8 +12,8 @@ _ARGUMENT: Final = re.compile(r"(?:dag \"[^\"]*\"|[\w.]+): (\w+):? ")
 """Beginning of the message about an invalid argument: `run: until must be ...`, `dag "bars": shard: must be ...`."""
 _CALL: Final = re.compile(r"\b(\w+)=(?:True|[(\[]?\"([^\"]*)\"(?:,?[)\]])?)")
 """An argument in Python notation: `outside=True`, `allow=("mine",)`, `allow_drop=["bars"]`."""
-_WORD: Final = re.compile(r"\b[a-z]+_[a-z_]+\b")
-"""A name that can only be an argument: `max_replicas`."""
+_WORD: Final = re.compile(r"(?<![.\w])[a-z]+_[a-z_]+\b")
+"""A name that can only be an argument: `max_replicas`, but not `settings.drain_timeout` of a spec."""
 
 
 def said(error: RxDagError, flags: Mapping[str, str]) -> str:

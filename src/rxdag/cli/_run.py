@@ -19,6 +19,7 @@ from rxdag.cli._progress import Progressing
 from rxdag.errors import RxDagError
 from rxdag.logs import json_text
 from rxdag.runtime import PipelineRuntime, RunResult, RunStats
+from rxdag.spec import RECOVERY
 
 
 def run_loaded(
@@ -42,7 +43,7 @@ def run_loaded(
     until = until or loaded.settings.get("until")
     flush = flush or bool(loaded.settings.get("flush"))
     policy = restart or loaded.settings.get("restart", "never")
-    given = {name: loaded.settings[name] for name in ("checkpoints", "every") if name in loaded.settings}
+    given = {name: loaded.settings[name] for name in RECOVERY if name in loaded.settings}
     recovery = {**given, **{name: value for name, value in recovery.items() if value}}
     console = Console(stderr=True)
     try:

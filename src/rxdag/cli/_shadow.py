@@ -37,7 +37,7 @@ def shadowed(loaded: Loaded, db: Path, into: Path | None) -> tuple[Loaded, Shado
             f'--into: must be a folder that is empty or does not exist, got "{folder}"; empty it, or name another one'
         )
     dag = loaded.dag.replace(_into_folder(loaded.dag, folder))
-    settings = {name: value for name, value in loaded.settings.items() if name not in ("checkpoints", "every")}
+    settings = {name: value for name, value in loaded.settings.items() if name not in ("checkpoints", "every", "fresh")}
     return replace(loaded, dag=dag, settings=settings), Shadow(checkpoints.sqlite(db))
 
 

@@ -13,6 +13,7 @@ from rxdag.contract import Sink, Source
 from rxdag.graph import Dag
 from rxdag.spec._build import build_dag as build_dag
 from rxdag.spec._build import connected as connected
+from rxdag.spec._document import RECOVERY as RECOVERY
 from rxdag.spec._document import SETTINGS as SETTINGS
 from rxdag.spec._document import Document as Document
 from rxdag.spec._document import read_document

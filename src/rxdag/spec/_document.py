@@ -34,7 +34,13 @@ SETTINGS: Final[dict[str, Kind]] = {
     "flush": Plain(bool),
     "checkpoints": PathKind(),
     "every": DurationKind(),
+    "require": OneOf(("exactly",)),
+    "allow_drop": Plain(list[str]),
+    "renamed": Plain(dict[str, str]),
+    "fresh": Plain(bool),
 }
+RECOVERY: Final = ("checkpoints", "every", "require", "allow_drop", "renamed", "fresh")
+"""The settings of a run with checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Document:
     Attributes:
         name: Of the dag.
         nodes: By id, in the order of the text; those of which nothing can be made are left out.
-        settings: "until", "drain_timeout", "restart", "flush", "checkpoints", "every".
+        settings: Values of the `SETTINGS` that are given.
         context: Permissions and problems.
         tree: The text as a tree.
     """
