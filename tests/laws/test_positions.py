@@ -158,8 +158,8 @@ REFUSE = {
     "wrap of a function": (lambda: of_wrap(lambda: letters()), REPLAY),
 }
 
-NO_SOURCES = {"live", "from_observable", "journal"}
-"""Public functions of the package that return something else; what a journal gives again depends on its folder."""
+NO_SOURCES = {"live", "from_observable", "journal", "postgres"}
+"""Public functions of the package that return something else, or need a folder or a server of their own."""
 
 
 def test_all_public_sources_are_here():

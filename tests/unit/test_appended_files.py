@@ -92,7 +92,7 @@ def test_a_torn_last_line_is_refused_and_the_file_is_kept(tmp_path, make):
     assert os.listdir(tmp_path) == ["x"]
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b"a,b\n1,2\n")[:-3], b"a,b\n"])
+@pytest.mark.parametrize("data", [gzip.compress(b"a,b\n1,2\n")[:-3], b"a,b\n"], ids=["torn", "plain"])
 @MAKES
 def test_a_torn_compressed_file_is_refused(tmp_path, make, data):
     path = tmp_path / "x.gz"

@@ -1,5 +1,6 @@
 """State of a program that is run as `python job.py` and as `rxdag run job.py`: each continues what the other began."""
 
+import os
 import subprocess
 import sys
 
@@ -45,7 +46,8 @@ def job(tmp_path):
 
 def as_program(path, *args):
     command = [sys.executable, path, *args]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    with_tests = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=with_tests).stdout
 
 
 def imported(path):

@@ -55,12 +55,12 @@ class ReadableCodec(Codec):
         return self._unpacker
 
 
-class PlainCodec(Codec):
+class PlainCodec(ReadableCodec):
     """Decodes what `Codec` has encoded; records become dicts, and members of enums texts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._decoder = _Plain(Names((), imported=False))
+        self._unpacker = _Plain(Names((), imported=False))
 
 
 def _shown(name: str, fields: dict[str, Any]) -> _Text:

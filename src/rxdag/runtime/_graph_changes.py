@@ -102,7 +102,7 @@ def differences(
             f'written by a newer {now["label"]}; run the newer one, or pass allow_drop=["{name}"]'
         ]
     found: list[str] = []
-    if before["key"][1] != now["key"][1]:
+    if before["key"][1] != now["key"][1] or _differ(before["key"][2], now["key"][2]):
         was, is_ = (each["key"][0] or "none" for each in (before, now))
         found.append(f'node "{name}": its key was {was}, and is {is_}{drop}')
     old, new = before["parameters"], now["parameters"]
@@ -111,6 +111,11 @@ def differences(
         if was[1] != is_[1] and not _may_change(was, is_, adjustable.get(key)):
             found.append(f'node "{name}": {key} was {was[0]}, and is {is_[0]}{drop}')
     return found
+
+
+def _differ(was: list[str], now: list[str]) -> bool:
+    """Return True if keys of equal fields have values of other kinds, where the types tell both."""
+    return any(before != after and "any" not in (before, after) for before, after in zip(was, now, strict=True))
 
 
 def _may_change(was: tuple[str, str], now: tuple[str, str], default: str | None) -> bool:

@@ -53,21 +53,26 @@ def _node(node: Node, kernel: Kernel | None) -> dict[str, Any]:
     }
 
 
-def _key(node: Node) -> tuple[str, str]:
-    """Return how the items that an operator takes were keyed: as users see it, and a digest; empty for no key."""
+def _key(node: Node) -> tuple[str, str, list[str]]:
+    """Return how the items that an operator takes were keyed: as users see it, a digest, and the kind of each field.
+
+    All are empty for no key; a kind is "any" if the types do not tell.
+    """
     if isinstance(node.thing, Sink):  # it takes items, whatever their key
-        return "", ""
+        return "", "", []
     makers = [_maker_of_key(each.producer) for each in node.inputs if each.shape.keyed]
     shown: list[str] = []
     canonical: list[str] = []
+    kinds: list[str] = []
     for maker in (each for each in makers if each is not None):
         made = made_by(maker.thing)
         fields = () if made is None else made.understood().get("key", ())
-        kinds = [kind_of(field, maker.in_shape.item_type) for field in fields]
-        known = f" of {' and '.join(kinds)}" if kinds and "any" not in kinds else ""
+        own = [kind_of(field, maker.in_shape.item_type) for field in fields]
+        known = f" of {' and '.join(own)}" if own and "any" not in own else ""
         shown.append(f"{argument(maker.thing)}{known}")
-        canonical.append(f"{maker.label}{_canonical(fields, '', _DEPTH)}{known}")
-    return (", ".join(shown), _digest("".join(canonical))) if shown else ("", "")
+        canonical.append(f"{maker.label}{_canonical(fields, '', _DEPTH)}")
+        kinds += own
+    return (", ".join(shown), _digest("".join(canonical)), kinds) if shown else ("", "", [])
 
 
 def _maker_of_key(node: Node) -> Node | None:

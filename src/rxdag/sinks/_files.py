@@ -238,8 +238,9 @@ def csv(
         >>> saved = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("numbers.csv"))
         >>> rxdag.run(saved)[saved]
         2
+        >>> import glob
         >>> parts = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("part.csv", roll=5))
-        >>> rxdag.run(parts)[parts], sorted(path.name for path in Path().glob("part-*.csv"))
+        >>> rxdag.run(parts)[parts], sorted(glob.glob("part-*.csv"))
         (2, ['part-000001.csv', 'part-000002.csv'])
     """
     given: object = columns

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rxdag.contract import END, Chunk, Read, SourceContext, iso_utc, joined
-from rxdag.engine.drivers import VirtualClock
 from rxdag.journal import Cursor, Entries, Kind, Record
 
 
@@ -61,6 +60,8 @@ class Playback:
         self._ports = ports
         self._entries = entries
         self._cursor = Cursor(folder, arrival)
+        from rxdag.engine.drivers import VirtualClock  # it loads reactivex
+
         self._clock = context.clock if isinstance(context.clock, VirtualClock) else None
         self._next: Record | None = None
         """The next record of the source, if it has been read."""

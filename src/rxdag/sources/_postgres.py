@@ -314,7 +314,7 @@ def postgres(
         ...     follow=True,
         ... )
         >>> rxdag.from_source(trades, name="trades")
-        Stream(trades: postgres, Trade)
+        <Stream postgres "trades", port out>
     """
     if of is not None:
         record_fields(of, "postgres")
