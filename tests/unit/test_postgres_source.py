@@ -344,7 +344,8 @@ def test_a_key_that_is_null_or_doubled_is_refused_in_a_query(table):
         read_all(sources.postgres(table, "select ts, nullif(id, 3) as id from t"))
     for size in (1, 2, 100):
         with pytest.raises(
-            SourceError, match=r"order must tell rows apart, got several rows with k '0'; add a column to order="
+            SourceError,
+            match=r"the columns of order must be unique, got several rows with k '0'; add a column to order=",
         ):
             read_all(sources.postgres(table, "select 0 as k, id from t", order=["k"]), size=size)
 
