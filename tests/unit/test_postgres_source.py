@@ -386,7 +386,7 @@ def test_a_query_cannot_write(table):
         (("a", "t"), {"settle": "0s"}, "postgres: settle must be more than 0"),
         (("a", "t"), {"follow": 1}, "postgres: follow must be True or False, got 1"),
         (("a", "t"), {"reconnect": 3}, r"postgres: reconnect must be a sources.Backoff\(...\) or None, got 3"),
-        (("", "t"), {}, "postgres: dsn must be a text such as"),
+        (("", "t"), {}, "postgres: dsn must be a string such as"),
         (("a", "t", int), {}, "postgres: of must be a msgspec.Struct"),
     ],
 )

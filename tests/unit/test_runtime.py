@@ -814,7 +814,7 @@ def test_explain_tells_the_delivery_of_each_sink(tmp_path):
         "delivery: file: exactly once; the output appears at the end of the run",
         "delivery: rows: exactly once; the output appears at the end of the run",
         "delivery: table: exactly once; committed after a checkpoint; rows are visible up to every= later",
-        "delivery: keyed: exactly once; by key, so that a restart may write again; rows are visible at once",
+        "delivery: keyed: exactly once; written by key, so a restart may repeat rows; rows are visible at once",
         "delivery: kept: exactly once; the output appears at the end of the run",
         f"delivery: called: {again}: what it has delivered cannot be taken back",
         f"delivery: device: {again}: what it has delivered cannot be taken back",

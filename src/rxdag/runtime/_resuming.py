@@ -66,7 +66,7 @@ def resume(
     places = places_of(execution.program)
     other = facts["graph"]["dag"]
     if other != execution.plan.dag.name:
-        problems.append(f'the checkpoint is one of dag "{other}"')
+        problems.append(f'the checkpoint is of dag "{other}"')
     problems += _misfits(execution, saved, before, graph)
     clock: Any = execution.clock
     clock.advance_to(facts["now"])
@@ -76,7 +76,7 @@ def resume(
         if place in saved and (place not in before or before[place]["label"] == graph["nodes"][place]["label"])
     }
     problems += [
-        f"what is behind {edge.producer} must stay as it is, since it has ended, but {place_of(edge)} has changed"
+        f"the nodes after {edge.producer} must not change, since it has ended, but {place_of(edge)} has changed"
         for edge in execution.plan.dag.edges
         if kept.get(edge.producer, {}).get("is_ended")
         and not {edge.consumer, *(each for each in places if each.startswith(f"{place_of(edge)}: "))} <= kept.keys()
@@ -112,7 +112,7 @@ def _misfits(
             found = differences(name, node, now, adjustable(plan.dag.nodes[name].thing))
             problems += found or _migrated(plan.topology.kernels.get(name), name, saved[name], node, now)
     return problems + [
-        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
+        f"items are queued at {place}, which was removed; run the old graph until they have passed, or drop the node after it"
         for place, state in saved.items()
         if place not in places and place not in before and holds(state)
     ]
@@ -144,7 +144,7 @@ def _migrated(
     except Exception as error:  # the program's own code
         return [
             f'node "{name}": migrate must take state of version {version}, got {type(error).__name__}: '
-            f'{text_of(error)}; mend it, or pass allow_drop=["{name}"]'
+            f'{text_of(error)}; correct it, or pass allow_drop=["{name}"]'
         ]
     return []
 

@@ -196,5 +196,5 @@ def parquet(
     """
     text, when = checked_roll(path, roll, "parquet")
     if flag(append, "parquet: append") and when is None:
-        raise GraphError("parquet: append goes with roll=: a Parquet file cannot be continued")
+        raise GraphError("parquet: append must be given with roll=, since a Parquet file cannot be continued")
     return _Parquet(text, checked_schema(schema, "parquet"), when, append)

@@ -285,6 +285,6 @@ def postgres(
         raise GraphError(f"postgres: upsert must be a tuple of names, got {shown(upsert)}")
     named: object = table
     if not isinstance(named, str) or not all(named.split(".", 1)) or "\0" in named or "_rxdag" in named:
-        raise GraphError(f"postgres: table must be a name of a table of yours, got {shown(table)}")
+        raise GraphError(f"postgres: table must be the name of a table of your own, got {shown(table)}")
     patience_ns = positive_ns(patience, "postgres: patience")
     return _Postgres(checked_dsn(dsn, "postgres"), table, tuple(upsert or ()), patience_ns)

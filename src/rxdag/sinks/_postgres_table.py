@@ -61,7 +61,7 @@ class PostgresTable:
         unknown = [name for name, kind in found.items() if not kind]
         if unknown and not self.exists:
             raise ValueError(
-                f"the first item must tell the type of each column, got none for {', '.join(unknown)}; declare the fields of "
+                f"the first item must show the type of each column, got none for {', '.join(unknown)}; declare the fields of "
                 "the items, or create the table"
             )
         return found

@@ -240,7 +240,7 @@ def sqlite(
         raise GraphError(f"sqlite: upsert must be a tuple of names, got {shown(upsert)}")
     named: object = table
     if not isinstance(named, str) or not named or "\0" in named or named.lower().startswith(("sqlite_", "_rxdag")):
-        raise GraphError(f"sqlite: table must be a name of a table of yours, got {shown(table)}")
+        raise GraphError(f"sqlite: table must be the name of a table of your own, got {shown(table)}")
     path = checked_path(path, "sqlite")
     if path == ":memory:":
         raise GraphError('sqlite: path must be that of a file, got ":memory:"; sinks.collect keeps items in memory')

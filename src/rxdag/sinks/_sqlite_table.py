@@ -64,7 +64,7 @@ class SqliteTable:
         for name, kind in self.columns.items():
             if not _is_kept(cells[name], affinity(kind)):
                 raise ValueError(
-                    f"column {name} of type {kind} must get values that it does not change, got {shown(record[name])}; "
+                    f"column {name} of type {kind} must store values unchanged, got {shown(record[name])}; "
                     "convert them first"
                 )
         for name in self.upsert:
