@@ -835,7 +835,8 @@ def test_explain_tells_what_keeps_a_graph_from_checkpoints():
     plan = rxdag.compile(rxdag.Dag(feed.rx(rxops.pairwise(), name="pairs").to(sinks.null())))
     assert plan.explain().splitlines()[-2:] == [
         'no checkpoints: source "feed" cannot be continued: it receives items that cannot be read again',
-        'no checkpoints: node "pairs" is a reactivex operator, whose state cannot be saved; use an operator of rxdag',
+        'no checkpoints: node "pairs" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, '
+        "or pass stateless=True if it keeps nothing from one item to the next",
     ]
 
 

@@ -14,7 +14,8 @@ from rxdag.contract import Shape, Sink, SinkContext, Visible, Writer, checked_pa
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
 from rxdag.sinks._row_writer import RowWriter
-from rxdag.sinks._sqlite_table import SqliteTable, hints_of, quoted
+from rxdag.sinks._sqlite_table import SqliteTable, hints_of
+from rxdag.sinks._upsert import quoted
 
 _EPOCHS: Final = EpochTable("_rxdag_epochs", "?")
 _PATIENCE_S: Final = 5.0
