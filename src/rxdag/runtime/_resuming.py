@@ -1,4 +1,4 @@
-"""Resuming: a run begins with the state of the last checkpoint, as far as its graph is the same."""
+"""Resuming: a run begins with the state of the last checkpoint, as far as its graph has not changed."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def resume(
     codec: Codec,
     changes: Changes,
 ) -> list[str]:
-    """Take up the state of a checkpoint.
+    """Restore the state of a checkpoint.
 
     Returns:
-        Nodes that have none there, and begin empty: they are new, or were dropped.
+        Nodes without state in the checkpoint, which begin empty: they are new, or were dropped.
 
     Raises:
         CheckpointError: Lists everything that does not fit.
@@ -63,7 +63,6 @@ def resume(
     changes.check(facts["graph"], graph, where)
     saved, problems = _decoded(parts, codec, changes)
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
-    places = places_of(execution.program)
     other = facts["graph"]["dag"]
     if other != execution.plan.dag.name:
         problems.append(f'the checkpoint is of dag "{other}"')
@@ -72,15 +71,10 @@ def resume(
     clock.advance_to(facts["now"])
     kept = {
         place: saved[place]
-        for place in places
+        for place in places_of(execution.program)
         if place in saved and (place not in before or before[place]["label"] == graph["nodes"][place]["label"])
     }
-    problems += [
-        f"the nodes after {edge.producer} must not change, since it has ended, but {place_of(edge)} has changed"
-        for edge in execution.plan.dag.edges
-        if kept.get(edge.producer, {}).get("is_ended")
-        and not {edge.consumer, *(each for each in places if each.startswith(f"{place_of(edge)}: "))} <= kept.keys()
-    ]
+    problems += _changed_after_end(execution, kept)
     if problems:
         raise CheckpointError(
             f"{where}: must be the graph of the checkpoint, but {'; '.join(problems)}; or start over with fresh=True"
@@ -96,10 +90,21 @@ def resume(
     return [name for name in graph["nodes"] if name not in before and (name not in kernels or kernels[name].state)]
 
 
+def _changed_after_end(execution: Execution, kept: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return a problem for each changed edge whose producer has ended, and will not emit again."""
+    places = places_of(execution.program)
+    return [
+        f"the nodes after {edge.producer} must not change, since it has ended, but {place_of(edge)} has changed"
+        for edge in execution.plan.dag.edges
+        if kept.get(edge.producer, {}).get("is_ended")
+        and not {edge.consumer, *(each for each in places if each.startswith(f"{place_of(edge)}: "))} <= kept.keys()
+    ]
+
+
 def _misfits(
     execution: Execution, saved: Mapping[str, dict[str, Any]], before: Mapping[str, Any], graph: Mapping[str, Any]
 ) -> list[str]:
-    """Bring the state of nodes into their present form; return what is in the way of that."""
+    """Bring the state of nodes into their present form; return the problems found."""
     plan, places = execution.plan, places_of(execution.program)
     problems: list[str] = []
     for name, node in before.items():
@@ -135,7 +140,7 @@ def _decoded(parts: Mapping[str, bytes], codec: Codec, changes: Changes) -> tupl
 def _migrated(
     kernel: Kernel | None, name: str, state: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[str]:
-    """Turn the state of a node into the form of its present kernel; return what hinders that."""
+    """Bring the state of a node into the form of its present kernel; return the problem, if any."""
     version: int = before["state_version"]
     if kernel is None or version == now["state_version"]:
         return []
@@ -150,7 +155,7 @@ def _migrated(
 
 
 def holds(state: Mapping[str, Any]) -> bool:
-    """Return True if the state of a place holds anything: what a kernel keeps, items that rest, a position or an end."""
+    """Return True if the state of a place holds anything: state of a kernel, queued items, a position or an end."""
     has_ended = "was_open" in state and state["is_finished"]  # a source, which would not be read again
     unwritten = state.get("unwritten", ((),))[0]
     held = (state.get("kernel"), state.get("pending"), state.get("queue"), state.get("items"), unwritten)

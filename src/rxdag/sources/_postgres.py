@@ -317,6 +317,21 @@ def postgres(
         >>> rxdag.from_source(trades, name="trades")
         Stream(trades: postgres, Trade)
     """
+    if reconnect is not None and not isinstance(reconnect, Backoff):
+        raise GraphError(f"postgres: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
+    return _Postgres(
+        checked_dsn(dsn, "postgres"),
+        _checked_query(table_or_query, of, order, settle, xid),
+        flag(follow, "postgres: follow"),
+        positive_ns(poll, "postgres: poll"),
+        reconnect,
+        Shape(of),
+    )
+
+
+def _checked_query(
+    table_or_query: str, of: type[Any] | None, order: Sequence[str], settle: Duration | None, xid: str | None
+) -> PostgresQuery:
     if of is not None:
         record_fields(of, "postgres")
     given: object = table_or_query
@@ -336,14 +351,5 @@ def postgres(
         raise GraphError(
             "postgres: settle and xid must not both be given, since xid needs no settling time; leave out settle"
         )
-    if reconnect is not None and not isinstance(reconnect, Backoff):
-        raise GraphError(f"postgres: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
     settle_us = None if settle is None else -(-positive_ns(settle, "postgres: settle") // 1000)
-    return _Postgres(
-        checked_dsn(dsn, "postgres"),
-        PostgresQuery(table_or_query, of, tuple(order), settle_us, xid),
-        flag(follow, "postgres: follow"),
-        positive_ns(poll, "postgres: poll"),
-        reconnect,
-        Shape(of),
-    )
+    return PostgresQuery(table_or_query, of, tuple(order), settle_us, xid)
