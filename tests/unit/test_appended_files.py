@@ -85,7 +85,7 @@ def test_a_torn_last_line_is_refused_and_the_file_is_kept(tmp_path, make):
     with pytest.raises(NodeError) as raised:
         run(make(path, append=True))
     assert str(raised.value.__cause__) == (
-        f'{make.__name__}: "{path}" must end with a line end to be appended to, got a last line without one; complete that '
+        f'{make.__name__}: "{path}" must end with a line break to be appended to, got a last line without one; complete that '
         "line, or delete it"
     )
     assert path.read_bytes() == OLD[make] + b"8,to"

@@ -67,7 +67,7 @@ def test_a_node_that_is_new_begins_empty_and_is_logged(caplog):
 
 def test_a_node_that_is_gone_is_refused():
     store = stopped(job(("sum", total())))
-    assert refusal(job(), store) == 'node "sum" is gone, with its state; pass allow_drop=["sum"]'
+    assert refusal(job(), store) == 'node "sum" was removed, with its state; pass allow_drop=["sum"]'
     assert len(settled(virtual(job(), store, allow_drop=["sum"]))["out"]) == 100
 
 
@@ -78,13 +78,13 @@ def test_a_node_of_another_name_is_refused_with_the_new_one_that_is_most_like_it
     store = stopped(job(("sum", total())))
     hint = f'; if it is "{near}" now, pass renamed={{"sum": "{near}"}}, else' if near else "; pass"
     now = job(*((name, ops.scan(0, lambda n, _: n)) for name in names))
-    assert refusal(now, store) == f'node "sum" is gone, with its state{hint} allow_drop=["sum"]'
+    assert refusal(now, store) == f'node "sum" was removed, with its state{hint} allow_drop=["sum"]'
 
 
 def test_a_node_of_another_kind_is_not_suggested():
     store = stopped(job(("sum", total())))
     assert refusal(job(("sums", ops.dedupe("n", max_keys=5))), store) == (
-        'node "sum" is gone, with its state; pass allow_drop=["sum"]'
+        'node "sum" was removed, with its state; pass allow_drop=["sum"]'
     )
 
 
@@ -340,12 +340,12 @@ def test_the_state_of_an_older_version_is_migrated():
             _CountKernel,
             _ForgetfulKernel,
             'node "count": migrate must take state of version 1, got StateError: _ForgetfulKernel must define migrate to '
-            'take up state of version 1, got none; mend it, or pass allow_drop=["count"]',
+            'read state of version 1, got none; correct it, or pass allow_drop=["count"]',
         ),
         (
             _CountKernel,
             _FailingKernel,
-            "node \"count\": migrate must take state of version 1, got KeyError: 'm'; mend it, or pass "
+            "node \"count\": migrate must take state of version 1, got KeyError: 'm'; correct it, or pass "
             'allow_drop=["count"]',
         ),
     ],

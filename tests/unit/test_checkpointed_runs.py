@@ -180,12 +180,12 @@ def suspended(at_ms=500):
         (
             lambda: bars(once="unique"),
             {},
-            r'node "once" is gone, with its state; if it is "unique" now, pass renamed=\{"once": "unique"\}, else allow_drop=\["once"\]',
+            r'node "once" was removed, with its state; if it is "unique" now, pass renamed=\{"once": "unique"\}, else allow_drop=\["once"\]',
         ),
         (
             lambda: bars(once="bars2", bars="once"),
             {},
-            r'node "once" was dedupe, and is window; .*; node "bars" is gone, with its state; pass allow_drop=\["bars"\]',
+            r'node "once" was dedupe, and is window; .*; node "bars" was removed, with its state; pass allow_drop=\["bars"\]',
         ),
         (
             lambda: bars(once="unique"),
@@ -510,7 +510,7 @@ def test_objects_without_a_text_of_their_own_are_the_same_in_the_next_process():
     ("dag", "message"),
     [
         (lambda tmp: tallied(path=tmp / "other.csv"), r'node "out": path was .*, and is .*; undo that'),
-        (lambda tmp: tallied(path=tmp / "a.csv", dag="else"), r'the checkpoint is one of dag "job"'),
+        (lambda tmp: tallied(path=tmp / "a.csv", dag="else"), r'the checkpoint is of dag "job"'),
     ],
     ids=["path", "dag"],
 )
@@ -650,7 +650,7 @@ async def test_a_restart_of_a_supervised_run_is_not_fresh_again():
 def test_a_checkpoint_of_a_run_that_has_ended_is_refused_at_once():
     run = rxdag.start(bars(Steady(rows=tuple(ROWS[:2]))), checkpoints=checkpoints.memory())
     run.wait("30s")
-    with pytest.raises(rxdag.RxDagError, match="the run must go on, but it has ended"):
+    with pytest.raises(rxdag.RxDagError, match="the run must be running, but it has ended"):
         run.checkpoint()
 
 

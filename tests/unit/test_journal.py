@@ -107,14 +107,14 @@ def test_a_second_process_that_writes_is_refused_and_told_by_whom(folder):
 
 def test_sources_that_share_a_folder_must_have_one_retention(folder):
     writer = open_writer(folder, "bars", "ticks", None)
-    with pytest.raises(SourceError, match="must have one retention"):
+    with pytest.raises(SourceError, match="must have the same retention"):
         open_writer(folder, "bars", "quotes", Retention(max_age="1d"))
     close_writer(writer, "ticks")
 
 
 def test_a_source_is_recorded_once_in_a_folder(folder):
     writer = open_writer(folder, "bars", "ticks", None)
-    with pytest.raises(SourceError, match='must be recorded once in ".*", got two sources "ticks"'):
+    with pytest.raises(SourceError, match='must be recorded once in ".*", got "ticks" twice'):
         open_writer(folder, "bars", "ticks", None)
     close_writer(writer, "ticks")
 
@@ -166,7 +166,7 @@ def test_a_lost_segment_is_an_error(folder):
     names = sorted(name for name in os.listdir(folder) if name.endswith(".journal"))
     assert len(names) == 4
     os.remove(os.path.join(folder, names[1]))
-    with pytest.raises(SourceError, match="its retention has deleted what was not read yet"):
+    with pytest.raises(SourceError, match="its retention has deleted records that were not read yet"):
         read(folder)
 
 
@@ -231,7 +231,7 @@ def test_a_cursor_continues_at_every_arrival_number_over_segments(folder):
 
 def test_a_cursor_in_front_of_the_oldest_segment_is_an_error(folder):
     write_segments(folder, 20)
-    with pytest.raises(SourceError, match="must have item 0, got one whose oldest is"):
+    with pytest.raises(SourceError, match="must have item 0, got one that begins at"):
         read(folder, 0)
 
 

@@ -401,7 +401,7 @@ def test_a_position_behind_the_end_after_a_loss_of_power_loses_no_later_item(fol
 def test_a_journal_that_is_gone_is_an_error_after_a_checkpoint(folder):
     with (
         closing(opened(folder, Live(), Run(saves=True), {"arrival": 9})) as reader,
-        pytest.raises(SourceError, match="must have the records up to 9, got an empty folder; put the journal back"),
+        pytest.raises(SourceError, match="must have the records up to 9, got an empty folder; restore the journal"),
     ):
         reader.read(10)
 

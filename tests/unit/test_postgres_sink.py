@@ -116,7 +116,7 @@ def test_rows_are_added_to_a_table_that_has_further_columns(dsn):
 
 
 def test_a_first_item_without_a_type_is_told_apart(dsn):
-    with pytest.raises(NodeError, match="the first item must tell the type of each column, got none for x; declare"):
+    with pytest.raises(NodeError, match="the first item must show the type of each column, got none for x; declare"):
         write(dsn, {"x": None})
 
 
@@ -209,7 +209,7 @@ def test_a_value_that_its_column_would_change_is_a_dead_letter_and_the_others_ar
     [
         (
             2**63,
-            "column x of type bigint must get values that it does not change, got 9223372036854775808; convert them first",
+            "column x of type bigint must store values unchanged, got 9223372036854775808; convert them first",
         ),
         (np.datetime64(1, "ns"), "times must be in whole microseconds, got .*; round them, or write the number"),
         ("a\0b", "column x must get text without the character 0, got 'a.*b'; remove it first"),
@@ -342,14 +342,14 @@ def test_a_constraint_of_the_table_is_named_without_the_row(dsn):
 @pytest.mark.parametrize(
     ("args", "options", "said"),
     [
-        (("a", ""), {}, "postgres: table must be a name of a table of yours, got ''"),
-        (("a", 3), {}, "postgres: table must be a name of a table of yours, got 3"),
-        (("a", ".t"), {}, "postgres: table must be a name of a table of yours, got '.t'"),
-        (("a", "_rxdag_epochs"), {}, "postgres: table must be a name of a table of yours, got '_rxdag_epochs'"),
+        (("a", ""), {}, "postgres: table must be the name of a table of your own, got ''"),
+        (("a", 3), {}, "postgres: table must be the name of a table of your own, got 3"),
+        (("a", ".t"), {}, "postgres: table must be the name of a table of your own, got '.t'"),
+        (("a", "_rxdag_epochs"), {}, "postgres: table must be the name of a table of your own, got '_rxdag_epochs'"),
         (("a", "t"), {"upsert": "key"}, "postgres: upsert must be a tuple of names, got 'key'"),
         (("a", "t"), {"patience": "0s"}, "postgres: patience must be more than 0, got '0s'"),
-        (("", "t"), {}, 'postgres: dsn must be a text such as "postgresql://user@host/database", or a function that'),
-        ((7, "t"), {}, "postgres: dsn must be a text such as .*, got int"),
+        (("", "t"), {}, 'postgres: dsn must be a string such as "postgresql://user@host/database", or a function that'),
+        ((7, "t"), {}, "postgres: dsn must be a string such as .*, got int"),
     ],
 )
 def test_a_bad_argument_is_refused(args, options, said):
@@ -481,7 +481,9 @@ def test_a_table_that_is_ahead_of_the_checkpoint_or_was_put_back_is_refused(dsn)
     with pytest.raises(SourceError, match=r"was written by another run of this dag: .* must be at epoch 1, got 4"):
         opened(dsn, tokens[1])
     ask(dsn, "drop table _rxdag_epochs")
-    with pytest.raises(SourceError, match=r"was put back: .* must be at epoch 3, got 0; let one run write to it"):
+    with pytest.raises(
+        SourceError, match=r"is older than the checkpoint: .* must be at epoch 3, got 0; let one run write to it"
+    ):
         opened(dsn, tokens[3])
     assert ask(dsn, "select count(*) from t") == [(4,)]
 

@@ -344,7 +344,8 @@ def test_a_key_that_is_null_or_doubled_is_refused_in_a_query(table):
         read_all(sources.postgres(table, "select ts, nullif(id, 3) as id from t"))
     for size in (1, 2, 100):
         with pytest.raises(
-            SourceError, match=r"order must tell rows apart, got several rows with k '0'; add a column to order="
+            SourceError,
+            match=r"the columns of order must be unique, got several rows with k '0'; add a column to order=",
         ):
             read_all(sources.postgres(table, "select 0 as k, id from t", order=["k"]), size=size)
 
@@ -385,7 +386,7 @@ def test_a_query_cannot_write(table):
         (("a", "t"), {"settle": "0s"}, "postgres: settle must be more than 0"),
         (("a", "t"), {"follow": 1}, "postgres: follow must be True or False, got 1"),
         (("a", "t"), {"reconnect": 3}, r"postgres: reconnect must be a sources.Backoff\(...\) or None, got 3"),
-        (("", "t"), {}, "postgres: dsn must be a text such as"),
+        (("", "t"), {}, "postgres: dsn must be a string such as"),
         (("a", "t", int), {}, "postgres: of must be a msgspec.Struct"),
     ],
 )

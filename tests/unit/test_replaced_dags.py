@@ -37,7 +37,7 @@ async def test_a_replacement_that_does_not_fit_changes_nothing():
         with pytest.raises(CheckpointError) as raised:
             await runtime.replace("job", job("total"))
 
-        assert 'node "sum" is gone, with its state; if it is "total" now, pass renamed={"sum": "total"}' in str(
+        assert 'node "sum" was removed, with its state; if it is "total" now, pass renamed={"sum": "total"}' in str(
             raised.value
         )
         assert (runtime.status().jobs["job"].state, old.result) == ("running", None)
@@ -80,7 +80,7 @@ async def test_a_dag_that_has_ended_is_compared_too():
     async with rxdag.PipelineRuntime() as runtime:
         runtime.add(job("sum", n=30), checkpoints=store, until="1ms", every="1h")
         await until(lambda: runtime.status().jobs["job"].state == "finished")
-        with pytest.raises(CheckpointError, match='node "sum" is gone, with its state'):
+        with pytest.raises(CheckpointError, match='node "sum" was removed, with its state'):
             await runtime.replace("job", job(n=30))
 
 

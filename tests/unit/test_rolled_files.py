@@ -183,7 +183,9 @@ def test_parquet_files_of_an_interval_end_with_it_and_continue_over_checkpoints(
 
 
 def test_a_parquet_file_is_appended_to_by_numbers_only(tmp_path):
-    with pytest.raises(GraphError, match=r"^parquet: append goes with roll=: a Parquet file cannot be continued$"):
+    with pytest.raises(
+        GraphError, match=r"^parquet: append must be given with roll=, since a Parquet file cannot be continued$"
+    ):
         sinks.parquet("x.parquet", append=True)
     for _ in range(2):
         run(sinks.parquet(tmp_path / "x.parquet", roll="1GB", append=True))
@@ -304,7 +306,7 @@ def test_files_of_an_earlier_run_are_refused_and_kept(tmp_path):
         run(sinks.csv(tmp_path / "x.csv", roll=8))
     assert str(raised.value.__cause__) == (
         f'csv: "{tmp_path}/x-*.csv" must not exist when a run begins, got number 4 of an earlier one; move the files away, '
-        "or pass append=True to number on behind it"
+        "or pass append=True to continue its numbering"
     )
     assert texts(tmp_path)["x-000004.csv"] == "a\n9\n"
 

@@ -814,7 +814,7 @@ def test_explain_tells_the_delivery_of_each_sink(tmp_path):
         "delivery: file: exactly once; the output appears at the end of the run",
         "delivery: rows: exactly once; the output appears at the end of the run",
         "delivery: table: exactly once; committed after a checkpoint; rows are visible up to every= later",
-        "delivery: keyed: exactly once; by key, so that a restart may write again; rows are visible at once",
+        "delivery: keyed: exactly once; written by key, so a restart may repeat rows; rows are visible at once",
         "delivery: kept: exactly once; the output appears at the end of the run",
         f"delivery: called: {again}: what it has delivered cannot be taken back",
         f"delivery: device: {again}: what it has delivered cannot be taken back",
@@ -835,8 +835,8 @@ def test_explain_tells_what_keeps_a_graph_from_checkpoints():
     plan = rxdag.compile(rxdag.Dag(feed.rx(rxops.pairwise(), name="pairs").to(sinks.null())))
     assert plan.explain().splitlines()[-2:] == [
         'no checkpoints: source "feed" cannot be continued: it receives items that cannot be read again',
-        'no checkpoints: node "pairs" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, or pass '
-        "stateless=True if it keeps nothing from one item to the next",
+        'no checkpoints: node "pairs" is a reactivex operator, whose state cannot be saved; use an operator of rxdag, '
+        "or pass stateless=True if it keeps nothing from one item to the next",
     ]
 
 

@@ -46,7 +46,7 @@ def test_an_operator_that_breaks_the_promise_fails_the_run(operator, item):
     assert result.state == "failed"
     assert str(result.error) == (
         f'node "mine" failed: BadProgram: rx: an operator with stateless=True must emit while it is called with an item, got '
-        f"{item!r} at another time; leave stateless= out"
+        f"{item!r} at another time; remove stateless=True"
     )
 
 

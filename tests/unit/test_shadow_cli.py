@@ -123,7 +123,7 @@ def test_a_drained_shadow_leaves_what_it_has_written(job):
     [
         (["--shadow", "job.state", "--checkpoints", "x"], "--shadow: must be given without --checkpoints, --every and --fresh"),
         (["--shadow", "job.state", "--every", "1s"], "--shadow: must be given without"),
-        (["--into", "x"], "--into: goes with --shadow"),
+        (["--into", "x"], "--into: must be given with --shadow"),
         (["--shadow", "job.state", "--into", "."], '--into: must be a folder that is empty or does not exist, got "."'),
     ],
 )  # fmt: skip
@@ -143,7 +143,7 @@ def test_a_store_that_is_missing_or_of_a_job_that_is_done_is_refused(tmp_path):
     assert (code, err) == (
         1,
         'error: checkpoints "job.state": must have a checkpoint to continue from, got checkpoint 2 of a job that is done; '
-        "take an earlier backup\n",
+        "use an earlier backup\n",
     )
     assert not (tmp_path / "job.shadow").exists()
 

@@ -174,9 +174,9 @@ def test_a_value_that_cannot_be_held_is_a_dead_letter_and_the_others_are_written
 @pytest.mark.parametrize(
     ("first", "then", "said"),
     [
-        (1, "12", "column x of type INTEGER must get values that it does not change, got '12'; convert them first"),
-        ("a", 12, "column x of type TEXT must get values that it does not change, got 12"),
-        (0.5, 2**53 + 1, "column x of type REAL must get values that it does not change, got 9007199254740993"),
+        (1, "12", "column x of type INTEGER must store values unchanged, got '12'; convert them first"),
+        ("a", 12, "column x of type TEXT must store values unchanged, got 12"),
+        (0.5, 2**53 + 1, "column x of type REAL must store values unchanged, got 9007199254740993"),
     ],
 )
 def test_a_value_that_its_column_would_change_is_refused(path, first, then, said):
@@ -332,10 +332,10 @@ def test_a_constraint_of_the_table_is_named(path):
 @pytest.mark.parametrize(
     ("args", "options", "said"),
     [
-        (("x.db", ""), {}, "sqlite: table must be a name of a table of yours, got ''"),
-        (("x.db", 3), {}, "sqlite: table must be a name of a table of yours, got 3"),
-        (("x.db", "sqlite_master"), {}, "sqlite: table must be a name of a table of yours, got 'sqlite_master'"),
-        (("x.db", "_rxdag_epochs"), {}, "sqlite: table must be a name of a table of yours, got '_rxdag_epochs'"),
+        (("x.db", ""), {}, "sqlite: table must be the name of a table of your own, got ''"),
+        (("x.db", 3), {}, "sqlite: table must be the name of a table of your own, got 3"),
+        (("x.db", "sqlite_master"), {}, "sqlite: table must be the name of a table of your own, got 'sqlite_master'"),
+        (("x.db", "_rxdag_epochs"), {}, "sqlite: table must be the name of a table of your own, got '_rxdag_epochs'"),
         (("x.db", "t"), {"upsert": "key"}, "sqlite: upsert must be a tuple of names, got 'key'"),
         (("x.db", "t"), {"upsert": ()}, r"sqlite: upsert must be a tuple of names, got \(\)"),
         (
@@ -433,7 +433,9 @@ def test_a_table_that_is_ahead_of_the_checkpoint_or_was_put_back_is_refused(path
     with pytest.raises(SourceError, match=r"was written by another run of this dag: .* must be at epoch 1, got 4"):
         opened(path, tokens[1])
     path.unlink()
-    with pytest.raises(SourceError, match=r"was put back: .* must be at epoch 3, got 0; let one run write to it"):
+    with pytest.raises(
+        SourceError, match=r"is older than the checkpoint: .* must be at epoch 3, got 0; let one run write to it"
+    ):
         opened(path, tokens[3])
 
 

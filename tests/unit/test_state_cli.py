@@ -155,7 +155,7 @@ class TestState:
         code, _, err = rxdag_("state", "check", str(saved), str(job))
         assert code == 1
         assert 'node "once": max_keys was left out, and is 9; undo that, or pass --allow-drop once;' in err
-        assert 'node "time" is gone, with its state' in err
+        assert 'node "time" was removed, with its state' in err
         declared = ("--allow-drop", "once", "--renamed", "time=when")
         assert rxdag_("state", "check", str(saved), str(job), *declared)[0] == 0
         assert rxdag_("run", str(job), "--checkpoints", str(saved), "--quiet", *declared)[0] == 0

@@ -144,7 +144,7 @@ def run(
             raise SpecError("--shadow: must be given without --checkpoints, --every and --fresh: such a run takes none")
         loaded, state = shadowed(loaded, shadow, into)
     elif into is not None:
-        raise SpecError("--into: goes with --shadow")
+        raise SpecError("--into: must be given with --shadow")
     raise typer.Exit(
         run_loaded(
             loaded,

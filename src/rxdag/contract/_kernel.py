@@ -271,7 +271,7 @@ class Kernel:
         Raises:
             StateError: If state of that version cannot be taken up.
         """
-        raise StateError(f"{type(self).__name__} must define migrate to take up state of version {version}, got none")
+        raise StateError(f"{type(self).__name__} must define migrate to read state of version {version}, got none")
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

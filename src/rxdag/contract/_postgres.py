@@ -79,8 +79,8 @@ def checked_dsn(dsn: Any, where: str) -> Dsn:
         return cast("Callable[[], str]", dsn)  # the type of its result is checked with each call
     if not isinstance(dsn, str) or not dsn or "\0" in dsn:
         raise GraphError(
-            f'{where}: dsn must be a text such as "postgresql://user@host/database", or a function that returns one, '
-            f"got {type(dsn).__name__ if not isinstance(dsn, str) else 'a text that is none'}"
+            f'{where}: dsn must be a string such as "postgresql://user@host/database", or a function that returns one, '
+            f"got {type(dsn).__name__ if not isinstance(dsn, str) else 'an empty string, or one with the character 0'}"
         )
     return dsn
 
@@ -115,19 +115,19 @@ class PostgresServer:
         """
         dsn: object = self._dsn() if callable(self._dsn) else self._dsn
         if not isinstance(dsn, str):
-            raise BadProgram(f"{self._where}: dsn must return a text, got {type(dsn).__name__}")
+            raise BadProgram(f"{self._where}: dsn must return a string, got {type(dsn).__name__}")
         try:
             options: dict[str, Any] = self.psycopg.conninfo.conninfo_to_dict(dsn)
         except self.psycopg.Error:
             # Without its cause, which shows a part of the text.
             raise SourceError(
-                f'{self._where}: dsn must be an address such as "postgresql://user@host/database", got another text; '
+                f'{self._where}: dsn must be an address such as "postgresql://user@host/database", got another form; '
                 "see the manual of PostgreSQL, connection strings"
             ) from None
         if "@" in f"{options.get('host', '')[1:]}{options.get('dbname', '')}" or not _is_port(options.get("port")):
             # Else the rest of the password would be shown as a part of the place.
             raise SourceError(
-                f"{self._where}: dsn must have @, /, : and % in a password as %40, %2F, %3A and %25, got them as they are"
+                f"{self._where}: dsn must have @, /, : and % in a password as %40, %2F, %3A and %25, got them unescaped"
             )
         self.place = f"{options.get('host') or 'localhost'}:{options.get('port') or 5432}/{options.get('dbname') or ''}"
         return self.psycopg.connect(**{**_DEFAULTS, **options}, autocommit=True, prepare_threshold=None)
@@ -163,7 +163,7 @@ class PostgresServer:
         said = said or " ".join(text_of(error).split())  # without details, which show rows
         fix = _FIXES.get(state) or _FIXES.get(state[:2])
         if fix is None and (not state or state.startswith(("08", "28", "57P"))):
-            fix = "check that the server runs, that it lets this host connect, and the user and the password"
+            fix = "check that the server runs and accepts this host, and check the user and the password"
         return SourceError(
             f'{self._where}: cannot {self._doing} {what}"{self.place}": {said}{f"; {fix}" if fix else ""}'
         )

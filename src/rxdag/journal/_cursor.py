@@ -134,8 +134,8 @@ class Cursor:
 
     def _gone(self, wanted: int, oldest: int) -> SourceError:
         return SourceError(
-            f'journal: "{self._folder}" must have item {wanted:,}, got one whose oldest is {oldest:,}; its retention has '
-            "deleted what was not read yet: keep more, or start without the checkpoint"
+            f'journal: "{self._folder}" must have item {wanted:,}, got one that begins at {oldest:,}; its retention has '
+            "deleted records that were not read yet: extend it, or start without the checkpoint"
         )
 
     def close(self) -> None:

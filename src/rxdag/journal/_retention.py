@@ -1,4 +1,4 @@
-"""Retention: how long a journal keeps what was recorded."""
+"""Retention: how long a journal keeps its records."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rxdag.contract import Duration, flag, positive_ns, whole
 
 @dataclass(frozen=True)
 class Retention:
-    """Limits of a journal; a segment is deleted once one of them allows it.
+    """The limits of a journal; a segment is deleted as soon as one limit allows it.
 
     Segments are deleted whole, so a journal exceeds a limit by up to an eighth of it, or by 64 MB.
 
     Attributes:
         max_age: Longest time for which records are kept.
-        max_bytes: Largest size of all segments together, in bytes, 1,048,576 or more.
-        until_checkpointed: True to delete what the checkpoints of the runs that record no longer need. Readers in other
-            processes are not asked.
+        max_bytes: Maximum size of all segments together, in bytes, 1,048,576 or more.
+        until_checkpointed: True to delete records that the checkpoints of the recording runs no longer need. Readers in
+            other processes are not considered.
 
     Raises:
         GraphError: If an argument is invalid.

@@ -48,7 +48,7 @@ def damage(path: str, byte: int) -> SourceError:
     """Return the error for damage in the middle of a segment."""
     return SourceError(
         f'journal: "{path}" must be undamaged, got damage at byte {byte:,}; restore the file from a backup, or move the '
-        "journal away to begin another one"
+        "journal away to begin a new one"
     )
 
 

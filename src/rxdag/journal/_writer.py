@@ -254,12 +254,12 @@ def open_writer(folder: str, owner: str, source: str, retention: Retention | Non
                 ) from error
         if writer.retention != retention:
             raise SourceError(
-                f'journal: sources that share the folder "{folder}" must have one retention, got {retention} and '
+                f'journal: sources that share the folder "{folder}" must have the same retention, got {retention} and '
                 f"{writer.retention}"
             )
         if source in writer.recorded:
             raise SourceError(
-                f'journal: a name must be recorded once in "{folder}", got two sources "{source}"; use another folder'
+                f'journal: each source must be recorded once in "{folder}", got "{source}" twice; use another folder'
             )
         writer.recorded.add(source)
         return writer

@@ -12,7 +12,7 @@ from rxdag.plan._facts import AgeFacts, GateFacts, NodeFacts, PlanFacts
 
 _MOST_LISTED: Final = 5
 _VISIBLE: Final[dict[Visible, str]] = {
-    "at once": "by key, so that a restart may write again; rows are visible at once",
+    "at once": "written by key, so a restart may repeat rows; rows are visible at once",
     "at checkpoints": "committed after a checkpoint; rows are visible up to every= later",
     "at the end": "the output appears at the end of the run",
 }

@@ -133,7 +133,7 @@ class Checkpointing:
         """
         if self._execution.state != "running":
             if then is not None:
-                then(RxDagError(f"checkpoint: the run must go on, but it is {self._execution.state}"))
+                then(RxDagError(f"checkpoint: the run must be running, but it is {self._execution.state}"))
             return
         if self._is_busy:
             if then is not None:

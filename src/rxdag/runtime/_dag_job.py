@@ -130,7 +130,7 @@ class DagRun:
                 loop.call_soon_threadsafe(taken.put_nowait, outcome)
 
         self.execution.main.call(partial(checkpointing.request, tell))
-        self.execution.on_done(lambda: tell(RxDagError("checkpoint: the run must go on, but it has ended")))
+        self.execution.on_done(lambda: tell(RxDagError("checkpoint: the run must be running, but it has ended")))
         outcome = await taken.get()
         if isinstance(outcome, Exception):
             raise outcome

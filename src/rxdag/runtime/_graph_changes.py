@@ -77,7 +77,7 @@ def gone(name: str, saved: Mapping[str, Any], before: Collection[str], now: Mapp
     new = [each for each, node in now.items() if each not in before and node["label"] == saved["label"]]
     near = new[0] if len(new) == 1 else did_you_mean(name, new).removeprefix('; did you mean "').removesuffix('"?')
     renamed = f'; if it is "{near}" now, pass renamed={{"{name}": "{near}"}}, else' if near else "; pass"
-    return f'node "{name}" is gone, with its state{renamed} allow_drop=["{name}"]'
+    return f'node "{name}" was removed, with its state{renamed} allow_drop=["{name}"]'
 
 
 def differences(

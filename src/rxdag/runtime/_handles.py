@@ -230,7 +230,9 @@ class Run(_Handle):
             raise RxDagError("run.checkpoint: the run must take checkpoints; pass checkpoints= to rxdag.start")
         taken: Queue[RunCheckpoint | Exception] = Queue()
         self._execution.main.call(partial(checkpointing.request, taken.put))
-        self._execution.on_done(lambda: taken.put(RxDagError("run.checkpoint: the run must go on, but it has ended")))
+        self._execution.on_done(
+            lambda: taken.put(RxDagError("run.checkpoint: the run must be running, but it has ended"))
+        )
         try:
             outcome = taken.get(timeout=limit_s)
         except Empty:

@@ -1,4 +1,4 @@
-"""Recovery: opens the store of a run, and begins the run where the last checkpoint left it."""
+"""Recovery: opens the store of a run, and continues the run from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ class RecoveryOptions(TypedDict, total=False):
 
     Attributes:
         every: Time from one checkpoint to the next, "10s" by default.
-        require: "exactly" to refuse a graph with a sink that may deliver an item twice after a restart.
-        allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
+        require: "exactly" to refuse a graph with a sink that may deliver an item again after a restart.
+        allow_drop: Names of changed or removed nodes whose saved state is dropped.
         renamed: New name of a node by its old one.
-        fresh: True to start over whatever the store holds.
-        state_types: Enums and records in the state, beside those of items and of imported modules: local classes.
+        fresh: True to start over, whatever the store holds.
+        state_types: Enums and records in the state that are neither item types nor in an imported module, such as local
+            classes.
     """
 
     every: Duration
@@ -58,11 +59,11 @@ class Recovery:
 
     Attributes:
         store: Where they go; a shadow takes none.
-        every_ns: Time from one to the next, ns.
-        fresh: True to start over whatever is there.
-        is_exact: True to refuse graphs with a sink that may deliver twice.
+        every_ns: Time from one checkpoint to the next, ns.
+        fresh: True to start over, whatever the store holds.
+        is_exact: True to refuse graphs with a sink that may deliver an item again.
         changes: Changes of the graph since the last checkpoint.
-        state_types: Enums and records in the state that are known by no name.
+        state_types: Enums and records in the state that cannot be found by name.
     """
 
     store: Store | Shadow
@@ -74,10 +75,10 @@ class Recovery:
 
     @classmethod
     def of(cls, checkpoints: Checkpoints | Shadow | None, options: RecoveryOptions, where: str) -> Recovery | None:
-        """Return the settings that a user has given to a function; None for a run without checkpoints.
+        """Return the settings from the arguments of a public function; None for a run without checkpoints.
 
         Raises:
-            GraphError: If one of them cannot be.
+            GraphError: If one of them is invalid.
         """
         unknown = [name for name in options if name not in RecoveryOptions.__annotations__]
         if unknown:
@@ -136,7 +137,7 @@ def changes_of(options: RecoveryOptions, where: str) -> Changes:
 
 
 def begun(execution: Execution, recovery: Recovery | None) -> Execution:
-    """Return a run, which begins where the last checkpoint left it; that of a job that was done has its result already.
+    """Return a run that continues from the last checkpoint; if the job was done, the run already has its result.
 
     Raises:
         GraphError: If the graph cannot be continued.
@@ -179,19 +180,21 @@ def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Co
             execution.done.set()
             return execution
         resumed_from = None if "is_begun" in saved else last.id
-        totals = {
-            recovery.changes.name(name): ledger
-            for name, ledger in totals_from(saved.get("totals", {})).items()
-            if name not in recovery.changes.drop
-        }
+        totals = _totals(saved, recovery.changes)
     execution.checkpointing = Checkpointing(
         execution, session, facts, fingerprint(graph), recovery.every_ns, codec, resumed_from, totals
     )
     return execution
 
 
+def _totals(saved: Mapping[str, Any], changes: Changes) -> dict[str, Ledger]:
+    """Return the saved counts of each node since the first start, under its current name."""
+    found = totals_from(saved.get("totals", {}))
+    return {changes.name(name): ledger for name, ledger in found.items() if name not in changes.drop}
+
+
 def _check_empty(plan: Plan) -> None:
-    """Raise CheckpointError if sinks hold rows of earlier runs, which a run that starts over would add again."""
+    """Raise CheckpointError if sinks hold rows of earlier runs, which a run that starts over would duplicate."""
     ends = {name: plan.dag.nodes[name].thing for name in plan.dag.sinks}
     found = {name: sink.left_from(plan.dag.name) for name, sink in ends.items() if isinstance(sink, Sink)}
     held = [f'sink "{name}" has some: its {left}' for name, left in found.items() if left is not None]
@@ -210,7 +213,7 @@ def _taken_up(
     graph: Mapping[str, Any],
     changes: Changes,
 ) -> tuple[Mapping[str, Any], list[str]]:
-    """Take up the state of the last checkpoint, unless the job was done.
+    """Restore the state of the last checkpoint, unless the job was done.
 
     Returns:
         What it holds of the run as a whole, and the nodes that begin empty.

@@ -1,4 +1,4 @@
-"""Resuming: a run begins with the state of the last checkpoint, as far as its graph is the same."""
+"""Resuming: a run begins with the state of the last checkpoint, as far as its graph has not changed."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def resume(
     codec: Codec,
     changes: Changes,
 ) -> list[str]:
-    """Take up the state of a checkpoint.
+    """Restore the state of a checkpoint.
 
     Returns:
-        Nodes that have none there, and begin empty: they are new, or were dropped.
+        Nodes without state in the checkpoint, which begin empty: they are new, or were dropped.
 
     Raises:
         CheckpointError: Lists everything that does not fit.
@@ -63,24 +63,18 @@ def resume(
     changes.check(facts["graph"], graph, where)
     saved, problems = _decoded(parts, codec, changes)
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
-    places = places_of(execution.program)
     other = facts["graph"]["dag"]
     if other != execution.plan.dag.name:
-        problems.append(f'the checkpoint is one of dag "{other}"')
+        problems.append(f'the checkpoint is of dag "{other}"')
     problems += _misfits(execution, saved, before, graph)
     clock: Any = execution.clock
     clock.advance_to(facts["now"])
     kept = {
         place: saved[place]
-        for place in places
+        for place in places_of(execution.program)
         if place in saved and (place not in before or before[place]["label"] == graph["nodes"][place]["label"])
     }
-    problems += [
-        f"what is behind {edge.producer} must stay as it is, since it has ended, but {place_of(edge)} has changed"
-        for edge in execution.plan.dag.edges
-        if kept.get(edge.producer, {}).get("is_ended")
-        and not {edge.consumer, *(each for each in places if each.startswith(f"{place_of(edge)}: "))} <= kept.keys()
-    ]
+    problems += _changed_after_end(execution, kept)
     if problems:
         raise CheckpointError(
             f"{where}: must be the graph of the checkpoint, but {'; '.join(problems)}; or start over with fresh=True"
@@ -96,10 +90,21 @@ def resume(
     return [name for name in graph["nodes"] if name not in before and (name not in kernels or kernels[name].state)]
 
 
+def _changed_after_end(execution: Execution, kept: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return a problem for each changed edge whose producer has ended, and will not emit again."""
+    places = places_of(execution.program)
+    return [
+        f"the nodes after {edge.producer} must not change, since it has ended, but {place_of(edge)} has changed"
+        for edge in execution.plan.dag.edges
+        if kept.get(edge.producer, {}).get("is_ended")
+        and not {edge.consumer, *(each for each in places if each.startswith(f"{place_of(edge)}: "))} <= kept.keys()
+    ]
+
+
 def _misfits(
     execution: Execution, saved: Mapping[str, dict[str, Any]], before: Mapping[str, Any], graph: Mapping[str, Any]
 ) -> list[str]:
-    """Bring the state of nodes into their present form; return what is in the way of that."""
+    """Bring the state of nodes into their present form; return the problems found."""
     plan, places = execution.plan, places_of(execution.program)
     problems: list[str] = []
     for name, node in before.items():
@@ -112,7 +117,7 @@ def _misfits(
             found = differences(name, node, now, adjustable(plan.dag.nodes[name].thing))
             problems += found or _migrated(plan.topology.kernels.get(name), name, saved[name], node, now)
     return problems + [
-        f"items rest at {place}, which is gone; run the old graph until they have passed, or drop the node behind"
+        f"items are queued at {place}, which was removed; run the old graph until they have passed, or drop the node after it"
         for place, state in saved.items()
         if place not in places and place not in before and holds(state)
     ]
@@ -135,7 +140,7 @@ def _decoded(parts: Mapping[str, bytes], codec: Codec, changes: Changes) -> tupl
 def _migrated(
     kernel: Kernel | None, name: str, state: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[str]:
-    """Turn the state of a node into the form of its present kernel; return what hinders that."""
+    """Bring the state of a node into the form of its present kernel; return the problem, if any."""
     version: int = before["state_version"]
     if kernel is None or version == now["state_version"]:
         return []
@@ -144,13 +149,13 @@ def _migrated(
     except Exception as error:  # the program's own code
         return [
             f'node "{name}": migrate must take state of version {version}, got {type(error).__name__}: '
-            f'{text_of(error)}; mend it, or pass allow_drop=["{name}"]'
+            f'{text_of(error)}; correct it, or pass allow_drop=["{name}"]'
         ]
     return []
 
 
 def holds(state: Mapping[str, Any]) -> bool:
-    """Return True if the state of a place holds anything: what a kernel keeps, items that rest, a position or an end."""
+    """Return True if the state of a place holds anything: state of a kernel, queued items, a position or an end."""
     has_ended = "was_open" in state and state["is_finished"]  # a source, which would not be read again
     unwritten = state.get("unwritten", ((),))[0]
     held = (state.get("kernel"), state.get("pending"), state.get("queue"), state.get("items"), unwritten)

@@ -38,7 +38,7 @@ class Shadow:
         if last is None or last.is_done:
             found = "none yet" if last is None else f"checkpoint {last.id} of a job that is done"
             raise CheckpointError(
-                f"{where}: must have a checkpoint to continue from, got {found}; take an earlier backup"
+                f"{where}: must have a checkpoint to continue from, got {found}; use an earlier backup"
             )
         graph = graph_of(execution.plan)
         facts, saved = saved_run(self.store.read, codec, last)

@@ -284,7 +284,7 @@ class Supervisor:
             name: Name of the dag to replace; the new one takes over the name.
             dag: The new dag.
             drain: True to let everything under way in the old dag reach its sinks first.
-            allow_drop: Names of nodes whose saved state is dropped, since they have changed or are gone.
+            allow_drop: Names of changed or removed nodes whose saved state is dropped.
             renamed: New name of a node by its old one.
 
         Raises:

@@ -51,7 +51,7 @@ class AppendedFile(WholeFile):
     def _check_lines(self) -> None:
         if self.has_lines and _last_byte(str(self.path), self._where) != b"\n":
             raise SourceError(
-                f'{self._where}: "{self.path}" must end with a line end to be appended to, got a last line without one; '
+                f'{self._where}: "{self.path}" must end with a line break to be appended to, got a last line without one; '
                 "complete that line, or delete it"
             )
 

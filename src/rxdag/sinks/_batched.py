@@ -100,9 +100,9 @@ def batched(
     target ignore duplicates. A drain writes the collected items.
 
     A target with a method `last_epoch` is an `EpochTarget`, and delivery is exactly once: in a run with checkpoints, the
-    items since the last one travel in the next, and are written behind it as one batch with its epoch. `max_items`,
-    `max_wait` and `timeout` do not apply. A batch that fails is tried again by the `on_error` given here, then the run
-    fails. Without checkpoints the items wait in memory until the end of the run.
+    items since the last checkpoint are saved in the next one. Once it is durable, they are written as one batch with its
+    epoch. `max_items`, `max_wait` and `timeout` do not apply. A batch that fails is retried by the `on_error` given here;
+    then the run fails. Without checkpoints, the items wait in memory until the end of the run.
 
     Args:
         target: The object; or a function that makes it for each run. What a context manager returns on entry is written

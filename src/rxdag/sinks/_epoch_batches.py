@@ -24,8 +24,8 @@ class BatchEpoch:
     """The epoch of a batch.
 
     Attributes:
-        id: Text that the target stores together with the batch.
-        after: The id that the target must have stored before; "" for none.
+        id: String that the target stores together with the batch.
+        after: The id that the target must hold before this batch; "" for none.
     """
 
     id: str
@@ -33,11 +33,11 @@ class BatchEpoch:
 
 
 class EpochTarget(Protocol[T]):
-    """An object that `sinks.batched` writes to exactly once, since it stores the epoch of a batch with the batch.
+    """A target that stores an epoch with each batch, so that `sinks.batched` writes to it exactly once.
 
-    Both methods are plain functions or coroutine functions, called on one thread of the sink's own. If it is a context
-    manager, it is entered and exited there once per run; otherwise its `open()` and `close()` are called, if it has
-    them.
+    Both methods are plain functions or coroutine functions, called on one thread of the sink's own. If the target is a
+    context manager, it is entered and exited there once per run; otherwise its `open()` and `close()` are called, if it
+    has them.
     """
 
     def last_epoch(self) -> str:

@@ -156,7 +156,7 @@ class EpochWriter(Writer):
         """Return the error for a target that is at another epoch than the run."""
         dag, sink, _ = self._key
         base = self._base.number
-        told = "was put back" if found.number < base else "was written by another run of this dag"
+        told = "is older than the checkpoint" if found.number < base else "was written by another run of this dag"
         other = " of another run" if found.number == base else ""
         return SourceError(
             f'{self._where} {told}: sink "{sink}" of dag "{dag}" must be at epoch {base}, got {found.number}{other}; '

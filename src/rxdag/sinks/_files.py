@@ -213,23 +213,23 @@ def csv(
     The file keeps the mode and owner of the one it replaces. A symbolic link stays, and its target is replaced. A
     device or FIFO cannot be replaced, so it is written as items arrive.
 
-    With `roll=`, "bars.csv" stands for the files bars-000001.csv, bars-000002.csv, ..., each with a header and one row
-    or more. In a run with checkpoints, a complete file gets its name as soon as a checkpoint that covers its rows is
-    durable; in one without, at once. The last file is complete when the run has succeeded. Files of an earlier run with
+    With `roll=`, "bars.csv" gives the files bars-000001.csv, bars-000002.csv, ..., each with a header and one row or
+    more. In a run with checkpoints, a complete file gets its final name as soon as a checkpoint that covers its rows is
+    durable; in a run without, at once. The last file is complete when the run has succeeded. Files of an earlier run with
     such names are an error, unless `append=True`.
 
-    With `append=True`, rows are added behind those that the file has, under its header. They are written into a copy,
-    which replaces the file when the run has succeeded; nobody else may write to the file meanwhile. `result[sink]` counts
-    the rows that were added.
+    With `append=True`, rows are added after the existing rows of the file, under its header. They are written into a copy,
+    which replaces the file when the run has succeeded; nothing else may write to the file during the run. `result[sink]`
+    counts the added rows.
 
     Args:
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
         columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
-        roll: When a file is complete, and the next one begins: "checkpoint", at each checkpoint; a size of 1 byte or more,
-            such as "100MB" (10^6 bytes), "64MiB" (2^20) or a number of bytes, before compression, which only a single
-            longer row exceeds; or a duration such as "1h", in intervals aligned to the epoch in UTC, by the clock of the
-            run. Of a quiet stream, such a file is completed by the next row or checkpoint.
-        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
+        roll: When a file is complete and the next one begins. "checkpoint": at each checkpoint. A size of 1 byte or more,
+            before compression, such as "100MB" (10^6 bytes), "64MiB" (2^20 bytes) or a number of bytes; only a single
+            longer row exceeds it. Or a duration such as "1h": at intervals aligned to the epoch in UTC, by the clock of
+            the run; if no row arrives, the next checkpoint completes the file.
+        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
 
     Raises:
         GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
@@ -258,9 +258,9 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
 
     Args:
         path: Path of the file; ".gz" is compressed. Its directory is created if missing.
-        roll: When a file is complete, and the next one begins: "checkpoint", a size such as "100MB", or a duration such
+        roll: When a file is complete and the next one begins: "checkpoint", a size such as "100MB", or a duration such
             as "1h", as in `sinks.csv`.
-        append: True to add to the file that is there, or with `roll` to number on behind those that are there.
+        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
 
     Raises:
         GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
@@ -274,7 +274,7 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
 
 
 def _checked(path: Any, roll: Any, append: Any, where: str) -> tuple[str, Roll | None, bool]:
-    """Return the arguments that both sinks have, checked."""
+    """Return the arguments that both sinks share, checked."""
     text, when = checked_roll(path, roll, where)
     if flag(append, f"{where}: append") and is_stream(text) and not isdir(text):
         raise GraphError(f"{where}: append must be left out for a device or FIFO, got {shown(text)}")

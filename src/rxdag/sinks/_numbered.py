@@ -102,7 +102,7 @@ class NumberedFiles:
         if highest:
             raise SourceError(
                 f'{self._where}: "{numbered(self._path, "*")}" must not exist when a run begins, got number {highest} '
-                "of an earlier one; move the files away, or pass append=True to number on behind it"
+                "of an earlier one; move the files away, or pass append=True to continue its numbering"
             )
 
     def begin(self) -> WholeFile:

@@ -175,16 +175,16 @@ def parquet(
     In a run with checkpoints, rows wait uncompressed in a file beside it, and the Parquet file is made of them at the
     end. Each checkpoint holds the rows since the last full row group, up to 65,535.
 
-    With `roll=`, "bars.parquet" stands for the files bars-000001.parquet, bars-000002.parquet, ..., as in `sinks.csv`. All
-    have the same columns and types. A file of a size ends with the row group that reaches it.
+    With `roll=`, "bars.parquet" gives the files bars-000001.parquet, bars-000002.parquet, ..., as in `sinks.csv`. All have
+    the same columns and types. With a size, a file ends with the row group that reaches the size.
 
     Args:
         path: Path of the file. Its directory is created if missing.
         schema: A pyarrow.Schema, for cases in which the first items are not enough. It must have all fields of the
             items.
-        roll: When a file is complete, and the next one begins: "checkpoint", a size such as "100MB" of rows before
+        roll: When a file is complete and the next one begins: "checkpoint", a size such as "100MB" of rows before
             compression, or a duration such as "1h", as in `sinks.csv`.
-        append: True to number on behind the files that are there; goes with `roll`.
+        append: True to continue the numbering of existing files; requires `roll`.
 
     Raises:
         GraphError: If an argument is invalid, or `roll` is given for a device or FIFO.
@@ -196,5 +196,5 @@ def parquet(
     """
     text, when = checked_roll(path, roll, "parquet")
     if flag(append, "parquet: append") and when is None:
-        raise GraphError("parquet: append goes with roll=: a Parquet file cannot be continued")
+        raise GraphError("parquet: append must be given with roll=, since a Parquet file cannot be continued")
     return _Parquet(text, checked_schema(schema, "parquet"), when, append)

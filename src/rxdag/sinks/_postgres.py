@@ -247,28 +247,28 @@ def postgres(
     "value". Conflicting names of panes get prefixes, as in `sinks.csv`. A missing table is created, with the columns of
     the first item: bigint, double precision, text, boolean, bytea, numeric, timestamptz, date, time, interval, uuid, or
     jsonb for lists, dicts and records. An existing table must have these columns, and may have others that need no
-    value; everything that differs is reported at once.
+    value; all differences are reported at once.
 
-    An item with a value that its column would change cannot be written, such as a number that is too large or has too
-    many digits, a time without a zone for timestamptz, text with the character 0, or a datetime64 with nanoseconds. The
-    policy `on_error` decides about it.
+    A value that its column cannot store unchanged is not written: a number that is too large or has too many digits, a
+    time without a zone for timestamptz, text with the character 0, or a datetime64 with nanoseconds. The policy
+    `on_error` decides about the item.
 
     Without `upsert`, all rows are added by COPY, in one transaction when the run has succeeded; a failed or cancelled
-    run leaves nothing. In a run with checkpoints, the rows since the last one travel in the next, and are added behind
-    it in one transaction, together with its number, which the table "_rxdag_epochs" in the same schema holds by dag and
-    sink. The transaction fails if another run of the dag has written in the meantime.
+    run leaves nothing. In a run with checkpoints, the rows since the last checkpoint are saved in the next one. Once it is
+    durable, they are added in one transaction, which also stores its number by dag and sink in the table "_rxdag_epochs"
+    of the same schema. The transaction fails if another run of the dag has written in the meantime.
 
-    A lost connection is made again, and its transaction repeated unless it has taken effect. The first connection is
-    tried once.
+    A lost connection is re-established, and its transaction repeated unless it has taken effect. The first connection is
+    attempted once.
 
     Args:
         dsn: Address of the database, as "postgresql://user@host:5432/name" or "host=... dbname=...". Pass a function that
-            returns it if credentials change; it is called for each connection. It is not shown and not saved.
+            returns it if credentials change; it is called for each connection. The address is never shown or saved.
         table: Name of the table, or "schema.table".
-        upsert: Columns that tell rows apart, such as ("key", "start"). Each row is then written at once, in place of an
-            older one with the same values there, and a failed run leaves the rows written so far. If the items have a
-            column "revision", no row is replaced by one of a lower revision.
-        patience: Longest time for which a lost connection is tried again; then the run fails.
+        upsert: Columns that identify a row, such as ("key", "start"). Each row is then written at once and replaces an
+            older one with the same values in these columns, and a failed run leaves the rows written so far. If the items
+            have a column "revision", no row is replaced by one of a lower revision.
+        patience: Maximum time to try to re-establish a lost connection; then the run fails.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -285,6 +285,6 @@ def postgres(
         raise GraphError(f"postgres: upsert must be a tuple of names, got {shown(upsert)}")
     named: object = table
     if not isinstance(named, str) or not all(named.split(".", 1)) or "\0" in named or "_rxdag" in named:
-        raise GraphError(f"postgres: table must be a name of a table of yours, got {shown(table)}")
+        raise GraphError(f"postgres: table must be the name of a table of your own, got {shown(table)}")
     patience_ns = positive_ns(patience, "postgres: patience")
     return _Postgres(checked_dsn(dsn, "postgres"), table, tuple(upsert or ()), patience_ns)

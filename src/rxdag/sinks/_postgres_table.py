@@ -11,6 +11,7 @@ from rxdag.errors import SourceError
 from rxdag.expressions import field_names
 from rxdag.sinks._flatten import flatten
 from rxdag.sinks._postgres_values import cell, takes, type_of
+from rxdag.sinks._upsert import on_conflict, quoted
 
 _COLUMNS: Final = """
     select a.attname::text, format_type(a.atttypid, a.atttypmod),
@@ -61,7 +62,7 @@ class PostgresTable:
         unknown = [name for name, kind in found.items() if not kind]
         if unknown and not self.exists:
             raise ValueError(
-                f"the first item must tell the type of each column, got none for {', '.join(unknown)}; declare the fields of "
+                f"the first item must show the type of each column, got none for {', '.join(unknown)}; declare the fields of "
                 "the items, or create the table"
             )
         return found
@@ -101,6 +102,15 @@ class PostgresTable:
         if not self.exists:
             self.columns = wanted
             return
+        self._check_columns(wanted, found, where)
+        if self.upsert and set(self.upsert) not in unique_keys(db, self.sql):
+            raise SourceError(
+                f"{where}: must have a unique index over {', '.join(self.upsert)} for upsert, got none; create unique index on "
+                f"{self.sql} ({', '.join(map(quoted, self.upsert))})"
+            )
+        self.columns = {name: found[name][0] for name in wanted}
+
+    def _check_columns(self, wanted: dict[str, str], found: dict[str, tuple[str, bool]], where: str) -> None:
         lacks = [name for name in wanted if name not in found]
         differs = [f"{name} is missing" for name in lacks]
         differs += [
@@ -119,12 +129,6 @@ class PostgresTable:
             raise SourceError(
                 f"{where}: must have the columns of the items, but {'; '.join(differs)}; write to another table{fix}"
             )
-        if self.upsert and set(self.upsert) not in unique_keys(db, self.sql):
-            raise SourceError(
-                f"{where}: must have a unique index over {', '.join(self.upsert)} for upsert, got none; create unique index on "
-                f"{self.sql} ({', '.join(map(quoted, self.upsert))})"
-            )
-        self.columns = {name: found[name][0] for name in wanted}
 
     def create(self, db: Any) -> None:
         """Create the table if it is missing."""
@@ -142,18 +146,8 @@ class PostgresTable:
     def insert(self) -> str:
         """Return the statement that writes a row in place of an older one."""
         names = ", ".join(map(quoted, self.columns))
-        values = f"insert into {self.sql} as old ({names}) values ({', '.join(['%s'] * len(self.columns))})"
-        others = [name for name in self.columns if name not in self.upsert]
-        if not others:
-            return f"{values} on conflict do nothing"
-        sets = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
-        guard = " where old.revision is null or excluded.revision >= old.revision" if "revision" in others else ""
-        return f"{values} on conflict ({', '.join(map(quoted, self.upsert))}) do update set {sets}{guard}"
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
+        values = ", ".join(["%s"] * len(self.columns))
+        return f"insert into {self.sql} as old ({names}) values ({values}) {on_conflict(self.columns, self.upsert)}"
 
 
 def hints_of(of: Any) -> dict[str, str]:

@@ -113,7 +113,7 @@ def cell(value: Any, kind: str, name: str) -> str | None:
     text = _CELLS.get(base, _other)(made, kind)
     if text is None:
         raise ValueError(
-            f"column {name} of type {kind} must get values that it does not change, got {shown(value)}; convert them first"
+            f"column {name} of type {kind} must store values unchanged, got {shown(value)}; convert them first"
         )
     if "\0" in text:
         raise ValueError(f"column {name} must get text without the character 0, got {shown(value)}; remove it first")

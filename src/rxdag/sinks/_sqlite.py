@@ -14,7 +14,8 @@ from rxdag.contract import Shape, Sink, SinkContext, Visible, Writer, checked_pa
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
 from rxdag.sinks._row_writer import RowWriter
-from rxdag.sinks._sqlite_table import SqliteTable, hints_of, quoted
+from rxdag.sinks._sqlite_table import SqliteTable, hints_of
+from rxdag.sinks._upsert import quoted
 
 _EPOCHS: Final = EpochTable("_rxdag_epochs", "?")
 _PATIENCE_S: Final = 5.0
@@ -209,20 +210,21 @@ def sqlite(
     others.
 
     True and False are written as 1 and 0, bytes as they are, and all other types as in `sinks.csv`: times and Decimal
-    as text. An item with NaN, a whole number beyond 64 bits, a list or a record inside cannot be written, nor can a
-    value that the type of its column would change; the policy `on_error` decides about it.
+    as text. An item cannot be written if it holds NaN, a whole number beyond 64 bits, a list or a record, or a value that
+    its column cannot store unchanged; the policy `on_error` decides about it.
 
     Without `upsert`, all rows are added in one transaction when the run has succeeded; a failed or cancelled run leaves
-    nothing. Until then they wait in a temporary table on disk. In a run with checkpoints, the rows since the last one
-    travel in the next, and are added behind it in one transaction, together with its number, which the table
-    "_rxdag_epochs" holds by dag and sink. The transaction fails if another run of the dag has written in the meantime.
+    nothing. Until then they wait in a temporary table on disk. In a run with checkpoints, the rows since the last
+    checkpoint are saved in the next one. Once it is durable, they are added in one transaction, which also stores its
+    number by dag and sink in the table "_rxdag_epochs". The transaction fails if another run of the dag has written in the
+    meantime.
 
     Args:
         path: Path of the database. The file and its directory are created if missing.
         table: Name of the table.
-        upsert: Columns that tell rows apart, such as ("key", "start"). Each row is then written at once, in place of an
-            older one with the same values there, and a failed run leaves the rows written so far. If the items have a
-            column "revision", no row is replaced by one of a lower revision.
+        upsert: Columns that identify a row, such as ("key", "start"). Each row is then written at once and replaces an
+            older one with the same values in these columns, and a failed run leaves the rows written so far. If the items
+            have a column "revision", no row is replaced by one of a lower revision.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -239,7 +241,7 @@ def sqlite(
         raise GraphError(f"sqlite: upsert must be a tuple of names, got {shown(upsert)}")
     named: object = table
     if not isinstance(named, str) or not named or "\0" in named or named.lower().startswith(("sqlite_", "_rxdag")):
-        raise GraphError(f"sqlite: table must be a name of a table of yours, got {shown(table)}")
+        raise GraphError(f"sqlite: table must be the name of a table of your own, got {shown(table)}")
     path = checked_path(path, "sqlite")
     if path == ":memory:":
         raise GraphError('sqlite: path must be that of a file, got ":memory:"; sinks.collect keeps items in memory')

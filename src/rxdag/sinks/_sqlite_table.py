@@ -18,6 +18,7 @@ from rxdag.contract import DeadLetter, Pane
 from rxdag.errors import SourceError, shown
 from rxdag.expressions import field_names
 from rxdag.sinks._flatten import flatten, is_numpy, text_cell
+from rxdag.sinks._upsert import on_conflict, quoted
 
 _TYPES: Final[Mapping[Any, str]] = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB"}
 _AS_TEXT: Final = (datetime, date, time, Decimal, UUID)
@@ -64,7 +65,7 @@ class SqliteTable:
         for name, kind in self.columns.items():
             if not _is_kept(cells[name], affinity(kind)):
                 raise ValueError(
-                    f"column {name} of type {kind} must get values that it does not change, got {shown(record[name])}; "
+                    f"column {name} of type {kind} must store values unchanged, got {shown(record[name])}; "
                     "convert them first"
                 )
         for name in self.upsert:
@@ -113,20 +114,9 @@ class SqliteTable:
     def insert(self) -> str:
         """Return the statement that writes a row."""
         names = ", ".join(map(quoted, self.columns))
-        values = f"insert into main.{quoted(self.name)} ({names}) values ({', '.join('?' * len(self.columns))})"
-        if not self.upsert:
-            return values
-        others = [name for name in self.columns if name not in self.upsert]
-        if not others:
-            return f"{values} on conflict do nothing"
-        sets = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
-        guard = " where revision is null or excluded.revision >= revision" if "revision" in others else ""
-        return f"{values} on conflict ({', '.join(map(quoted, self.upsert))}) do update set {sets}{guard}"
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
+        values = ", ".join("?" * len(self.columns))
+        clause = on_conflict(self.columns, self.upsert) if self.upsert else ""
+        return f"insert into main.{quoted(self.name)} as old ({names}) values ({values}) {clause}"
 
 
 @cache

@@ -25,7 +25,7 @@ class Journal(SourceAround[T]):
         path: Folder of the journal.
         durable: When a record counts as durable.
         on_full: What happens if the disk refuses a record.
-        retention: How long records are kept; None for ever.
+        retention: Limits of age and size; None to keep all records.
     """
 
     source: Source[T]
@@ -58,26 +58,28 @@ def journal(
 ) -> Source[T]:
     """Record what a source receives, then emit it, so that a run can continue after a restart.
 
-    The items of each read are appended to a folder before they are emitted. A run that continues from a checkpoint first
-    reads from the folder what was recorded after it, then goes on live. What is received meanwhile is recorded too. A run
-    with checkpoints that has none yet reads the folder from its beginning; a run without checkpoints begins live.
+    The items of each read are appended to a journal before they are emitted. A run that continues from a checkpoint first
+    reads from the journal what was recorded after that checkpoint, then continues live. Items that arrive in the meantime
+    are recorded too. The first run with checkpoints reads the journal from its beginning; a run without checkpoints begins
+    live.
 
-    Malformed items and the items of port "events" are recorded and come again as well. While the source was not
-    listening, because the process was down or a connection was lost, nothing could be recorded. Such a gap is recorded, is
-    logged as `journal.gap`, and emitted as a `JournalGap` on port "events".
+    Malformed items and the items of port "events" are recorded and emitted again as well. If nothing could be recorded for
+    some time, because the process was down or a connection was lost, the gap is recorded, logged as `journal.gap`, and
+    emitted as a `JournalGap` on port "events".
 
-    Sources of one process can share a folder, each under the name of its node; `sources.journal_reader` then gives back
-    the order in which they were read.
+    Sources of one process can share a folder, each under the name of its node; `sources.journal_reader` then restores the
+    order in which they were read.
 
     Args:
         source: Source of the items, such as a WebSocket, a callback or a queue. Items must be data that can be saved:
-            numbers, texts, dicts, records and the like.
-        path: Folder of the journal, which is made if it does not exist. One process at a time can write to it.
-        durable: "written" emits an item once the system has its record, which outlives the process. "synced" emits it
-            once its record is on the disk, which outlives a loss of power and delays each item by up to 10 ms.
-        on_full: "stop" ends the run with an error if the disk refuses a record, as when it is full. "pass" emits the items
-            unrecorded, and logs their number as `journal.unrecorded`; those after the last checkpoint are lost at a
-            restart.
+            numbers, strings, dicts, records and the like.
+        path: Folder of the journal, created if missing. Only one process at a time can write to it.
+        durable: "written" emits an item once the operating system has its record, which survives the end of the process.
+            "synced" emits it once its record is on the disk, where it survives a power failure; each item is delayed by
+            up to 10 ms.
+        on_full: "stop" ends the run with an error if the disk refuses a record, for example because it is full. "pass"
+            emits the items unrecorded, and logs their number as `journal.unrecorded`; those after the last checkpoint are
+            lost at a restart.
         retention: Limits of age and size; by default all records are kept.
 
     Raises:

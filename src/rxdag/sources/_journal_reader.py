@@ -32,7 +32,7 @@ _POLL_NS: Final = 10_000_000
 
 
 class _JournalReaderReader(Reader):
-    """Reads the records of one source. Its position is the arrival number behind the last item."""
+    """Reads the records of one source. Its position is the arrival number after the last item."""
 
     def __init__(self, source: _JournalReader[Any], context: SourceContext) -> None:
         self._source = source
@@ -45,7 +45,7 @@ class _JournalReaderReader(Reader):
         self._is_over = False
 
     def _recorded_name(self) -> str:
-        """Return the name of the source to read, which the journal must have."""
+        """Return the name of the source to read, after checking that the journal has it."""
         path, known = self._source.path, tail_of(self._source.path).sources
         if not known:
             near = "" if os.path.exists(path) else nearest_file(path)
@@ -93,7 +93,7 @@ class _JournalReaderReader(Reader):
         if self._arrival is not None and self._arrival > end:
             raise SourceError(
                 f'journal_reader: "{self._source.path}" must have the records up to {self._arrival:,}, got one that ends '
-                f"at {end:,}; put the journal back that the checkpoint was taken from, or start without the checkpoint"
+                f"at {end:,}; restore the journal that the checkpoint was taken from, or start without the checkpoint"
             )
 
     def journal(self) -> JournalStats:
@@ -148,28 +148,27 @@ def journal_reader(
     source: str | None = None,
     of: type[T] | None = None,
 ) -> Source[T]:
-    """Read what `sources.journal` or `rxdag record` has recorded.
+    """Read the items that `sources.journal` or `rxdag record` has recorded.
 
-    Any number of readers can read a journal, also in other processes and while it is recorded, each with its own
-    position. Malformed items are handled by the policy of this node. Gaps and the items of port "events" are emitted on
-    port "events".
+    Any number of readers, in any process, can read a journal while it is recorded, each at its own position. Malformed
+    items are handled by the policy of this node. Gaps and the items of port "events" are emitted on port "events".
 
-    In virtual time, the clock begins at the first record of the journal, and each item comes at its time of receipt. The
-    order between several sources of a journal is then that in which they were recorded.
+    In virtual time, the clock begins at the first record of the journal, and each item is delivered at its time of receipt.
+    Items of several sources of a journal then arrive in the order in which they were recorded.
 
     Args:
         path: Folder of the journal.
-        follow: True to wait at the end for new records, up to 10 ms behind them; the reader then ends when the recorded
-            source has ended by itself. By default it ends at the end of the journal.
-        source: Name under which the source was recorded; by default that of this node. Without `follow`, the only
-            source of a journal is found under any name.
-        of: Type of the items. Records that another program has recorded, under a class of another name, are converted to
-            it by field name.
+        follow: True to wait at the end for new records, which are read up to 10 ms after they are written; the reader then
+            ends when the recorded source has ended by itself. By default, it ends at the end of the journal.
+        source: Name under which the source was recorded; by default the name of this node. Without `follow`, a journal with
+            a single source needs no name.
+        of: Type of the items. Items that another program recorded, as a class of another name, are converted to it by field
+            name.
 
     Raises:
         GraphError: If an argument is invalid.
         SourceError: When it is opened or read, if there is no journal or no such source, if the journal is damaged, or if
-            its retention has deleted what was not read yet.
+            its retention has deleted records that were not read yet.
         StateError: While reading, if the class of an item is not known; import its module first.
 
     Example:

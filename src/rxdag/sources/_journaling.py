@@ -36,7 +36,7 @@ class _Recording(SourceContextAround):
     def __init__(self, context: SourceContext) -> None:
         super().__init__(context)
         self.rows: list[Bad] = []
-        """Malformed items of the read that is going on."""
+        """Malformed items of the current read."""
         self.reader: JournalingReader | None = None
 
     def bad(self, item: object, error: Exception) -> None:
@@ -103,12 +103,12 @@ class JournalingReader(ReaderAround):
                 self._note_back(context.clock.now())
 
     def _reserve(self) -> None:
-        """Let numbers begin behind those of records that a loss of power has taken."""
+        """Continue the numbering after the records that a power failure has lost."""
         writer, now = self._writer, self._of_run.clock.now()
         if not writer.arrival:
             raise SourceError(
-                f'journal: "{self._source.path}" must have the records up to {self._arrival:,}, got an empty folder; put '
-                "the journal back, or start without the checkpoint"
+                f'journal: "{self._source.path}" must have the records up to {self._arrival:,}, got an empty folder; '
+                "restore the journal, or start without the checkpoint"
             )
         gap = JournalGap(now, now, self._arrival - writer.arrival)
         writer.reserve(self._name, self._arrival, now, self._entries.encode([gap.since, gap.until, gap.unrecorded]))
@@ -135,7 +135,7 @@ class JournalingReader(ReaderAround):
         return not is_recorded or self._behind is None
 
     def _note_back(self, until: int) -> None:
-        """Record a gap, if there is one: the source listens again."""
+        """Record a gap, if there was one, now that the source receives again."""
         if self._away_since is None:
             return
         gap = JournalGap(self._away_since, max(until, self._away_since))  # the clock may have been set back
@@ -147,12 +147,12 @@ class JournalingReader(ReaderAround):
             report(self._of_run, gap)
 
     def _pass(self) -> None:
-        """Move the position behind a record that needs no emission."""
+        """Move the position past a record that needs no emission."""
         if self._behind is None and not self._rested:
             self._arrival = self._writer.arrival
 
     def _append(self, parts: list[Part], n: int) -> bool:
-        """Append records; return False if the disk refuses them and the run continues without.
+        """Append records; return False if the disk refuses them and the run continues without recording.
 
         Args:
             parts: Kind, count of numbers and payload of each.
@@ -176,13 +176,13 @@ class JournalingReader(ReaderAround):
         return True
 
     def _take_in(self, max_items: int) -> None:
-        """Read the source inside, and append what it gives."""
+        """Read the wrapped source, and append what it returns."""
         self._context.rows = []
         chunk: Chunk | None = None
         try:
             read = self.reader.read(max_items)
             chunk = read.rows() if isinstance(read, Chunk) else None
-        finally:  # malformed items before an error were received too
+        finally:  # record malformed items that were received before an error, too
             if chunk is not None or self._context.rows:
                 self._rest(chunk or Chunk([]))
         if read is END:
@@ -191,7 +191,7 @@ class JournalingReader(ReaderAround):
                 self._append([(Kind.END, 1, b"")], 0)  # the position stays before it, so that it is found again
 
     def _rest(self, chunk: Chunk) -> None:
-        """Record a chunk and the malformed items before it; let them rest, unless they are emitted from the journal."""
+        """Record a chunk and the malformed items before it; queue them, unless they are emitted from the journal."""
         rows, self._context.rows = self._context.rows, []
         parts: list[Part] = []
         if rows:
@@ -216,7 +216,7 @@ class JournalingReader(ReaderAround):
         return self._emitted() if self._may_emit() else None
 
     def _read_behind(self, behind: Playback, max_items: int) -> Read:
-        """Emit what was recorded, and append what comes meanwhile; None once all is emitted."""
+        """Emit recorded items, and append those that arrive in the meantime; None once all are emitted."""
         # A read that blocks would hold up what was recorded.
         if not self._is_ended and not self._rested and self._source.where != "blocking":
             self._take_in(max_items)
@@ -229,7 +229,7 @@ class JournalingReader(ReaderAround):
         return read
 
     def _may_emit(self) -> bool:
-        """Return True if what rests may be emitted; sync it first if it is time."""
+        """Return True if the queued items may be emitted; sync them first if it is time."""
         if self._source.durable == "synced":
             now = self._of_run.clock.now()
             if now < self._synced_at + _SYNC_NS:
@@ -250,7 +250,7 @@ class JournalingReader(ReaderAround):
                 ) from error
 
     def _emitted(self) -> Chunk:
-        """Report the malformed items before the first chunk that rests, and return that."""
+        """Report the malformed items before the first queued chunk, and return the chunk."""
         chunk, rows, self._arrival = self._rested.popleft()
         for item, error in rows:
             self._of_run.bad(item, error)
@@ -267,7 +267,7 @@ class JournalingReader(ReaderAround):
                 self._rest(chunk.rows())
                 if self._behind is None:
                     break
-        if not self._rested or self._behind is not None:  # what was recorded is emitted after a restart
+        if not self._rested or self._behind is not None:  # recorded items are emitted after a restart
             return None
         self._sync()
         return self._emitted()

@@ -10,12 +10,12 @@ from rxdag.journal import Cursor, Entries, Kind, Record
 
 @dataclass(frozen=True)
 class JournalGap:
-    """A time in which nothing was recorded, emitted on port "events" of `sources.journal` and `sources.journal_reader`.
+    """A period without records, emitted on port "events" of `sources.journal` and `sources.journal_reader`.
 
     Attributes:
         since: Time of the last record before the gap, or of the loss of the connection, ns since the epoch.
-        until: Time at which recording began again, ns since the epoch.
-        unrecorded: Number of items that came meanwhile and could not be recorded; 0 if none could come.
+        until: Time at which recording resumed, ns since the epoch.
+        unrecorded: Number of items received in the gap that could not be recorded; 0 if nothing could be received.
     """
 
     since: int
@@ -35,7 +35,7 @@ def report(context: SourceContext, gap: JournalGap) -> None:
 
 
 class Playback:
-    """Reads what was recorded of a source. In virtual time, each item comes at its time of receipt.
+    """Reads the records of one source. In virtual time, each item is delivered at its time of receipt.
 
     Args:
         folder: Folder of the journal.
@@ -66,18 +66,18 @@ class Playback:
         self._next: Record | None = None
         """The next record of the source, if it has been read."""
         self.arrival = arrival
-        """Arrival number behind the last item that was returned."""
+        """Arrival number after the last item that was returned."""
         self.at = 0
         """Time of receipt of the last record that was returned, ns since the epoch; 0 before the first one."""
         self.gaps = 0
         """Number of gaps that were read."""
         self.is_caught_up = False
-        """True if the last read found all records read."""
+        """True if the last read found no further record."""
         self.is_waiting = False
         """True if the last read returned None because the next item is not due."""
 
     def read(self, max_items: int) -> Read:
-        """Return up to `max_items` items; None if there are no others now, END if the source had ended."""
+        """Return up to `max_items` items; None if there are none now, END if the source had ended."""
         chunks: list[Chunk] = []
         room = max_items
         while room > 0 and (record := self._peek()) is not None:
@@ -87,7 +87,7 @@ class Playback:
                 chunks.append(chunk)
                 if self._clock is not None:
                     break
-            elif chunks:  # what is reported comes behind the items before it
+            elif chunks:  # emit these items before the record is reported
                 break
             elif record.kind is Kind.END:
                 if self._is_last(record):
@@ -120,11 +120,11 @@ class Playback:
         self.at = record.at
 
     def _skips(self, record: Record) -> int:
-        """Return how many of the numbers of a record have been returned, by this reader or an earlier one."""
+        """Return how many items of a record were already returned, by this reader or an earlier one."""
         return max(0, self.arrival - record.arrival)
 
     def _chunk(self, record: Record, room: int) -> Chunk:
-        """Return up to `room` of the items of a record that are left."""
+        """Return up to `room` of the remaining items of a record."""
         chunk = self._entries.chunk(record.payload)
         skips = self._skips(record)
         if skips:
@@ -136,7 +136,7 @@ class Playback:
         return chunk
 
     def _is_last(self, record: Record) -> bool:
-        """Return True if a source that had ended was not recorded again; else go on behind its end."""
+        """Return True if the source has no record after this end; otherwise continue after it."""
         self._next = None
         is_last = self._peek() is None and not self.is_waiting
         if is_last:

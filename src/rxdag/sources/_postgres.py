@@ -89,7 +89,7 @@ class _PostgresReader(Reader):
             self._until = self._query.bound(self._db)
         if self._until == []:
             return []
-        # One row more shows whether two rows on a border of pages have the same key.
+        # One more row shows whether the last row of this page and the first of the next have the same key.
         n = max_items if self._is_told_apart else max_items + 1
         rows = self._query.page(self._db, self._names, self._key, self._until, n)
         if not self._is_told_apart:
@@ -267,38 +267,39 @@ def postgres(
     poll: Duration = "1s",
     reconnect: Backoff | None = _RECONNECT,
 ) -> Source[Any]:
-    """Read the rows of a PostgreSQL table or query by key, once or for ever (extra `postgres`).
+    """Read the rows of a PostgreSQL table or query in key order, once or for ever (extra `postgres`).
 
-    Each query returns at most as many rows as are asked for: those behind the key of the last row, in the order of the
-    key. Give the table an index over these columns. Only the columns of `of` are read. A row that does not fit `of` is
-    malformed: it ends the run, is skipped or goes to port "dead" as a dict, by the node's `on_error`.
+    Each query selects the next rows after the key of the last one, in the order of the key. Create an index on the key
+    columns. Only the columns of `of` are read. A row that does not fit `of` is malformed: by the node's `on_error`, it ends
+    the run, is skipped, or is sent to port "dead" as a dict.
 
-    A transaction may commit after another one although its rows have smaller keys. A reader that is already behind these
-    keys would miss its rows. Two arguments prevent that:
+    A transaction may commit after another one although its rows have smaller keys. A reader that is already past these
+    keys would miss the rows. Two arguments prevent that:
 
-    * `settle` reads a row once the first column of `order`, the time of its insert by the clock of the database, is so
-      long ago. It must be longer than any transaction that inserts.
+    * `settle` delays each row until the first column of `order`, the time of its insert by the clock of the database, is
+      that old. It must be longer than any transaction that inserts.
     * `xid` names a column `xid8 not null default pg_current_xact_id()`. Rows are read once all transactions up to
       theirs have ended, in the order of transactions, and by `order` within one. The index must begin with that column.
-      It waits for every transaction that writes in the database, and misses nothing.
+      The source then waits for every transaction that writes in the database, and misses nothing.
 
-    Without either, `explain()` says that the source may miss rows, and `require="exactly"` refuses it.
+    Without either, `explain()` reports that the source may miss rows, and `require="exactly"` refuses it.
 
-    A run that continues from a checkpoint reads on behind the last key. Rows that were changed or removed before that
-    key are not noticed. A lost connection is made again; the first one is tried once.
+    A run that continues from a checkpoint reads on after the last key. Updates and deletions of rows up to that key are
+    not noticed. A lost connection is re-established; the first connection is attempted once.
 
     Args:
         dsn: Address of the database, as "postgresql://user@host:5432/name" or "host=... dbname=...". Pass a function that
-            returns it if credentials change; it is called for each connection. It is not shown and not saved.
+            returns it if credentials change; it is called for each connection. The address is never shown or saved.
         table_or_query: Name of a table or view, "schema.table", or a query: "select ...".
         of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict; by default dicts of all columns.
-        order: Columns that together tell rows apart and are never NULL. New rows must have larger values, apart from what
-            `settle` and `xid` cover. A query is searched for NULL once, at the start.
-        settle: Age at which a row no longer changes.
+        order: Columns that are unique together and never NULL. New rows must have larger values, except as covered by
+            `settle` and `xid`. A query is searched for NULL once, at the start.
+        settle: Age from which a row no longer changes.
         xid: Column with the transaction that wrote the row.
-        follow: True to wait for new rows for ever; False to end with the rows that are settled at the start.
+        follow: True to wait for new rows for ever; False to end after the rows that are settled at the first start.
         poll: With `follow`, time between two queries if there are no more rows.
-        reconnect: Delays before a lost connection is made again, by default without limit; None to fail instead.
+        reconnect: Delays between attempts to re-establish a lost connection, by default without limit; None to fail
+            instead.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -316,6 +317,21 @@ def postgres(
         >>> rxdag.from_source(trades, name="trades")
         <Stream postgres "trades", port out>
     """
+    if reconnect is not None and not isinstance(reconnect, Backoff):
+        raise GraphError(f"postgres: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
+    return _Postgres(
+        checked_dsn(dsn, "postgres"),
+        _checked_query(table_or_query, of, order, settle, xid),
+        flag(follow, "postgres: follow"),
+        positive_ns(poll, "postgres: poll"),
+        reconnect,
+        Shape(of),
+    )
+
+
+def _checked_query(
+    table_or_query: str, of: type[Any] | None, order: Sequence[str], settle: Duration | None, xid: str | None
+) -> PostgresQuery:
     if of is not None:
         record_fields(of, "postgres")
     given: object = table_or_query
@@ -333,16 +349,7 @@ def postgres(
         raise GraphError(f"postgres: xid must be the name of a column that is not in order, got {shown(xid)}")
     if settle is not None and xid is not None:
         raise GraphError(
-            "postgres: settle and xid must not both be given, since xid waits for no time; leave out settle"
+            "postgres: settle and xid must not both be given, since xid needs no settling time; leave out settle"
         )
-    if reconnect is not None and not isinstance(reconnect, Backoff):
-        raise GraphError(f"postgres: reconnect must be a sources.Backoff(...) or None, got {shown(reconnect)}")
     settle_us = None if settle is None else -(-positive_ns(settle, "postgres: settle") // 1000)
-    return _Postgres(
-        checked_dsn(dsn, "postgres"),
-        PostgresQuery(table_or_query, of, tuple(order), settle_us, xid),
-        flag(follow, "postgres: follow"),
-        positive_ns(poll, "postgres: poll"),
-        reconnect,
-        Shape(of),
-    )
+    return PostgresQuery(table_or_query, of, tuple(order), settle_us, xid)

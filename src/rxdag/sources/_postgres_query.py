@@ -1,4 +1,4 @@
-"""Queries of a table by key: each page begins behind the last row of the one before, and holds settled rows only."""
+"""Queries of a table by key: each page begins after the last row of the previous one, and holds only settled rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PostgresQuery:
     Attributes:
         what: A table, "schema.table", or a query.
         of: Type of the items; None for dicts of all columns.
-        order: Columns that tell rows apart, in the order of reading.
+        order: Columns that are unique together, in the order of reading.
         settle_us: Age of the first of these columns at which a row no longer changes, microseconds; or None.
         xid: Column with the transaction that wrote the row; or None.
     """
@@ -112,7 +112,7 @@ class PostgresQuery:
             raise SourceError(f"{self.where}: {', '.join(self.keys)} must have a value in each row, got NULL")
 
     def _check_transactions(self, db: Any) -> None:
-        """Raise SourceError if rows are of transactions that this server has not had: they would wait for ever."""
+        """Raise SourceError if rows have later transactions than the server: they would wait for ever."""
         xid = _column(self.xid or "")
         later = f"select from {self.relation} as rows where {xid} >= pg_snapshot_xmax(pg_current_snapshot())"
         if db.execute(f"select exists ({later})", ()).fetchone()[0]:
@@ -141,7 +141,7 @@ class PostgresQuery:
     def page(
         self, db: Any, names: list[str], key: list[str] | None, until: list[str] | None, n: int
     ) -> list[tuple[Any, ...]]:
-        """Return rows behind a key: the columns, then the key as texts.
+        """Return rows after a key: the columns, then the key as texts.
 
         Args:
             db: The connection.
@@ -179,7 +179,7 @@ class PostgresQuery:
             if one[-n:] == two[-n:]:
                 key = ", ".join(f"{name} {shown(each)}" for name, each in zip(self.keys, one[-n:], strict=True))
                 raise SourceError(
-                    f"{self.where}: order must tell rows apart, got several rows with {key}; add a column to order="
+                    f"{self.where}: the columns of order must be unique, got several rows with {key}; add a column to order="
                 )
 
 

@@ -1,4 +1,4 @@
-"""History, then live: two sources as one, without a gap or a double between them."""
+"""History, then live: two sources as one, without a gap or a duplicate between them."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def then(
 ) -> Source[T]:
     """Emit the items of a history, then those of a live source that were not in it.
 
-    The live source is opened before the history is read, so nothing is missed between them. Live items that come
-    meanwhile rest in memory, up to `max_items`; then the live source is not read until the history has ended, so its
+    The live source is opened before the history is read, so nothing is missed between them. Live items that arrive in the
+    meantime are buffered in memory, up to `max_items`; then the live source is not read until the history has ended, so its
     sender waits, or its own queue applies its overflow policy. A stored live source, such as a file, and one that blocks
     a thread are not read before the end of the history. Live items that were in the history are counted as dropped,
-    reason "double".
+    with the reason "double".
 
-    The history must overlap with the live source: it must be complete up to an item that the live source delivers, or
-    to the one before it. Doubles are found by `key` or by `sequence`.
+    The history must reach the live source: it must hold every item before the first one that the live source delivers.
+    Duplicates are found by `key` or by `sequence`.
 
     Args:
         history: Source that ends, such as a file, a table or a query.
         live: Any other source of items of the same type.
         key: Fields or function that identify an item: a field's name, an expression, a function, or a tuple of them.
-            The value must be hashable. A live item is a double if its key is among those of the overlap.
+            The value must be hashable. A live item is a duplicate if its key is among those of the overlap.
         overlap: With `key`, the end of the history whose keys are remembered: a number of items, or a span of event
             time such as "5m". The memory is dropped after as many new live items, or after the first live item that is
             later than the history by more than the span.
         time: With a span, the event time of an item: an int in `unit`, or a datetime with a time zone.
         unit: Unit of `time`.
         sequence: Instead of `key`, a whole number that grows from item to item in both sources. Live items up to the
-            last number of the history are doubles; the first one above it ends the search. Only for numbers that
-            neither start again nor differ by symbol.
-        consecutive: True if each number of `sequence` is that of the item before plus 1. Numbers that are missing
-            between the history and the live source are then logged as `source.gap`; a live source with a port "events"
-            emits a `SeamGap` there.
-        max_items: Maximum number of live items that rest.
+            last number of the history are duplicates; the first one above it ends the search. Only for numbers that
+            never restart and are not counted by symbol.
+        consecutive: True if each number of `sequence` is 1 more than the one before. Numbers that are missing between the
+            history and the live source are then logged as `source.gap`; a live source with a port "events" emits a
+            `SeamGap` there.
+        max_items: Maximum number of live items that are buffered.
 
     Raises:
         GraphError: If an argument is invalid, or the two sources have items of different types.
@@ -114,7 +114,7 @@ def _common_shape(history: Source[Any], live: Source[Any]) -> Shape:
 
 
 def _by_key(key: Any, overlap: Any, time: Any, unit: str, item_type: Any) -> ByKey:
-    """Return the checked settings of doubles by key."""
+    """Return the checked settings for duplicates by key."""
     keys: tuple[Any, ...] = key if key.__class__ is tuple else (key,)
     if not keys:
         raise GraphError("then: key must be one field or more, got none")

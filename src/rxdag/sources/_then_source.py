@@ -37,7 +37,7 @@ class SeamGap:
 
     Attributes:
         last: Last sequence number of the history.
-        first: First one of the live source, greater than `last` + 1.
+        first: First sequence number of the live source, greater than `last` + 1.
         at: Time when it was found, by the clock of the run, ns since the epoch.
     """
 
@@ -224,8 +224,8 @@ class Then(SourceAround[T]):
     Attributes:
         history: The source that is read first.
         live: The source that is read then.
-        seam: How doubles are found.
-        max_rested: Maximum number of live items that rest while the history is read.
+        seam: How duplicates are found.
+        max_rested: Maximum number of live items that are buffered while the history is read.
         common_shape: Shape of the items of both.
     """
 

@@ -109,7 +109,7 @@ class ForeignNode(Guarded):
         if self._stateless and not (self._is_called and self._scheduler.thread == threading.get_ident()):
             broken = BadProgram(
                 f"rx: an operator with stateless=True must emit while it is called with an item, got {shown(item)} at "
-                "another time; leave stateless= out"
+                "another time; remove stateless=True"
             )
             self._here(lambda: self.fail(node_error(self.name, broken)))
             return
