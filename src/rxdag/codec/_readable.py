@@ -60,7 +60,10 @@ class PlainCodec(Codec):
 
     def __init__(self) -> None:
         super().__init__()
-        self._decoder = _Plain(Names((), imported=False))
+        self._unpacker = _Plain(Names((), imported=False))
+
+    def _unpacker_of(self, types: dict[str, dict[str, str]]) -> Unpacker:
+        return self._unpacker
 
 
 def _shown(name: str, fields: dict[str, Any]) -> _Text:
