@@ -58,6 +58,8 @@ class PostgresTable:
             name: hints.get(name) or type_of(type(value)) if value is not None else hints.get(name, "")
             for name, value in flatten(item, key_names).items()
         }
+        if not found:
+            raise ValueError("a row must have a column or more, got none")
         unknown = [name for name, kind in found.items() if not kind]
         if unknown and not self.exists:
             raise ValueError(
@@ -142,13 +144,14 @@ class PostgresTable:
     def insert(self) -> str:
         """Return the statement that writes a row in place of an older one."""
         names = ", ".join(map(quoted, self.columns))
-        values = f"insert into {self.sql} as old ({names}) values ({', '.join(['%s'] * len(self.columns))})"
         others = [name for name in self.columns if name not in self.upsert]
-        if not others:
-            return f"{values} on conflict do nothing"
         sets = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
         guard = " where old.revision is null or excluded.revision >= old.revision" if "revision" in others else ""
-        return f"{values} on conflict ({', '.join(map(quoted, self.upsert))}) do update set {sets}{guard}"
+        update = f"({', '.join(map(quoted, self.upsert))}) do update set {sets}{guard}" if others else "do nothing"
+        into, conflict = f"insert into {self.sql} as old ({names})", f"on conflict {update}"
+        # A per cent sign of a name would be a parameter.
+        into, conflict = into.replace("%", "%%"), conflict.replace("%", "%%")
+        return f"{into} values ({', '.join(['%s'] * len(self.columns))}) {conflict}"
 
 
 def quoted(name: str) -> str:
