@@ -623,6 +623,30 @@ def failing_once(items):
     return rxdag.Dag(rows.pipe(ops.map(fails_once)).to(sinks.collect(), name="out"), name="job")
 
 
+class FailsOnce:
+    """Items of which the first reader gets 50 and an error."""
+
+    has_failed = False
+
+    def __iter__(self):
+        yield from range(50)
+        if not self.has_failed:
+            self.has_failed = True
+            raise ValueError("once")
+        yield from range(50, 100)
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_job_whose_source_has_failed_is_not_done(buffered):
+    store = checkpoints.memory()
+    numbers = rxdag.from_source(sources.iterable(FailsOnce(), replay=True), name="numbers")
+    stream = numbers.buffered(max_items=8) if buffered else numbers
+    dag = rxdag.Dag(stream.to(sinks.collect(), name="out"), name="job")
+    assert settled(virtual(dag, store)).state == "failed"
+    result = settled(virtual(dag, store))
+    assert (result.was_done, result["out"]) == (False, list(range(100)))
+
+
 def test_a_fresh_run_that_fails_before_its_first_checkpoint_leaves_nothing_of_the_old_one():
     store, dag = checkpoints.memory(), failing_once(50)
     settled(

@@ -1,6 +1,7 @@
 """The format of journals: nothing that was written is lost or changed in silence."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -301,6 +302,22 @@ def test_a_record_that_the_disk_refuses_leaves_the_journal_as_it_was(folder, roo
     writer.append("ticks", 3, [(Kind.ITEMS, 1, b"third")])
     close_writer(writer, "ticks")
     assert [(r.arrival, r.payload) for r in read(folder)] == [(1, b"first"), (2, b"third")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")
+def test_nothing_is_written_or_waited_for_in_a_segment_that_was_deleted(folder):
+    writer = open_writer(folder, "test", "ticks", None)
+    writer.append("ticks", 1, [(Kind.ITEMS, 1, b"first")])
+    with closing(Cursor(folder)) as cursor:
+        assert len(rest(cursor)) == 1
+        shutil.rmtree(folder)
+        with pytest.raises(
+            WriteRefused, match="must stay in place while it is recorded, got No such file or directory"
+        ):
+            writer.append("ticks", 2, [(Kind.ITEMS, 1, b"second")])
+        with pytest.raises(SourceError, match="must stay in place while it is read, got a deleted file; put the"):
+            cursor.next()
+    close_writer(writer, "ticks")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

@@ -258,6 +258,18 @@ def test_an_upsert_replaces_the_row_of_its_key(dsn):
     assert ask(dsn, "select * from t order by k") == [("a", 3), ("b", 2)]
 
 
+def test_an_upsert_may_have_per_cent_signs_in_its_names(dsn):
+    for rows in ([{"%s": 1, "%": 2}, {"%s": 1, "%": 3}], [{"%s": 1, "%": 4}]):
+        stream = rxdag.from_source(sources.iterable(rows))
+        rxdag.run(stream.to(sinks.postgres(dsn, "100%", upsert=("%s",)), name="db"))
+    assert ask(dsn, 'select * from "100%"') == [(1, 4)]
+
+
+def test_a_row_without_columns_is_refused(dsn):
+    with pytest.raises(NodeError, match="ValueError: a row must have a column or more, got none"):
+        write(dsn, {})
+
+
 def test_an_upsert_never_replaces_a_row_by_one_of_a_lower_revision(dsn):
     rows = [{"k": "a", "revision": r, "n": r} for r in (0, 1, 2)]
     write(dsn, *rows, upsert=["k"])

@@ -420,3 +420,9 @@ def test_the_address_may_change_between_runs_and_is_not_in_the_checkpoint(table,
     store = rxdag.checkpoints.sqlite(tmp_path / "state")
     parts = [Codec().decode(data) for data in store.read(store.latest().id).values()]
     assert "s3cret" not in repr(parts)
+
+
+def test_a_value_that_python_cannot_hold_is_not_taken_for_a_lost_connection(dsn):
+    stream = rxdag.from_source(sources.postgres(dsn, "select 1 as id, 'infinity'::timestamptz as at", order=("id",)))
+    with pytest.raises(NodeError, match=r"cannot read \"[^ ]*\": timestamp too large \(after year 10K\): 'infinity'$"):
+        stream.collect()

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.saved import Context
 
 import rxdag
-from rxdag import CompileError, GraphError, NodeError, SourceError, checkpoints, sinks, sources
+from rxdag import CheckpointError, CompileError, GraphError, NodeError, SourceError, checkpoints, sinks, sources
 from rxdag import operators as ops
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
@@ -212,6 +212,23 @@ def test_a_run_without_checkpoints_names_complete_files_at_once_and_drops_the_op
     assert texts(tmp_path) == {"x-000001.csv": "a\n0\n1\n2\n", "x-000002.csv": "a\n3\n4\n5\n"}
 
 
+@pytest.mark.parametrize("make", [sinks.jsonl, sinks.parquet])
+def test_a_job_that_is_done_stays_so_if_its_files_forbid_to_begin_anew(tmp_path, make):
+    store = checkpoints.memory()
+    rows = rxdag.from_source(sources.iterable(ROWS), name="rows")
+    dag = rxdag.Dag(rows.to(make(tmp_path / "x", roll="checkpoint"), name="out"), name="job")
+    assert rxdag.run(dag, checkpoints=store)["out"] == 10
+    with pytest.raises(CheckpointError) as raised:
+        rxdag.run(dag, checkpoints=store, fresh=True)
+    assert str(raised.value) == (
+        f'dag "job": fresh=True must find no rows of earlier runs, but sink "out" has some: its files "{tmp_path}/x-*" end '
+        "with number 1: move them away, or pass append=True; remove them, or continue without fresh=True"
+    )
+    assert rxdag.run(dag, checkpoints=store).was_done
+    (tmp_path / "x-000001").unlink()
+    assert rxdag.run(dag, checkpoints=store, fresh=True)["out"] == 10
+
+
 def test_a_run_with_checkpoints_names_what_they_cover_and_a_later_one_has_nothing_to_do(tmp_path):
     store = checkpoints.memory()
     lines = rxdag.from_source(sources.range(4), name="lines")
@@ -221,8 +238,6 @@ def test_a_run_with_checkpoints_names_what_they_cover_and_a_later_one_has_nothin
     assert texts(tmp_path) == {"x-000001.jsonl": "0\n1\n2\n3\n"}
     assert rxdag.run(dag, checkpoints=store).was_done
     assert texts(tmp_path) == {"x-000001.jsonl": "0\n1\n2\n3\n"}
-    with pytest.raises(NodeError, match="must not exist when a run begins, got number 1 of an earlier one"):
-        rxdag.run(dag, checkpoints=store, fresh=True)
 
 
 # ---- restarts
@@ -298,6 +313,13 @@ def test_files_that_are_ahead_of_an_older_checkpoint_are_refused(tmp_path):
 
 
 # ---- bad input
+
+
+@pytest.mark.parametrize("name", ["file/x.csv", f"{'x' * 250}.csv"])
+def test_a_path_that_cannot_be_written_is_an_error_that_names_it(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(NodeError, match=r'csv: cannot write "/.*-000001\.csv": (Not a dir|File name too)'):
+        run(sinks.csv(tmp_path / name, roll=8))
 
 
 def test_files_of_an_earlier_run_are_refused_and_kept(tmp_path):

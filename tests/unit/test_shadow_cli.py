@@ -15,6 +15,8 @@ import pytest
 import rxdag
 from rxdag import checkpoints, sinks, sources
 from rxdag import operators as ops
+from rxdag.cli._load import Loaded
+from rxdag.cli._shadow import shadowed
 from rxdag.cli._state import node_state
 from rxdag.errors import CheckpointError
 from rxdag.runtime import Shadow
@@ -166,3 +168,29 @@ def test_items_that_rest_in_front_of_a_sink_go_to_the_one_that_replaces_it(tmp_p
     assert rxdag.run(dag.replace({"out": sinks.collect()}), checkpoints=shadow)["out"] == [1, 2, 3]
     with pytest.raises(CheckpointError, match='"other"'):
         rxdag.run(rxdag.Dag(numbers.to(sinks.collect(), name="out"), name="other"), checkpoints=shadow)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_shadow_follows_the_journal_of_a_running_job_and_records_nothing(tmp_path, wrapped):
+    feed = sources.ingress()
+    recorded = sources.journal(feed, tmp_path / "journal")
+    source = sources.then(sources.iterable([{"i": 0}]), recorded, key="i", overlap=10) if wrapped else recorded
+
+    def job(name, *operators):
+        stream = rxdag.from_source(source, name="ticks").pipe(*operators, ops.filter(lambda _: True))
+        return rxdag.Dag(stream.to(sinks.jsonl(tmp_path / name), name="out"), name="job")
+
+    run = rxdag.start(job("out.jsonl"), checkpoints=tmp_path / "job.state")
+    run.checkpoint()
+    for i in (1, 2):
+        feed.push({"i": i})
+    changed = Loaded(
+        job("new.jsonl", ops.map(lambda item: {"new": item["i"]}), ops.filter(lambda item: item["new"])), {}
+    )
+    loaded, shadow = shadowed(changed, tmp_path / "job.state", tmp_path / "shadow")
+    beside = rxdag.start(loaded.dag, checkpoints=shadow)
+    feed.complete()
+    assert (run.wait()["out"], beside.wait()["out"]) == (2 + wrapped, 2)
+    assert (tmp_path / "shadow/new.jsonl").read_text() == '{"new":1}\n{"new":2}\n'
+    again = rxdag.from_source(sources.journal_reader(tmp_path / "journal"), name="ticks")
+    assert again.collect() == [{"i": 1}, {"i": 2}]

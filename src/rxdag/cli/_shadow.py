@@ -36,7 +36,9 @@ def shadowed(loaded: Loaded, db: Path, into: Path | None) -> tuple[Loaded, Shado
         raise SpecError(
             f'--into: must be a folder that is empty or does not exist, got "{folder}"; empty it, or name another one'
         )
-    dag = loaded.dag.replace(_into_folder(loaded.dag, folder))
+    sources: dict[str, Any] = {name: loaded.dag.nodes[name].thing for name in loaded.dag.sources}
+    followed = {name: source.followed() for name, source in sources.items()}
+    dag = loaded.dag.replace({**followed, **_into_folder(loaded.dag, folder)})
     settings = {name: value for name, value in loaded.settings.items() if name not in ("checkpoints", "every", "fresh")}
     return replace(loaded, dag=dag, settings=settings), Shadow(checkpoints.sqlite(db))
 

@@ -16,7 +16,7 @@ from rxdag.contract._arguments import (
     whole,
     whole_or_none,
 )
-from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, SourceContextAround, WriterAround
+from rxdag.contract._around import ReaderAround, SinkAround, SourceAround, SourceContextAround, WriterAround, with_parts
 from rxdag.contract._checks import checked_backoff, checked_end, checked_errors
 from rxdag.contract._chunk import Chunk, joined, settled
 from rxdag.contract._contained import EndsProcess, contained
@@ -177,6 +177,7 @@ __all__ = [
     "share",
     "whole",
     "whole_or_none",
+    "with_parts",
     "without_logins",
     "written",
     "check_copyable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, TypeVar
 
 from rxdag.contract._chunk import Chunk
@@ -171,6 +172,18 @@ class SourceAround(Source[T_co]):
     def overflow(self) -> Overflow:
         """The setting of its queue, if it has one."""
         return getattr(self.source, "overflow", Overflow.BLOCK)
+
+    def followed(self) -> Source[T_co]:
+        inner = self.source.followed()
+        return self if inner is self.source else with_parts(self, source=inner)
+
+
+def with_parts(source: Source[T_co], /, **parts: object) -> Source[T_co]:
+    """Return a copy of a source with other parts, and the identity of the original."""
+    copied = copy(source)
+    for name, part in parts.items():
+        object.__setattr__(copied, name, part)
+    return copied
 
 
 class WriterAround(Writer):

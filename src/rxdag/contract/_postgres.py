@@ -162,7 +162,9 @@ class PostgresServer:
         said = getattr(getattr(error, "diag", None), "message_primary", None)
         said = said or " ".join(text_of(error).split())  # without details, which show rows
         fix = _FIXES.get(state) or _FIXES.get(state[:2])
-        if fix is None and (not state or state.startswith(("08", "28", "57P"))):
+        # Without a state, it is of the connection, or psycopg has refused a value, such as the date infinity.
+        is_of_value = isinstance(error, self.psycopg.DataError | self.psycopg.ProgrammingError)
+        if fix is None and ((not state and not is_of_value) or state.startswith(("08", "28", "57P"))):
             fix = "check that the server runs and accepts this host, and check the user and the password"
         return SourceError(
             f'{self._where}: cannot {self._doing} {what}"{self.place}": {said}{f"; {fix}" if fix else ""}'

@@ -234,3 +234,7 @@ class Source(ABC, Generic[T_co]):
     @abstractmethod
     def open(self, context: SourceContext) -> Reader:
         """Create the reader of one run."""
+
+    def followed(self) -> Source[T_co]:
+        """Return a source that gives the same items at the same positions, and writes nothing: that of a shadow run."""
+        return self

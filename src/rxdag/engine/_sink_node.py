@@ -390,6 +390,10 @@ class SinkNode(OpenedSink):
         if error is None:
             self.run.sink_ready(self.name)
         else:
+            if self.run.may_succeed:
+                self.run.fail(
+                    error
+                )  # its node has not yet said so, and the other sinks must not be completed meanwhile
             self.close(ok=False)
 
     def ledger(self) -> Ledger:

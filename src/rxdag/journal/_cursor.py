@@ -9,7 +9,7 @@ from typing import Final
 
 from rxdag.errors import SourceError
 from rxdag.journal._record import Damaged, Record, is_followed, record_at
-from rxdag.journal._segments import damage, path_of, segments
+from rxdag.journal._segments import damage, is_deleted, path_of, segments
 
 _BLOCK: Final = 1 << 20
 """Number of bytes that are read at one time."""
@@ -50,6 +50,7 @@ class Cursor:
             if record is None:
                 behind = self._behind()
                 if behind is None:
+                    self._check_there()
                     return None
                 record = self._next_here()  # it may have been written before that segment was begun
                 if record is None:
@@ -112,6 +113,15 @@ class Cursor:
     def _behind(self) -> int | None:
         """Return the first arrival number of the segment behind the open one; None if it is the last one."""
         return next((first for first in segments(self._folder) if first > self._first), None)
+
+    def _check_there(self) -> None:
+        """Check that the open segment, which was the last one, was not deleted."""
+        assert self._file is not None
+        # A retention deletes it only once there is another one.
+        if is_deleted(self._file) and self._behind() is None:
+            raise SourceError(
+                f'journal: "{self._path}" must stay in place while it is read, got a deleted file; put the journal back'
+            )
 
     def _move_on(self, behind: int) -> None:
         """Open the segment behind the open one, which has been read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ def oldest(folder: str) -> int | None:
 def path_of(folder: str, first: int) -> str:
     """Return the path of a segment."""
     return os.path.join(folder, f"{first:020d}.journal")
+
+
+def is_deleted(file: io.FileIO) -> bool:
+    """Return True if an open segment no longer has a name: what is written to it is lost."""
+    return os.fstat(file.fileno()).st_nlink == 0
 
 
 def size_of(folder: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -13,7 +14,7 @@ from rxdag.contract import refuse_fork
 from rxdag.errors import CheckpointError, SourceError, text_of
 from rxdag.journal._record import Kind, Record
 from rxdag.journal._retention import Retention
-from rxdag.journal._segments import Last, path_of, segments, tail_of
+from rxdag.journal._segments import Last, is_deleted, path_of, segments, tail_of
 
 _SEGMENT_BYTES: Final = 64 << 20
 _OF_LIMIT: Final = 8
@@ -24,7 +25,7 @@ _OPENING: Final = threading.Lock()
 
 
 class WriteRefused(SourceError):
-    """Raised if the disk refuses a record: it is full, read-only or gone. The journal is as it was before."""
+    """Raised if the disk refuses a record: it is full or read-only, or the folder was deleted. The journal is as it was before."""
 
 
 class JournalWriter:
@@ -126,14 +127,18 @@ class JournalWriter:
                     arrival += n
                 self._write(records)
             except OSError as error:
+                must, fix = "have room for what is recorded", "free some space or choose another disk"
+                if error.errno == errno.ENOENT:
+                    must, fix = "stay in place while it is recorded", "leave it until the run has ended"
                 raise WriteRefused(
-                    f'journal: "{self.folder}" must have room for what is recorded, got '
-                    f"{os.strerror(error.errno or 0)}; free some space or choose another disk"
+                    f'journal: "{self.folder}" must {must}, got {os.strerror(error.errno or 0)}; {fix}'
                 ) from error
             return records
 
     def _write(self, records: list[Record]) -> None:
         assert self._file is not None
+        if is_deleted(self._file):
+            raise FileNotFoundError(errno.ENOENT, "deleted", path_of(self.folder, self._tail.first or 0))
         if self._is_torn:
             self._file.truncate(self._tail.byte)
             self._is_torn = False

@@ -23,7 +23,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
-from rxdag.sinks._numbered import NumberedFiles, checked_roll, numbered
+from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
@@ -151,6 +151,9 @@ class _File(Sink[object, int]):
     @property
     def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
         return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
+
+    def left_from(self, dag: str) -> str | None:
+        return None if self.roll is None or self.append else left_of(self.path)
 
     def files(self, context: SinkContext, head: Callable[[], bytes]) -> TextFiles:
         """Open where lines are written to."""

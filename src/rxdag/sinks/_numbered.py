@@ -27,6 +27,28 @@ def numbered(path: str, number: str) -> str:
     return os.path.join(folder, f"{stem}-{number}{ending}{name[len(bare) :]}")
 
 
+def names_of(path: str) -> re.Pattern[str]:
+    """Return the pattern of the names of numbered files; its group is the number."""
+    begin, end = numbered(Path(path).name, "\0").split("\0")
+    return re.compile(f"{re.escape(begin)}([0-9]{{6,}}){re.escape(end)}", re.DOTALL)
+
+
+def highest_of(path: str) -> int:
+    """Return the highest number that a file has, or 0."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = os.listdir(os.path.dirname(path) or ".")
+        return max((int(found[1]) for found in map(names_of(path).fullmatch, names) if found), default=0)
+    return 0
+
+
+def left_of(path: str) -> str | None:
+    """Return which numbered files there are, as a clause with a fix; None for none."""
+    highest = highest_of(path)
+    if not highest:
+        return None
+    return f'files "{numbered(path, "*")}" end with number {highest}: move them away, or pass append=True'
+
+
 def checked_roll(path: Any, roll: Any, where: str) -> tuple[str, Roll | None]:
     """Return the path of a sink, and when it begins another file.
 
@@ -68,14 +90,13 @@ class NumberedFiles:
         self._is_named = is_named or _is_whole
         self._pid = os.getpid()
         self._folder = Path(path).parent
-        begin, end = numbered(Path(path).name, "\0").split("\0")
-        self._is_mine = re.compile(f"{re.escape(begin)}([0-9]{{6,}}){re.escape(end)}", re.DOTALL).fullmatch
+        self._is_mine = names_of(path).fullmatch
         self._closed: list[dict[str, Any]] = []
         """Complete files without a name, oldest first."""
         self._n_covered = 0
         """Number of them, from the oldest, that the last `save` covers."""
         self._is_new = not appends
-        self.number = self._highest() + 1 if appends else 1
+        self.number = highest_of(self._path) + 1 if appends else 1
         if Path(path).is_dir():
             raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
         if not saves:
@@ -89,15 +110,9 @@ class NumberedFiles:
     def _opened(self) -> WholeFile:
         return WholeFile(str(self.target(self.number)), self._where, packs=self._packs)
 
-    def _highest(self) -> int:
-        """Return the highest number that a file in the folder has, or 0."""
-        with contextlib.suppress(FileNotFoundError):
-            return max((int(found[1]) for found in map(self._is_mine, os.listdir(self._folder)) if found), default=0)
-        return 0
-
     def _check_new(self) -> None:
         """Check that no earlier run has left numbered files; not before `restore`, whose run may have named some."""
-        highest = self._highest() if self._is_new else 0
+        highest = highest_of(self._path) if self._is_new else 0
         self._is_new = False
         if highest:
             raise SourceError(
@@ -176,7 +191,7 @@ class NumberedFiles:
         self.number, opened = saved["number"], saved["open"]
         if opened is not None and self._is_named(self.target(self.number), opened):
             self.number, opened = self.number + 1, None
-        highest = self._highest()
+        highest = highest_of(self._path)
         if highest >= self.number:
             raise SourceError(
                 f'{self._where}: "{numbered(self._path, "*")}" must end before number {self.number}, the next of the '

@@ -15,7 +15,7 @@ from rxdag.contract import NOT_TAKEN_BACK, Delivery, Sink, SinkContext, Visible,
 from rxdag.errors import GraphError
 from rxdag.sinks._arrow import BatchWriter, checked_schema
 from rxdag.sinks._kept_tables import is_made_of, keep, mark_made_of, tables_in
-from rxdag.sinks._numbered import checked_roll, numbered
+from rxdag.sinks._numbered import checked_roll, left_of, numbered
 from rxdag.sinks._parts import remove_saved
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._rolled_parquet import RolledParquetWriter
@@ -152,6 +152,9 @@ class _Parquet(Sink[object, int]):
     @property
     def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
         return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
+
+    def left_from(self, dag: str) -> str | None:
+        return None if self.roll is None or self.append else left_of(self.path)
 
     def open(self, context: SinkContext) -> Writer:
         if self.roll is not None:

@@ -59,6 +59,8 @@ class PostgresTable:
             name: hints.get(name) or type_of(type(value)) if value is not None else hints.get(name, "")
             for name, value in flatten(item, key_names).items()
         }
+        if not found:
+            raise ValueError("a row must have a column or more, got none")
         unknown = [name for name, kind in found.items() if not kind]
         if unknown and not self.exists:
             raise ValueError(
@@ -147,7 +149,10 @@ class PostgresTable:
         """Return the statement that writes a row in place of an older one."""
         names = ", ".join(map(quoted, self.columns))
         values = ", ".join(["%s"] * len(self.columns))
-        return f"insert into {self.sql} as old ({names}) values ({values}) {on_conflict(self.columns, self.upsert)}"
+        # A per cent sign of a name would be a parameter.
+        into = f"insert into {self.sql} as old ({names})".replace("%", "%%")
+        conflict = on_conflict(self.columns, self.upsert).replace("%", "%%")
+        return f"{into} values ({values}) {conflict}"
 
 
 def hints_of(of: Any) -> dict[str, str]:

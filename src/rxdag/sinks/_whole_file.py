@@ -50,9 +50,9 @@ class WholeFile:
         self._part: Path | None = None
         self._is_saved = False
         self._is_synced = False
-        if self.path.is_dir():
-            raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
         with self.explained():
+            if self.path.is_dir():
+                raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
             if is_stream(path):
                 self._file: IO[bytes] = _open_stream(self.path)
             else:

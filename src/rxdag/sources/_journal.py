@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Literal, TypeVar
 
-from rxdag.contract import Reader, Source, SourceAround, SourceContext, checked_path
+from rxdag.contract import Reader, Source, SourceAround, SourceContext, Where, checked_path, with_parts
 from rxdag.errors import GraphError, shown
 from rxdag.journal import Retention
+from rxdag.sources._journal_reader import Recorded
 from rxdag.sources._journaling import JournalingReader
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Journal(SourceAround[T]):
         durable: When a record counts as durable.
         on_full: What happens if the disk refuses a record.
         retention: Limits of age and size; None to keep all records.
+        records: False to read what another run records, as a shadow does.
     """
 
     source: Source[T]
@@ -33,6 +35,7 @@ class Journal(SourceAround[T]):
     durable: Literal["written", "synced"]
     on_full: Literal["stop", "pass"]
     retention: Retention | None
+    records: bool = field(default=True, repr=False)
     no_position = None
     is_stored = False
     gives_columns = False
@@ -43,8 +46,29 @@ class Journal(SourceAround[T]):
     def side_ports(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(dict.fromkeys((*self.source.side_ports, "events")))
 
+    @property
+    def where(self) -> Where:  # type: ignore[override]
+        return self.source.where if self.records else "inline"
+
+    @property
+    def queues(self) -> bool:  # type: ignore[override]
+        return self.records and self.source.queues
+
+    @property
+    def knows_backlog(self) -> bool:  # type: ignore[override]
+        return self.records and self.source.knows_backlog
+
+    @property
+    def can_wait(self) -> bool:  # type: ignore[override]
+        return not self.records or self.source.can_wait
+
     def open(self, context: SourceContext) -> Reader:
-        return JournalingReader(self, context)
+        if self.records:
+            return JournalingReader(self, context)
+        return Recorded(self.path, True, None, self.shape, self.side_ports).open(context)
+
+    def followed(self) -> Source[T]:
+        return with_parts(self, records=False)
 
 
 def journal(

@@ -34,7 +34,7 @@ _POLL_NS: Final = 10_000_000
 class _JournalReaderReader(Reader):
     """Reads the records of one source. Its position is the arrival number after the last item."""
 
-    def __init__(self, source: _JournalReader[Any], context: SourceContext) -> None:
+    def __init__(self, source: Recorded[Any], context: SourceContext) -> None:
         self._source = source
         self._context = context
         self._name = source.source or context.name
@@ -113,14 +113,16 @@ class _JournalReaderReader(Reader):
 # pyright: reportIncompatibleVariableOverride=false
 # Attributes of a source are plain; here one depends on an argument.
 @dataclass(frozen=True)
-class _JournalReader(Source[T]):
+class Recorded(Source[T]):
+    """A source of what has been recorded; its attributes are the arguments of `journal_reader`, and the ports."""
+
     path: str
     follow: bool
     source: str | None
     shape: Shape = field(repr=False)
+    side_ports: tuple[str, ...] = field(default=("events",), repr=False)
     label = "journal_reader"
     no_position = None
-    side_ports = ("events",)
 
     @property
     def is_stored(self) -> bool:  # type: ignore[override]
@@ -181,4 +183,4 @@ def journal_reader(
     if source is not None and (not isinstance(source, str) or not source):
         raise GraphError(f"journal_reader: source must be the name of a source, got {shown(source)}")
     shape = Shape(item_type(of, "journal_reader: of"))
-    return _JournalReader(checked_path(path, "journal_reader"), flag(follow, "journal_reader: follow"), source, shape)
+    return Recorded(checked_path(path, "journal_reader"), flag(follow, "journal_reader: follow"), source, shape)

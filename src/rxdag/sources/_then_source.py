@@ -23,6 +23,7 @@ from rxdag.contract import (
     SourceContextAround,
     Where,
     checked_end,
+    with_parts,
 )
 from rxdag.sources._resting import Resting
 from rxdag.sources._seam import ByKey, BySequence
@@ -279,6 +280,11 @@ class Then(SourceAround[T]):
     @property
     def may_miss(self) -> str | None:  # type: ignore[override]
         return self.history.may_miss or self.live.may_miss
+
+    def followed(self) -> Source[T]:
+        history, live = self.history.followed(), self.live.followed()
+        is_same = history is self.history and live is self.live
+        return self if is_same else with_parts(self, history=history, live=live)
 
     def opened(self, source: Source[Any], context: SourceContext) -> Reader:
         """Return the reader of one of the two, on a thread of its own if it would block the loop."""
