@@ -212,6 +212,18 @@ class TestRestarts:
             assert old.result.was_drained
             assert old.result.problems == ()
 
+    @pytest.mark.parametrize("verb", ["replace", "restart"])
+    async def test_who_waits_for_the_end_waits_for_the_end_of_what_comes_again(self, verb):
+        runtime = rxdag.PipelineRuntime()
+        runtime.create_dag("a", ticking())
+        over = asyncio.create_task(runtime.run_until_complete())
+        await until(lambda: runtime.status().jobs["a"].state == "running")
+        await (runtime.replace("a", rxdag.Dag(ticking())) if verb == "replace" else runtime.restart("a"))
+        await until(lambda: runtime.status().jobs["a"].state == "running")
+        assert not over.done()
+        await runtime.stop()
+        assert (await over)["a"].was_drained
+
     async def test_a_replacement_has_no_books_before_it_runs(self):
         async with rxdag.PipelineRuntime() as runtime:
             runtime.create_dag("a", numbers())

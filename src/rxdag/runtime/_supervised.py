@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -186,6 +186,8 @@ class Supervised:
         self.run: Started | None = None
         self.began = 0
         self.changed = asyncio.Event()
+        self.comes_again = False
+        """True while it is stopped to be started again."""
         self._slots = slots
         self._tell = tell
         self._clock = clock
@@ -204,9 +206,22 @@ class Supervised:
         if code is not None:
             error = self.error if state == "failed" else None
             self._log.tell(code, job=self.name, restarts=self.restarts, error=error)
+        self._wake()
+
+    def _wake(self) -> None:
         self.changed.set()
         # A new event per state: waiters hold the old one, which stays set.
         self.changed = asyncio.Event()
+
+    @contextlib.contextmanager
+    def coming_again(self) -> Generator[None]:
+        """Do not count as over meanwhile: it is stopped and started again."""
+        self.comes_again = True
+        try:
+            yield
+        finally:
+            self.comes_again = False
+            self._wake()
 
     @property
     def is_over(self) -> bool:

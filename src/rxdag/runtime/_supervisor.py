@@ -234,7 +234,7 @@ class Supervisor:
 
     async def _all_over(self) -> None:
         while True:
-            open_jobs = [job for job in self._jobs.values() if not job.is_over]
+            open_jobs = [job for job in self._jobs.values() if job.comes_again or not job.is_over]
             if not open_jobs:
                 return
             # All jobs must end, so any of the open ones can be awaited first.
@@ -260,10 +260,11 @@ class Supervisor:
             GraphError: If the name is unknown.
         """
         job = self._found(name)
-        await self._stop_one(job, drain=drain)
-        job.restarts += 1
-        job.tell("restarted")
-        job.start()
+        with job.coming_again():
+            await self._stop_one(job, drain=drain)
+            job.restarts += 1
+            job.tell("restarted")
+            job.start()
 
     async def replace(
         self,
@@ -302,12 +303,13 @@ class Supervisor:
                 f'replace: allow_drop and renamed must be for a dag with checkpoints, got "{name}" without'
             )
         await following.check_continues(job.run)
-        await self._stop_one(job, drain=drain)
-        job.job = following
-        job.run = None  # the books of the old dag have other nodes
-        job.tell("replaced")
-        self._log.tell("job.replaced", job=name)
-        job.start()
+        with job.coming_again():
+            await self._stop_one(job, drain=drain)
+            job.job = following
+            job.run = None  # the books of the old dag have other nodes
+            job.tell("replaced")
+            self._log.tell("job.replaced", job=name)
+            job.start()
 
     async def _stop_one(self, job: Supervised, *, drain: bool) -> None:
         limit_s = timeout_s(self.settings.drain_timeout, "drain_timeout")
