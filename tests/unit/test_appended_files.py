@@ -57,6 +57,27 @@ def test_no_items_leave_the_file_as_it_is_and_a_file_without_bytes_gets_a_header
     assert path.read_bytes() == (b"a,b\n" if make is sinks.csv else b"") + NEW[make]
 
 
+@MAKES
+def test_a_compressed_file_of_a_run_without_rows_is_continued(tmp_path, make):
+    path = tmp_path / "x.gz"
+    for rows in ([], ROWS[:1], ROWS[1:2]):
+        run(make(path, append=True), rows)
+    assert gzip.decompress(path.read_bytes()) == (b"a,b\n" if make is sinks.csv else b"") + NEW[make]
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [(b"\xe9\n", "'utf-8' codec can't decode byte 0xe9"), (b"a" * 200_000 + b"\n", "field larger than field limit")],
+)
+def test_a_header_that_cannot_be_read_is_refused_and_the_file_is_kept(tmp_path, header, reason):
+    path = tmp_path / "x.csv"
+    path.write_bytes(header)
+    with pytest.raises(NodeError, match=f'csv: "{path}" must begin with a row of names in UTF-8 .* got {reason}'):
+        run(sinks.csv(path, append=True))
+    assert path.read_bytes() == header
+    assert os.listdir(tmp_path) == ["x.csv"]
+
+
 def test_rows_are_written_in_the_order_of_the_files_own_columns(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b'\xef\xbb\xbf"b",a\r\nold,7\r\n')

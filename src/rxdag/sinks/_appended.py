@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import gzip
 import io
@@ -33,6 +32,8 @@ class AppendedFile(WholeFile):
         self._is_copied = False
         self._base = self._size()
         """Size of the file when the run began, in bytes."""
+        self.has_lines = False
+        """True if there are lines before those of the run; a compressed file may have none."""
         try:
             with self.explained():
                 self._check_lines()
@@ -40,16 +41,13 @@ class AppendedFile(WholeFile):
             self.drop()
             raise
 
-    @property
-    def has_lines(self) -> bool:
-        """True if there are lines before those of the run."""
-        return self._base > 0
-
     def _size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def _check_lines(self) -> None:
-        if self.has_lines and _last_byte(str(self.path), self._where) != b"\n":
+        last = _last_byte(str(self.path), self._where) if self._base else b""
+        self.has_lines = last != b""
+        if last not in (b"", b"\n"):
             raise SourceError(
                 f'{self._where}: "{self.path}" must end with a line break to be appended to, got a last line without one; '
                 "complete that line, or delete it"
@@ -59,7 +57,7 @@ class AppendedFile(WholeFile):
         if self._is_copied:
             return
         self._is_copied = True
-        if self.has_lines:
+        if self._base:
             with self.explained(), self.path.open("rb") as file:
                 shutil.copyfileobj(file, self.raw)
 
@@ -89,14 +87,21 @@ class AppendedFile(WholeFile):
 
 
 def header_of(path: str) -> tuple[str, ...]:
-    """Return the first row of a CSV file, which may be compressed; nothing of a torn one, which `AppendedFile` refuses."""
-    with (
-        contextlib.suppress(*_TORN),
-        _opened(path) as file,
-        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
-    ):
-        return tuple(next(csv.reader(text), ()))
-    return ()
+    """Return the first row of a CSV file, which may be compressed; nothing of a torn one, which `AppendedFile` refuses.
+
+    Raises:
+        SourceError: If it is no row.
+    """
+    try:
+        with _opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            return tuple(next(csv.reader(text), ()))
+    except _TORN:
+        return ()
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SourceError(
+            f'csv: "{path}" must begin with a row of names in UTF-8 to be appended to, got {text_of(error)}; restore it, '
+            "or choose another file"
+        ) from error
 
 
 def _last_byte(path: str, where: str) -> bytes:
