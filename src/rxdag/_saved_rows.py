@@ -1,4 +1,4 @@
-"""SavedRows: a list of lists that is kept as columns."""
+"""SavedRows: a list of lists that is stored as columns."""
 
 from __future__ import annotations
 

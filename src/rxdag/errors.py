@@ -97,7 +97,7 @@ class StateError(RxDagError):
 
 
 class SavedError(RxDagError):
-    """Stands for an error that was saved with the state of a run, of a class that is not known or has more to save.
+    """Replaces an error from saved state whose class is unknown or cannot be rebuilt.
 
     Attributes:
         kind: Name of its class, such as "ValueError".
@@ -206,7 +206,7 @@ def kinds_of(error: BaseException) -> tuple[str, ...]:
 
 
 def is_a(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
-    """Return True if an error, or the one that a `SavedError` stands for, is of one of some classes."""
+    """Return True if an error, or the one that a `SavedError` replaces, is of one of some classes."""
     if isinstance(error, kinds):
         return True
     return isinstance(error, SavedError) and any(_full_name(each) in error.kinds for each in kinds)
@@ -270,9 +270,9 @@ def _unpacked(parcel: _Parcel) -> Any:
 
 
 def rebuilt(kind: type[BaseException], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> BaseException:
-    """Return an error with its arguments and attributes, without a call of its own constructor."""
+    """Return an error with its arguments and attributes, without calling its own constructor."""
     error = kind.__new__(kind, *args)
-    # The constructor may require other arguments; the nearest builtin's sets the state held in C.
+    # The constructor may require other arguments. That of the nearest builtin class sets the state held in C.
     builtin: Any = next(each for each in kind.__mro__ if each.__module__ == "builtins")
     builtin.__init__(error, *args)
     vars(error).update(attributes)

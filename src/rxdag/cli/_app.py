@@ -112,14 +112,14 @@ def run(
     every: Annotated[str | None, typer.Option(help="Time between two checkpoints, 10s by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever the last checkpoint is.")] = False,
     require: Annotated[
-        Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item twice after a restart.")
+        Require | None, typer.Option(help="exactly: refuse sinks that may deliver an item again after a restart.")
     ] = None,
     allow_drop: AllowDrop = None,
     renamed: Renamed = None,
     shadow: Annotated[
         Path | None,
         typer.Option(
-            help="Begin with the state in this file of checkpoints, and leave it as it is; the output goes to --into.",
+            help="Begin with the state in this file of checkpoints, which is not changed; write the output to --into.",
             metavar="DB",
         ),
     ] = None,

@@ -26,7 +26,7 @@ def run_record(
     """Record sources of a dag until they end or the process is stopped; return the exit code.
 
     Raises:
-        SpecError: If a name is that of no source, or is given twice.
+        SpecError: If a name is not that of a source, or is given twice.
     """
     outs = [
         _recorded(dag, name, to, durable, on_full, retention).to(sinks.null(), name=f"{name}.recorded")
@@ -53,7 +53,7 @@ def _checked(dag: Dag, names: list[str]) -> list[str]:
 def _recorded(
     dag: Dag, name: str, to: Path, durable: Any, on_full: Any, retention: sources.Retention | None
 ) -> rxdag.Stream[Any]:
-    """Return a source behind a journal, with the gate that its graph has set right behind it."""
+    """Return a journaled source, with the gate that its graph declares after it."""
     thing: Any = dag.nodes[name].thing
     kept = sources.journal(thing, to, durable=durable, on_full=on_full, retention=retention)
     stream = rxdag.from_source(kept, name=name, on_error="skip")

@@ -20,9 +20,7 @@ from rxdag.cli._replay_journal import run_replay_journal
 def replay(
     file: Annotated[
         str,
-        typer.Argument(
-            help="Recorded .csv or .jsonl file, one of them as .gz, or folder of a journal.", metavar="FILE"
-        ),
+        typer.Argument(help="Recorded .csv or .jsonl file, also as .gz, or folder of a journal.", metavar="FILE"),
     ],
     only: Annotated[
         list[str] | None,
@@ -41,7 +39,7 @@ def replay(
 ) -> None:
     """Write a recorded file or journal to stdout as JSON lines: at the recorded pace, faster, or at once.
 
-    A journal has its times of receipt; its sources are merged in the order of arrival.
+    A journal holds times of receipt; its sources are merged in order of arrival.
     """
     configure_logs(log_format, log_level)
     if Path(file).is_dir():
@@ -65,18 +63,18 @@ def record(
     names: Annotated[
         list[str], typer.Option("--source", help="Name of a source to record. Repeatable.", metavar="NAME")
     ],
-    to: Annotated[Path, typer.Option(help="Folder of the journal; one that exists is continued.", metavar="DIR")],
+    to: Annotated[Path, typer.Option(help="Folder of the journal; an existing one is continued.", metavar="DIR")],
     durable: Annotated[
-        Durable, typer.Option(help="written: outlive the process; synced: outlive a loss of power too.")
+        Durable, typer.Option(help="written: survive the process; synced: survive a power failure too.")
     ] = Durable.written,
     on_full: Annotated[
-        OnFull, typer.Option(help="On a full disk, stop, or let items pass unrecorded and count them.")
+        OnFull, typer.Option(help="On a full disk, stop, or pass items unrecorded and count them.")
     ] = OnFull.stop,
     max_age: Annotated[
         str | None, typer.Option(help="Delete records older than this, such as 7d.", metavar="DURATION")
     ] = None,
     max_bytes: Annotated[
-        int | None, typer.Option(help="Delete the oldest records beyond this size.", min=1 << 20)
+        int | None, typer.Option(help="Delete the oldest records if the journal exceeds this size.", min=1 << 20)
     ] = None,
     sets: Set = None,
     allow: Allow = None,
@@ -86,7 +84,7 @@ def record(
     log_level: AtLevel = LogLevel.warning,
     traceback: Traceback = False,
 ) -> None:
-    """Record sources of a graph into a journal, in a process of their own, until they end or SIGTERM. The rest of the graph does not run."""
+    """Record sources of a graph into a journal, until they end or SIGTERM. The rest of the graph does not run."""
     configure_logs(log_format, log_level)
     dag = load(spec, sets or [], allow or [], outside=outside).dag
     retention = None if max_age is None and max_bytes is None else sources.Retention(max_age, max_bytes)

@@ -1,4 +1,4 @@
-"""Detached values: those that a run cannot change any more, so that they can be encoded while it goes on."""
+"""Detached values: copies that a run can no longer change, so that they can be encoded while it continues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Shared(Exception):  # a signal, not an error
 
 
 def detached(value: Any) -> Any:
-    """Return a copy of a value that shares only immutable parts with it; None if that takes too long to tell.
+    """Return a copy of a value that shares only immutable parts with it; None if checking that would take too long.
 
     The columns of `SavedRows` are not copied: their maker does not keep them.
     """

@@ -72,7 +72,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     def snapshots(cls, accumulators: list[Any]) -> Sequence[list[Any]]:
         """Return the state of one or more accumulators of this class, as `snapshot` of each.
 
-        Override it if you override `snapshot` and windows have many keys: a column at a time is several times faster.
+        Override it if you override `snapshot` and windows have many keys: saving by column is several times faster.
         """
         own: Any = cls.snapshot
         first: Any = Accumulator

@@ -1,4 +1,4 @@
-"""JournalStats: what a reader tells about the journal that it reads."""
+"""JournalStats: the figures that a reader reports about its journal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class JournalStats:
-    """State of the journal that a reader reads.
+    """The state of a reader's journal.
 
     Attributes:
         path: Path of its folder.
         bytes: Size on disk, in bytes.
-        behind_s: Receipt time of the newest record less that of the last record read, s; 0 if all are read.
-        gaps: Number of gaps that this reader has recorded or read: times when nothing was recorded.
-        unrecorded: Number of items that it has emitted unrecorded, since the disk refused them.
+        behind_s: Receipt time of the newest record minus that of the last record read, s; 0 if all are read.
+        gaps: Number of gaps, periods without records, that this reader has recorded or read.
+        unrecorded: Number of items that it has emitted unrecorded because the disk refused them.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: their address is a text or a function, and no message shows more of it than the place."""
+"""Connections to PostgreSQL, by an address of which messages show only host, port and database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FIXES: Final = {
 _LOST: Final = ("08", "57P01", "57P02", "57P03")
 """SQLSTATEs of a connection that is lost, or of a server that starts or stops."""
 _AGAIN: Final = ("40001", "40P01")
-"""SQLSTATEs of a transaction that was undone because of another one, and may be tried again."""
+"""SQLSTATEs of a transaction that was rolled back because of another one, and may be retried."""
 _AT_ONCE: Final = ("pg_class_relname_nsp_index", "pg_type_typname_nsp_index")
 """Constraints that one of two transactions violates if both create the same table."""
 
@@ -72,7 +72,7 @@ def checked_dsn(dsn: Any, where: str) -> Dsn:
     """Return the address of a database; it is not shown if it is wrong, since it may hold a password.
 
     Raises:
-        GraphError: If it is neither a text nor a function without arguments.
+        GraphError: If it is neither a string nor a function without arguments.
     """
     if callable(dsn):
         check_function(dsn, f"{where}: dsn", instead="")
@@ -110,8 +110,8 @@ class PostgresServer:
         """Return a new connection, which commits each statement outside of a transaction.
 
         Raises:
-            SourceError: If the address is none.
-            psycopg.Error: If there is no connection.
+            SourceError: If the address is invalid.
+            psycopg.Error: If the server cannot be reached or refuses the connection.
         """
         dsn: object = self._dsn() if callable(self._dsn) else self._dsn
         if not isinstance(dsn, str):
@@ -125,7 +125,7 @@ class PostgresServer:
                 "see the manual of PostgreSQL, connection strings"
             ) from None
         if "@" in f"{options.get('host', '')[1:]}{options.get('dbname', '')}" or not _is_port(options.get("port")):
-            # Else the rest of the password would be shown as a part of the place.
+            # Otherwise the rest of the password would be shown as part of the place.
             raise SourceError(
                 f"{self._where}: dsn must have @, /, : and % in a password as %40, %2F, %3A and %25, got them unescaped"
             )
@@ -141,7 +141,7 @@ class PostgresServer:
         return is_gone or (state is not None and state.startswith(_LOST))
 
     def may_work_again(self, error: Exception) -> bool:
-        """Return True if a transaction was undone for reasons that are not its own."""
+        """Return True if a transaction was rolled back because of another one."""
         state = getattr(error, "sqlstate", None)
         constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
         return state in _AGAIN or (state in ("23505", "42P07", "42710") and constraint in (*_AT_ONCE, None))

@@ -50,10 +50,10 @@ class Writer(ABC):
     def save(self) -> Any:
         """Make everything written so far durable, but not visible; return the data that `restore` continues from.
 
-        The data is plain, as `rxdag.codec` takes it, and does not change with later writes. None, the default, stands
-        for a sink that cannot be continued. Called between two writes, on the thread that writes, at each checkpoint;
-        in a run with checkpoints a last time after the last write. If that checkpoint fails, `publish` is not called,
-        and the next `save` covers the same output again.
+        The data is plain, as `rxdag.codec` takes it, and does not change with later writes. None, the default, means that
+        the sink cannot be continued. Called at each checkpoint, between two writes, on the thread that writes, and once
+        more after the last write. If a checkpoint fails, `publish` is not called, and the next `save` covers the same
+        output again.
         """
         return None
 
@@ -66,9 +66,9 @@ class Writer(ABC):
         return None
 
     def restore(self, saved: Any) -> Awaitable[None] | None:
-        """Continue from the data that `save` of another writer returned: that in the last durable checkpoint.
+        """Continue from the data in the last durable checkpoint, which `save` of another writer returned.
 
-        Publish the output that the checkpoint covers, if that has not happened yet, and undo all output behind it.
+        Publish the output that the checkpoint covers, if that has not happened yet, and undo all later output.
         Called once, before the first write.
         """
         raise TypeError(f"{type(self).__name__} must have a method restore, to continue after a restart")
@@ -166,7 +166,7 @@ class Sink(ABC, Generic[A_contra, R_co]):
     def replaces(self) -> str | None:
         """Return the path of the file that it replaces; None for all others.
 
-        An asterisk in the name stands for the number of numbered files. A graph may have only one sink per file.
+        An asterisk in the name represents the number in numbered files. A graph may have only one sink per file.
         """
         return None
 
@@ -175,9 +175,9 @@ class Sink(ABC, Generic[A_contra, R_co]):
         """Create the writer of one run."""
 
     def left_from(self, dag: str) -> str | None:
-        """Return what earlier runs of a dag have added to its target, as a clause with a fix; None for nothing.
+        """Describe the rows that earlier runs of a dag have added to its target, in a clause with a fix; None for none.
 
-        A run that starts over would add it again, so it is refused. Called before the sink is opened.
+        A run that starts over would add them again, so it is refused. Called before the sink is opened.
         """
         return None
 

@@ -151,7 +151,7 @@ class Reader(ABC):
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
     def confirm(self, position: Any) -> None:  # noqa: B027  # most sources keep nothing for a restart
-        """Note that a checkpoint with this `position` is durable: items before it will not be read again.
+        """Take note that a checkpoint with this `position` is durable: earlier items will not be read again.
 
         Called between two reads, on the thread that reads.
         """
@@ -170,7 +170,7 @@ class Reader(ABC):
     def journal(self) -> JournalStats | None:
         """Return the state of the journal that it reads; None if it reads none. Thread-safe.
 
-        It is called when metrics are scraped, and must be quick.
+        Called when metrics are scraped; must be quick.
         """
         return None
 

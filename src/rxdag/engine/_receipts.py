@@ -1,7 +1,7 @@
 """Receipts: when sources received the items in gates and sinks, and how long it took until readers saw them.
 
-A receipt is the time at which a chunk was read, by the domain's `ticks`. It travels with the turns of pumps, not with
-items, and is taken at most once in 10 ms, so that fast graphs pay nothing for it; -1 stands for a time that was not taken.
+A receipt is the time at which a chunk was read, by the domain's `ticks`. It belongs to a turn of a pump, not to an item,
+and is taken at most once every 10 ms, so that it costs fast graphs nothing; -1 means that no time was taken.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GateReceipts:
 
     def __init__(self, max_items: int) -> None:
         self._turns: deque[tuple[int, int, int]] = deque(maxlen=max(1, max_items))
-        """Turns with a receipt: place of the first item, place behind the last one, and the receipt."""
+        """Turns with a receipt: place of the first item, place after the last one, and the receipt."""
         self.are_there = False
         """False if it holds none; if the last one is overlooked, a sample is lost."""
         self._first: i64 = 0
@@ -67,7 +67,7 @@ class GateReceipts:
 class Receipts:
     """The receipt times of the writes of one sink.
 
-    One receipt stands for a write: that of its first item. Writes that are not visible yet are kept by receipt time,
+    Each write has one receipt, that of its first item. Writes that are not visible yet are kept by receipt time,
     rounded down to 10 ms, so that memory is bounded by time, not by items.
     """
 

@@ -150,9 +150,9 @@ class Stream(Generic[T_co]):
         Args:
             op: A reactivex operator.
             name: Name of the node.
-            stateless: Promise that the operator keeps nothing from one item to the next, as map and filter do. A run
-                with checkpoints refuses operators without it, whose state it cannot save. An item that comes out
-                other than during the call with an item fails the run.
+            stateless: True to declare that the operator keeps nothing from one item to the next, as map and filter do. A
+                run with checkpoints refuses other operators, whose state it cannot save. The run fails if the operator
+                emits outside the call with an item.
 
         Raises:
             GraphError: If `op` is not a reactivex operator, or `stateless` no bool.

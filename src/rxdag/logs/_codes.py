@@ -81,7 +81,7 @@ _ALL: Final = (
         _INFO,
         "dag node",
         "the node has no state in the checkpoint, and begins empty",
-        "Nothing if the node is new or was dropped. If it has another name now, stop the run and pass `renamed=`.",
+        "Nothing if the node is new or its state was dropped. If it was renamed, stop the run and pass `renamed=`.",
     ),
     _code(
         "run.silent",
@@ -194,14 +194,14 @@ _ALL: Final = (
         _WARNING,
         "dag node since gap_s unrecorded",
         "nothing was recorded for some time",
-        "Read port `events` to see which time, and fill it from a history if it matters. With `unrecorded`, the disk had refused items.",
+        "Port `events` has the times; read the missing items from a history if they matter. With `unrecorded`, the disk refused items.",
     ),
     _code(
         "journal.unrecorded",
         "source",
         _ERROR,
         "dag node n error",
-        "the disk refuses what a source receives; items are emitted unrecorded",
+        "the disk refuses the records of a source; items are emitted unrecorded",
         "Free space on the disk of the journal. Items after the last checkpoint are lost if the process is killed now.",
     ),
     _code(
@@ -209,8 +209,8 @@ _ALL: Final = (
         "source",
         _WARNING,
         "dag node bytes",
-        "the last record was not completely written, and was cut off",
-        'Nothing after a kill: its items were not emitted. After a loss of power, use `durable="synced"` if they matter.',
+        "the last record was only partly written, and was cut off",
+        'Nothing after a kill: its items were not emitted. After a power failure, use `durable="synced"` if they matter.',
     ),
     _code(
         "gap",

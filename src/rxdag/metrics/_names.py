@@ -102,10 +102,17 @@ METRICS: Final = (
         (*_NODE, "count"),
     ),
     Metric("rxdag_node_restored_items", "gauge", "Items held by the node in the checkpoint at the start.", _NODE),
-    Metric("rxdag_journal_behind_seconds", "gauge", "How far the reader of a journal is behind its end.", _NODE),
+    Metric(
+        "rxdag_journal_behind_seconds", "gauge", "Time by which the reader of a journal lags behind its end.", _NODE
+    ),
     Metric("rxdag_journal_bytes", "gauge", "Size of the journal on disk.", _NODE),
-    Metric("rxdag_journal_unrecorded_items_total", "counter", "Items that the disk of the journal has refused.", _NODE),
-    Metric("rxdag_journal_gaps_total", "counter", "Gaps in the journal: times when nothing was recorded.", _NODE),
+    Metric(
+        "rxdag_journal_unrecorded_items_total",
+        "counter",
+        "Items that could not be recorded because the disk refused them.",
+        _NODE,
+    ),
+    Metric("rxdag_journal_gaps_total", "counter", "Gaps in the journal: periods without records.", _NODE),
     Metric(
         "rxdag_disk_free_bytes",
         "gauge",

@@ -14,7 +14,7 @@ class DeliveryFacts(TypedDict):
     Attributes:
         sink: Name of the sink.
         delivery: Number of times that an item is in its output, however often the run was killed.
-        visible: Time at which a reader finds the output; None if the sink does not tell.
+        visible: When a reader finds the output; None if the sink does not declare it.
         why_repeats: Reason why items may be delivered again; None if they are delivered exactly once.
     """
 

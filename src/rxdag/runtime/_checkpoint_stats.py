@@ -19,7 +19,7 @@ class CheckpointStats:
         last_id: Number of the last durable checkpoint; None before the first one of this run.
         last_bytes: Its size, in bytes.
         age_s: Time since its state was taken, s; before the first one, time since the start of the run.
-        pause_s: Time for which the run stood while its state was copied or encoded, s.
+        pause_s: Time for which the run paused while its state was copied or encoded, s.
         resumed_from: Number of the checkpoint from which the run continued; None if it started over.
         failures: Number of checkpoints that could not be taken or written.
         written_bytes: Size of all checkpoints of this run, in bytes.

@@ -1,4 +1,4 @@
-"""Checkpointing: takes the state of a run every so often, and writes it to a store beside the run."""
+"""Checkpointing: captures the state of a run at intervals, and writes it to a store while the run continues."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class RunCheckpoint(Checkpoint, frozen=True):
     """A checkpoint that a run has taken.
 
     Attributes:
-        pause_ns: Time for which the run stood while its state was copied or encoded, ns.
-        by_node: Size of the state of each node and of what rests between nodes, in bytes.
+        pause_ns: Time for which the run paused while its state was copied or encoded, ns.
+        by_node: Size of the state of each node and of the items queued between nodes, in bytes.
     """
 
     pause_ns: int = 0
@@ -51,10 +51,10 @@ class Checkpointing:
     Args:
         execution: The run.
         session: Where they go.
-        facts: What is saved with each beside the state: what the graph is, so that another one is refused.
+        facts: Data that is saved with each checkpoint beside the state, such as the graph.
         graph: Fingerprint of the graph.
-        every_ns: Time from one to the next, ns; None to take them on request only.
-        codec: What the state is encoded by.
+        every_ns: Time from one checkpoint to the next, ns; None to take them on request only.
+        codec: Encodes the state.
         resumed_from: Number of the checkpoint with which the run begins; None if it starts over.
         totals: Counts of each node in that checkpoint, since the first start.
     """
@@ -126,10 +126,10 @@ class Checkpointing:
             self.start()
 
     def request(self, then: Callable[[Outcome], object] | None = None) -> None:
-        """Take a checkpoint soon; one that is being taken comes first. On the main domain's thread.
+        """Take a checkpoint soon, after any that is being taken. On the main domain's thread.
 
         Args:
-            then: Called there with the checkpoint once it is durable, or with what has hindered it.
+            then: Called there with the checkpoint once it is durable, or with the error that prevented it.
         """
         if self._execution.state != "running":
             if then is not None:
@@ -149,7 +149,7 @@ class Checkpointing:
             execution.loop.call_later(PATIENCE_S, execution.main.call, partial(self._give_up, self._attempts))
 
     def suspend(self, then: Callable[[Outcome], object]) -> None:
-        """Take a last checkpoint, behind which the run stands. On the main domain's thread."""
+        """Take a last checkpoint, after which the run stays paused. On the main domain's thread."""
         self._suspends = True
         self.request(then)
 
@@ -161,7 +161,7 @@ class Checkpointing:
             self._ended(error)
 
     def _take(self) -> bool:
-        """Copy or encode the state; all domains stand. Return True if they go on meanwhile."""
+        """Copy or encode the state while all domains are paused. Return True if they resume before it is written."""
         began = time.perf_counter_ns()
         self._taken_at = self._execution.clock.now()
         try:
@@ -181,7 +181,7 @@ class Checkpointing:
         return not self._suspends
 
     def _encoded(self) -> dict[str, Any]:
-        """Return the state of each place as bytes; as it is, if the run cannot change it any more."""
+        """Return the state of each place as bytes, or unencoded if the run can no longer change it."""
         saved = snapshot_of(self._execution)
         run = {**self._facts, "now": saved["now"], "totals": plain_totals(self.totals())}
         parts: dict[str, Any] = {RUN: self._codec.encode(run, where="run")}
@@ -208,7 +208,7 @@ class Checkpointing:
             self._execution.main.call(partial(self._written, checkpoint))
 
     def _commit(self, parts: dict[str, bytes], *, is_done: bool = False) -> Checkpoint | None:
-        """Write a checkpoint; None if the output is complete meanwhile: no unfinished one may come behind that."""
+        """Write a checkpoint; None if the output is complete by now: no unfinished checkpoint may follow that one."""
         with self._lock:
             if self._is_sealed and not is_done:
                 return None
@@ -272,7 +272,7 @@ class Checkpointing:
         """Save that all sinks have all their output, before any of them makes it visible.
 
         Raises:
-            CheckpointError: If it cannot be written: then nothing may become visible.
+            CheckpointError: If it cannot be written; nothing may then become visible.
         """
         sinks = {sink.name: sink.saved for sink in self._execution.program.sinks}
         try:
@@ -282,7 +282,7 @@ class Checkpointing:
             raise
 
     def close(self) -> None:
-        """Save what the sinks gave at their end, and release the store. Called when the run has ended."""
+        """Save the return values of the sinks, and release the store. Called when the run has ended."""
         if self._timer is not None:
             self._timer.cancel()
         result = self._execution.result
@@ -310,7 +310,7 @@ class Checkpointing:
 
 
 def may_become_visible(run: Execution) -> bool:
-    """Return True if the sinks may show all their output; of a run with checkpoints, after saving that it is complete."""
+    """Return True if the sinks may show all their output; a run with checkpoints first saves that it is complete."""
     if run.may_succeed and run.checkpointing is not None:
         try:
             run.checkpointing.seal()

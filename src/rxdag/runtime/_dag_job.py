@@ -1,4 +1,4 @@
-"""DagJob: a dag that a runtime runs, again and again or in place of another one."""
+"""DagJob: a dag that a runtime starts, restarts and replaces."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class DagJob:
         """Check that the job can continue from the checkpoints of another one, which may be running.
 
         Args:
-            run: The last run of the other job; a checkpoint of it is taken if it goes on.
+            run: The last run of the other job; if it is still running, a checkpoint of it is taken.
 
         Raises:
             GraphError: If the graph cannot be continued.
-            CheckpointError: If it cannot take up the last checkpoint, or none can be taken.
+            CheckpointError: If it cannot continue from the last checkpoint, or none can be taken.
         """
         recovery = self.recovery
         if recovery is None:
@@ -109,7 +109,7 @@ class DagRun:
         self.handle: AsyncRun | Run = AsyncRun(execution) if job.plan.needs_loop else Run(execution)
 
     def _forget_changes(self, job: DagJob) -> None:
-        """Let a restart continue from a checkpoint of the changed graph as it is."""
+        """Forget declared changes once a checkpoint of the changed graph exists: a restart must not apply them again."""
         checkpointing = self.execution.checkpointing
         if job.recovery is not None and checkpointing is not None and checkpointing.last is not None:
             job.recovery = replace(job.recovery, changes=Changes())

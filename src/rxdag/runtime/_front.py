@@ -81,7 +81,7 @@ def run(
         checkpoints: A store, or the path of a SQLite store: the run continues from its last checkpoint, and takes
             others. A job that was done returns its result.
         recovery: Options of a run with checkpoints: `every="10s"`, the time from one to the next; `require="exactly"`, to
-            refuse sinks that may deliver an item twice; `allow_drop=["bars"]`, to drop the state of nodes that have
+            refuse sinks that may deliver an item again; `allow_drop=["bars"]`, to drop the state of nodes that have
             changed; `renamed={"old": "new"}`; `fresh=True`, to start over whatever the store holds; `state_types=[Side]`,
             local classes in the state.
 

@@ -1,4 +1,4 @@
-"""Changes of a graph between two runs: those that its user declares, and those that are found."""
+"""Changes of a graph between two runs: those that the user declares, and those that are found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEFT_OUT: Final = ("left out", "")
 
 @dataclass(frozen=True)
 class Changes:
-    """The changes of a graph that its user declares.
+    """The changes of a graph that the user declares.
 
     Attributes:
         drop: Names of nodes whose saved state is to be dropped.
@@ -54,7 +54,7 @@ class Changes:
         """Check the names of nodes.
 
         Raises:
-            GraphError: If a name is of no node.
+            GraphError: If a name is not that of a node.
         """
         for old, new in self.renamed.items():
             if old not in saved["nodes"]:
@@ -73,7 +73,7 @@ class Changes:
 
 
 def gone(name: str, saved: Mapping[str, Any], before: Collection[str], now: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the message for a node that is gone, with the node that it may have become."""
+    """Return the message for a node that was removed, with the node that it may have become."""
     new = [each for each, node in now.items() if each not in before and node["label"] == saved["label"]]
     near = new[0] if len(new) == 1 else did_you_mean(name, new).removeprefix('; did you mean "').removesuffix('"?')
     renamed = f'; if it is "{near}" now, pass renamed={{"{name}": "{near}"}}, else' if near else "; pass"
@@ -119,5 +119,5 @@ def _differ(was: list[str], now: list[str]) -> bool:
 
 
 def _may_change(was: tuple[str, str], now: tuple[str, str], default: str | None) -> bool:
-    """Return True for an adjustable argument, unless it is None in one of the runs: then the state has another form."""
+    """Return True for an adjustable argument, unless it is None in one of the runs: the state then has another form."""
     return default is not None and "None" not in (default if each == _LEFT_OUT else each[0] for each in (was, now))

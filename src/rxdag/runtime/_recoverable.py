@@ -1,4 +1,4 @@
-"""Recoverable graphs: what in a graph hinders a run from being continued after a restart."""
+"""Recoverable graphs: checks that a run of a graph can be continued after a restart."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_recoverable(plan: Plan, codec: Codec, *, exactly: bool) -> None:
 
 
 def _unsavable(plan: Plan, name: str, codec: Codec) -> Iterator[str]:
-    """Yield what is known before the start to be in the state, and cannot be saved."""
+    """Yield the parts of the state that are known before the start and cannot be saved."""
     for path, cls in _classes(plan, name):
         if cannot_be_saved(cls):
             yield (

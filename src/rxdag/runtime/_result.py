@@ -100,12 +100,12 @@ class RunStats:
         sources: State of each source.
         writes: Write times of each sink, as a histogram from 100 us to 5 s.
         checkpoints: State of the checkpoints; None in a run without them.
-        deliveries: Times from receipt by a source to delivery by each sink, as a histogram from 100 us to 500 s, one per
-            write, of its first item. One chunk in 10 ms is followed, from the moment when it was read. Rows that become
-            visible behind a checkpoint are delivered then. An output of state, such as a pane, counts from the item that
-            came last, and an output by a timer is not counted.
+        deliveries: Times from receipt by a source to delivery by each sink, as a histogram from 100 us to 500 s, with one
+            value per write, for its first item. Every 10 ms, one chunk is followed from when it was read. Rows that become
+            visible with a checkpoint count as delivered when it is durable. Output of state, such as a pane, is timed from
+            the last item that arrived; output of a timer is not timed.
         totals: Ledger of each node since the first start of a job that continues from checkpoints, as if it had never been
-            killed; empty in a run without them.
+            killed; empty in a run without checkpoints.
 
     Example:
         >>> numbers = rxdag.from_source(sources.range(1_000), name="numbers")

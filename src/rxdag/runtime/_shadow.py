@@ -1,4 +1,4 @@
-"""Shadow: the state of a job in a run with other sinks, which leaves the job as it is."""
+"""Shadow: the state of a job in a run with other sinks, without effect on the job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rxdag.runtime._resuming import resume, saved_run
 class Shadow:
     """The last checkpoint of a store, for runs whose sinks have all been replaced.
 
-    Such a run takes no checkpoints. The store is only read, also while the job has it open.
+    Such a run takes no checkpoints. The store is only read, even while the job has it open.
 
     Attributes:
         store: Store of the job.
@@ -27,9 +27,9 @@ class Shadow:
     store: SqliteStore
 
     def begun(self, execution: Execution, changes: Changes, codec: Codec) -> Execution:
-        """Return a run that begins with the state of the checkpoint, without that of the sinks.
+        """Return a run that begins with the state of the checkpoint, except that of the sinks.
 
-        Items that rest in front of a sink are kept.
+        Items that are queued for a sink are kept.
 
         Raises:
             CheckpointError: If there is no state, or it does not fit the graph.

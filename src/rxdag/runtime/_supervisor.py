@@ -278,8 +278,8 @@ class Supervisor:
     ) -> None:
         """Replace a dag with another one.
 
-        The new dag is compiled first, and compared with a checkpoint of the old one if it takes checkpoints: an invalid
-        one changes nothing, and the old dag goes on.
+        The new dag is compiled first, and compared with a checkpoint of the old one if that takes checkpoints. If the new
+        dag is refused, nothing changes, and the old dag keeps running.
 
         Args:
             name: Name of the dag to replace; the new one takes over the name.
@@ -291,7 +291,7 @@ class Supervisor:
         Raises:
             GraphError: If the name is unknown, or the new dag cannot be continued after a restart.
             CompileError: If the new dag cannot be compiled.
-            CheckpointError: If the new dag cannot take up the state of the old one; lists everything that differs.
+            CheckpointError: If the new dag cannot continue with the state of the old one; lists all differences.
         """
         plan = dag if isinstance(dag, Plan) else compile(dag)
         job = self._found(name)

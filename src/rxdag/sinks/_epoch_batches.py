@@ -47,7 +47,7 @@ class EpochTarget(Protocol[T]):
     def write(self, batch: list[T], epoch: BatchEpoch, /) -> object:
         """Write a batch and `epoch.id` in one transaction, and only if the stored id is `epoch.after`.
 
-        Raise an error otherwise: another run has written. Called again after an error unless `last_epoch` is then
+        Raise an error otherwise: another run has written. After an error, it is called again unless `last_epoch` returns
         `epoch.id`.
         """
         ...
@@ -164,7 +164,7 @@ class _EpochBatchWriter(EpochWriter):
         attempts = 0
         while True:
             found = self.epoch_there(step.key)
-            if found == step.epoch:  # a write has failed after it had taken effect
+            if found == step.epoch:  # a write that failed has taken effect
                 return
             if found != step.base:
                 raise self.other_epoch(found)

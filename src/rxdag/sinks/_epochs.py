@@ -20,7 +20,7 @@ class Epoch(NamedTuple):
 
     Attributes:
         number: Number of the transaction that wrote them, 1, 2, 3, ...; 0 if there is none.
-        mark: Tells the rows of a run from those of a run on a copy of its state.
+        mark: Distinguishes the rows of a run from those of a run on a copy of its state.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Step:
 
 
 class EpochWriter(Writer):
-    """Adds rows once: they wait, travel in the next checkpoint, and are committed after it with an epoch.
+    """Adds rows once: they are saved in the next checkpoint, and committed with an epoch once it is durable.
 
     Subclasses keep the waiting rows and know the target.
 
@@ -93,7 +93,7 @@ class EpochWriter(Writer):
         A missing target is created. Without a step, the run takes no checkpoints, or there are no rows.
 
         Raises:
-            SourceError: If the target is at another epoch: `other_epoch` makes it.
+            SourceError: If the target is at another epoch, as created by `other_epoch`.
         """
 
     def lacks_target(self) -> bool:
@@ -105,11 +105,11 @@ class EpochWriter(Writer):
         """Close the target."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what is saved about the target beside the rows; `take_facts` of another writer gets it."""
+        """Return the data about the target to save beside the rows, for `take_facts` of another writer."""
         return {}
 
     def take_facts(self, facts: dict[str, Any]) -> None:
-        """Take what another writer has saved about the target."""
+        """Restore the data that `facts` of another writer returned."""
 
     def save(self) -> dict[str, Any]:
         self._has_checkpoints = True
@@ -173,7 +173,7 @@ class EpochTable:
 
     Attributes:
         name: Its name, as SQL has it.
-        slot: What stands for a value in a statement: "?" or "%s".
+        slot: Placeholder of a value in a statement: "?" or "%s".
     """
 
     name: str

@@ -68,7 +68,7 @@ class NumberedFiles:
         path: Path that the names are made of.
         where: Name of the sink, for messages.
         saves: True in a run with checkpoints.
-        appends: True to begin behind the numbers that are there, False to refuse them.
+        appends: True to continue after existing numbers, False to refuse them.
         packs: True to compress if the name ends in ".gz".
         is_named: Returns True if the open file of a checkpoint got its name at the end of the job.
     """
@@ -111,7 +111,7 @@ class NumberedFiles:
         return WholeFile(str(self.target(self.number)), self._where, packs=self._packs)
 
     def _check_new(self) -> None:
-        """Check that no earlier run has left numbered files; not before `restore`, whose run may have named some."""
+        """Check that no earlier run has left numbered files; not called before `restore`, whose run may have named some."""
         highest = highest_of(self._path) if self._is_new else 0
         self._is_new = False
         if highest:
@@ -174,7 +174,7 @@ class NumberedFiles:
 
     def _name_closed(self, saved: dict[str, Any]) -> None:
         target = self.target(saved["number"])
-        if _is_whole(target, saved):  # named by a run that was killed behind that
+        if _is_whole(target, saved):  # named by a run that was killed right afterwards
             return
         self._check_free(target)
         file = WholeFile(str(target), self._where, packs=self._packs)
@@ -182,7 +182,7 @@ class NumberedFiles:
         file.commit()
 
     def restore(self, saved: dict[str, Any]) -> WholeFile | None:
-        """Continue from a checkpoint: name what it covers, remove what is behind it, and return its open file.
+        """Continue from a checkpoint: name the files it covers, remove later ones, and return its open file.
 
         Raises:
             SourceError: If there are files with higher numbers, so that the checkpoint is not the last one.

@@ -1,4 +1,4 @@
-"""The connection of a sink to PostgreSQL, made again when it is lost."""
+"""The connection of a sink to PostgreSQL, re-established when it is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 _DELAYS: Final = Delays(100_000_000, 2.0, 5_000_000_000, 0.2)
 _ATTEMPTS: Final = 10
-"""Highest number of transactions that others undo."""
+"""Maximum number of attempts if other transactions cause rollbacks."""
 
 
 class PostgresSession:
@@ -22,8 +22,8 @@ class PostgresSession:
     Args:
         server: The database.
         what: What is written, for messages: `table "bars" of `.
-        patience_s: Longest time without a connection, s.
-        context: The run; once it has failed, no lost connection is made again.
+        patience_s: Maximum time without a connection, s.
+        context: The run; once it has failed, a lost connection is not re-established.
     """
 
     def __init__(self, server: PostgresServer, what: str, patience_s: float, context: SinkContext) -> None:
@@ -35,7 +35,7 @@ class PostgresSession:
         self._db: Any = None
 
     def connect(self) -> None:
-        """Open the connection; a server that cannot be reached is not tried again.
+        """Open the connection, in a single attempt.
 
         Raises:
             SourceError: If there is no connection.
@@ -46,12 +46,12 @@ class PostgresSession:
             raise self._server.explained(error, self._what) from error
 
     def do(self, work: Callable[[Any], T]) -> T:
-        """Call a function with the connection; again with a new one if that is lost meanwhile.
+        """Call a function with the connection; if the connection is lost, call it again with a new one.
 
-        The function must take effect once, however often it is called.
+        The function must be idempotent.
 
         Raises:
-            SourceError: If the database refuses it, or there is no connection for too long.
+            SourceError: If the database refuses the statement, or there is no connection for too long.
         """
         lost_at: float | None = None
         failures = 0

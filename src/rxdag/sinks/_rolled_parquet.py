@@ -1,4 +1,4 @@
-"""Numbered Parquet files: the rows of the open one are kept as tables, of which the file is made when it is complete."""
+"""Numbered Parquet files: the rows of the open file are kept as tables, and written as Parquet when it is complete."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RolledParquetWriter(BatchWriter):
             self._forget()
 
     def _make(self) -> WholeFile | None:
-        """Make the Parquet file of all rows of the open one; None if it has none."""
+        """Write all rows of the open file as Parquet; None if it has none."""
         if self.waiting:
             self._keep(self.table())
         kept = self._kept
@@ -83,7 +83,7 @@ class RolledParquetWriter(BatchWriter):
         return file
 
     def _forget(self) -> None:
-        """Begin anew behind a file; if a checkpoint needs the kept rows, they stay until another one is durable."""
+        """Begin a new file; if a checkpoint needs the kept rows, they stay until a later one is durable."""
         if self._kept is not None:
             self._kept.drop()
         self._kept, self._rows, self._size = None, 0, 0
@@ -92,7 +92,7 @@ class RolledParquetWriter(BatchWriter):
         if self._made is not None:
             return
         if self._saves and self._kept is not None:
-            self._kept.save()  # so that its name, by which a restored run knows the file, does not change any more
+            self._kept.save()  # fixes its name, by which a restored run recognises the file
         self._made = self._make()
         if self._made is not None:
             self._made.sync()
