@@ -270,10 +270,7 @@ class SinkNode(OpenedSink):
             if pending is None:
                 self.attempts = 0
                 self.passed += len(chunk)
-                now = self.domain.ticks()
-                self.writes.add(now - self.began)
-                if self.shows_later or self.receipt >= 0:
-                    self.count_delivery(chunk, now)
+                self.count_write(chunk)
             else:
                 self.in_flight = len(chunk)
                 self.at_hand = chunk
@@ -390,10 +387,8 @@ class SinkNode(OpenedSink):
         if error is None:
             self.run.sink_ready(self.name)
         else:
-            if self.run.may_succeed:
-                self.run.fail(
-                    error
-                )  # its node has not yet said so, and the other sinks must not be completed meanwhile
+            if self.run.may_succeed:  # its node has not yet failed the run, and the other sinks must not be completed
+                self.run.fail(error)
             self.close(ok=False)
 
     def ledger(self) -> Ledger:

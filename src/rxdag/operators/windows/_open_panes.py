@@ -36,6 +36,21 @@ class OpenPane:
         self.most_ts = MIN
         """Largest event time in it."""
 
+    def saved(self) -> list[Any]:
+        """Return it as plain data."""
+        own = [self.key, self.start, self.end, self.n, self.last, self.is_due, self.fresh, self.early_at, self.most_ts]
+        return [*own, self.accumulator.snapshot()]
+
+    @staticmethod
+    def restored(saved: list[Any], accumulator: Accumulator[Any, Any]) -> OpenPane:
+        """Return a pane from the result of `saved`, with a new accumulator."""
+        key, start, end, n, last, is_due, fresh, early_at, most_ts, state = saved
+        accumulator.restore(state)
+        part = OpenPane(key, start, end, accumulator)
+        part.n, part.last, part.is_due = n, last, is_due
+        part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
+        return part
+
     @property
     def closes_at(self) -> int:
         """The watermark at which it is emitted; the last one if its end is not representable."""

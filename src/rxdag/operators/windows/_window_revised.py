@@ -381,23 +381,11 @@ class RevisedWindowKernel(Kernel):
         return sum(part.n for parts in self.parts.values() for part in parts)
 
     def snapshot(self) -> dict[str, Any]:
-        rows = [
-            [
-                *(part.key, part.start, part.end, part.n, part.last, part.is_due),
-                *(part.fresh, part.early_at, part.most_ts, part.accumulator.snapshot()),
-            ]
-            for parts in self.parts.values()
-            for part in parts
-        ]
-        return {"parts": rows}
+        return {"parts": [part.saved() for parts in self.parts.values() for part in parts]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._due, self._left = {}, [], []
-        for key, start, end, n, last, is_due, fresh, early_at, most_ts, state in saved["parts"]:
-            accumulator = self._new()
-            accumulator.restore(state)
-            part = OpenPane(key, start, end, accumulator)
-            part.n, part.last, part.is_due = n, last, is_due
-            part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts
-            self.parts.setdefault(key, []).append(part)
+        for row in saved["parts"]:
+            part = OpenPane.restored(row, self._new())
+            self.parts.setdefault(part.key, []).append(part)
             self._schedule(part)
