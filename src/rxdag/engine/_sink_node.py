@@ -390,10 +390,8 @@ class SinkNode(OpenedSink):
         if error is None:
             self.run.sink_ready(self.name)
         else:
-            if self.run.may_succeed:
-                self.run.fail(
-                    error
-                )  # its node has not yet said so, and the other sinks must not be completed meanwhile
+            if self.run.may_succeed:  # its node has not reported the failure yet, and no sink may be completed
+                self.run.fail(error)
             self.close(ok=False)
 
     def ledger(self) -> Ledger:
