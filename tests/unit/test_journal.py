@@ -315,7 +315,7 @@ def test_nothing_is_written_or_waited_for_in_a_segment_that_was_deleted(folder):
             WriteRefused, match="must stay in place while it is recorded, got No such file or directory"
         ):
             writer.append("ticks", 2, [(Kind.ITEMS, 1, b"second")])
-        with pytest.raises(SourceError, match="must stay in place while it is read, got a deleted file; put the"):
+        with pytest.raises(SourceError, match="must stay in place while it is read, got a deleted file; restore the"):
             cursor.next()
     close_writer(writer, "ticks")
 

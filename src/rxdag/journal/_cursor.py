@@ -120,7 +120,7 @@ class Cursor:
         # A retention deletes it only once there is another one.
         if is_deleted(self._file) and self._behind() is None:
             raise SourceError(
-                f'journal: "{self._path}" must stay in place while it is read, got a deleted file; put the journal back'
+                f'journal: "{self._path}" must stay in place while it is read, got a deleted file; restore the journal'
             )
 
     def _move_on(self, behind: int) -> None:

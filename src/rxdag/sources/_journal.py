@@ -27,7 +27,7 @@ class Journal(SourceAround[T]):
         durable: When a record counts as durable.
         on_full: What happens if the disk refuses a record.
         retention: Limits of age and size; None to keep all records.
-        records: False to read what another run records, as a shadow does.
+        records: False to read the records of another run, as a shadow does.
     """
 
     source: Source[T]
