@@ -18,7 +18,7 @@ class Row(msgspec.Struct):
 
 
 JOB = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 import rxdag
 from rxdag import operators as ops, sinks, sources
@@ -27,6 +27,8 @@ life, folder = sys.argv[1], Path(sys.argv[2])
 def look(i):
     if life == "drained" and i == 20:
         os.kill(os.getpid(), signal.SIGTERM)
+    if life == "drained" and i > 20:
+        time.sleep(0.001)  # the drain must come before item 15,000
     if life == "forking" and i == 15_000:
         if os.fork() == 0:
             print("child", flush=True)
