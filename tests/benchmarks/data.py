@@ -76,6 +76,11 @@ def ticks_sparsest(n: int) -> list[Tick]:
     return ticks(n, rate=160)
 
 
+def ticks_of_ten(n: int) -> list[Tick]:
+    """Make 1,000 ticks/s of 10 symbols: 100 of each in a second, and 6,000 in a minute."""
+    return ticks(n, rate=1_000, syms=10)
+
+
 def ticks_captured(n: int) -> list[Tick]:
     """Make 160 ticks/s of 6 symbols, as a capture of real feeds has."""
     return ticks(n, rate=160, syms=6)

@@ -1,6 +1,7 @@
 """The benchmark at a small part of its size: the answers, no times."""
 
 import asyncio
+import statistics
 import subprocess
 import sys
 from itertools import accumulate, pairwise
@@ -22,6 +23,7 @@ from tests.benchmarks.memory import bytes_per_key
 from tests.benchmarks.more_loops import w7_loop, w8_loop
 from tests.benchmarks.report import Report, Row
 from tests.benchmarks.rewritten import over_async, with_first
+from tests.benchmarks.rolling_loops import is_trade, w9_loop, w10_loop
 from tests.benchmarks.scaling import curves, exponent
 from tests.benchmarks.watched import Watched
 from tests.benchmarks.work import Case, Work
@@ -109,6 +111,25 @@ def test_the_loop_of_sliding_windows_adds_each_item_to_ten():
             window = (tick.sym, tick.ts // 1_000_000 * 1_000_000 - i * 1_000_000)
             expected[window] = expected.get(window, 0.0) + tick.size
     assert {(sym, start): total for sym, start, total in w8_loop(data)} == expected
+
+
+def test_the_loop_of_rolling_windows_has_the_prices_of_a_second():
+    data = sorted(ticks(1_500, syms=3))
+    got = w9_loop(data, period_us=50_000)
+    prices = [[t.price for t in data if t.sym == tick.sym and tick.ts - 50_000 < t.ts <= tick.ts] for tick in data]
+    assert [mean for mean, _ in got] == pytest.approx([statistics.mean(each) for each in prices])
+    expected = [statistics.stdev(each) if len(each) > 1 else None for each in prices]
+    assert [std for _, std in got] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_loop_of_the_join_finds_the_last_quote_before_each_trade():
+    data = ticks(3_000, syms=7)
+    assert sum(map(is_trade, data)) == 500
+    expected = []
+    for trade in sorted(filter(is_trade, data)):
+        before = [t for t in data if t.sym == trade.sym and t.ts < trade.ts and not is_trade(t)]
+        expected.append((trade, max(before, default=None)))
+    assert w10_loop(data) == expected
 
 
 def test_a_rewritten_loop_does_the_same_and_what_was_added():

@@ -1,12 +1,13 @@
 """All workloads that are measured in pairs."""
 
-from tests.benchmarks import bars, columns, dedupe, one_by_one, routing, spans, stateless
+from tests.benchmarks import bars, columns, dedupe, one_by_one, rolling, routing, spans, stateless
 
 WORKS = (
     *stateless.WORKS,
     *bars.WORKS,
     *dedupe.WORKS,
     *spans.WORKS,
+    *rolling.WORKS,
     *routing.WORKS,
     *one_by_one.WORKS,
     *columns.WORKS,

@@ -101,12 +101,14 @@ LANES = {
         (lambda: ops.rolling(3, agg.named(s=agg.sum("price"), v=agg.var("price"), f=agg.first("n"))), ticks_keyed),
         (lambda: ops.rolling(3, agg.sum("n")), None),
         (lambda: ops.rolling(4, agg.count()), ticks_by_arrival),
+        (lambda: ops.rolling(2, agg.named(m=agg.mean("price"), w=agg.vwap("price", "qty"))), ticks_keyed),
     ],
     "rolling time": [
         (lambda: ops.rolling("4s", agg.named(s=agg.sum("n"), n=agg.count()), into=into), ticks_keyed),
         (lambda: ops.rolling("4s", agg.sum("n"), closed="both"), ticks_timed),
         (lambda: ops.rolling("4s", agg.count(), closed="left"), by_note),
         (lambda: ops.rolling("4s", agg.max("n"), closed="none"), ticks_keyed),
+        (lambda: ops.rolling("2s", agg.named(m=agg.mean("price"), b=agg.ohlcv("price", "qty"))), ticks_timed),
     ],
     "totals": [
         (lambda: ops.count(), ticks_by_arrival),

@@ -298,3 +298,21 @@ def test_both_lanes_find_the_match_among_tens_of_thousands(strategy, tolerance, 
     ]
     assert result.problems == ()
     assert (result["out"], result.stats.nodes["join_asof"].absorbed) == (expected, n)
+
+
+class Purges(AsofKernel):
+    n = 0
+
+    def _purge(self, rights, emit):
+        Purges.n += 1
+        super()._purge(rights, emit)
+
+
+def test_right_items_are_purged_at_twice_their_number_however_many_are_needed():
+    Purges.n = 0
+    kernel, exits = Purges("backward", None, True, None), Exits()
+    for ts in range(10_000):
+        kernel.on_item(ts, ts, 0, "k", 1, exits)
+        kernel.watermark = ts - 1000
+    assert kernel.held() < 2100
+    assert Purges.n < 30

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from rxdag.aggregates._arrays import ArrayCount, traded, turnover
 from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
-from rxdag.aggregates.accumulators import vwap_within
-from rxdag.columns import Array, Columns, Groups, Places
+from rxdag.aggregates._rolled import each_rolled
+from rxdag.aggregates.accumulators import bars, vwap_within
+from rxdag.columns import Array, Columns, Groups, Places, Spans
 from rxdag.contract import MAX, MIN, ColumnsAggregate, SavedRows
 
 
@@ -103,6 +105,11 @@ class ArrayBar(ColumnsAggregate):
             self._make(o, h, low, c, volume, vwap_within(total, volume, low, h), n)
             for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
         ]
+
+    def rolled(self, values: Any, spans: Spans) -> list[Any]:
+        prices, quantities = values
+        trades = list(zip(prices.tolist(), quantities.tolist(), strict=True))
+        return each_rolled(bars(itemgetter(0), itemgetter(1)), trades, spans)
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         columns = [c.results(places) if isinstance(c, ArrayCount) else c.at(places) for c in self._cells]

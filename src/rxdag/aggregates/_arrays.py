@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.aggregates._cells import Highest, Lowest, Total
-from rxdag.columns import Array, Columns, Groups, Places, objects_of
+from rxdag.aggregates._rolled import extremes, sums
+from rxdag.columns import Array, Columns, Groups, Places, Spans, objects_of
 from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows
 from rxdag.errors import text_of
 
@@ -78,6 +79,10 @@ class ArrayCount(ColumnsAggregate):
         counts: list[int] = self.n[places].tolist()
         return counts
 
+    def rolled(self, values: Any, spans: Spans) -> list[int]:
+        counts: list[int] = (spans.high - spans.low).tolist()
+        return counts
+
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self.n[places].tolist())
 
@@ -118,6 +123,10 @@ class ArraySum(ColumnsAggregate):
     def results(self, places: Places) -> list[Any]:
         return self._total.at(places)
 
+    def rolled(self, values: Any, spans: Spans) -> list[Any]:
+        totals: list[Any] = sums(values, spans).tolist()
+        return totals
+
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self._total.at(places))
 
@@ -132,6 +141,10 @@ class ArrayMean(ArraySum):
     def results(self, places: Places) -> list[Any]:
         counts = self._count.results(places)
         return [total / n for total, n in zip(self._total.at(places), counts, strict=True)]
+
+    def rolled(self, values: Any, spans: Spans) -> list[Any]:
+        counts = self._count.rolled(None, spans)
+        return [total / n for total, n in zip(super().rolled(values, spans), counts, strict=True)]
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         counts = self._count.results(places)
@@ -154,6 +167,7 @@ class ArrayExtreme(ColumnsAggregate):
     def __init__(self, get: Any, check: Callable[[Any], Any], *, is_max: bool) -> None:
         self._get = get
         self._check = check
+        self._is_max = is_max
         self._count = ArrayCount()
         self._value = Highest() if is_max else Lowest()
 
@@ -175,6 +189,10 @@ class ArrayExtreme(ColumnsAggregate):
 
     def results(self, places: Places) -> list[Any]:
         return self._value.at(places)
+
+    def rolled(self, values: Any, spans: Spans) -> list[Any]:
+        found: list[Any] = extremes(values, spans, is_max=self._is_max).tolist()
+        return found
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self._value.at(places))
@@ -247,6 +265,11 @@ class ArrayVwap(ColumnsAggregate):
     def results(self, places: Places) -> list[Any]:
         return [vwap_of(*pair) for pair in self.snapshot(places)]
 
+    def rolled(self, values: Any, spans: Spans) -> list[Any]:
+        prices, quantities = values
+        traded = sums(turnover(prices, quantities), spans).tolist(), sums(quantities, spans).tolist()
+        return [vwap_of(*pair) for pair in zip(*traded, strict=True)]
+
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self._turnover.at(places), self._volume.at(places))
 
@@ -305,6 +328,13 @@ class ArrayNamed(ColumnsAggregate):
 
     def results(self, places: Places) -> list[dict[str, Any]]:
         columns = [part.results(places) for part in self._parts.values()]
+        return [dict(zip(self._parts, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def can_roll(self) -> bool:
+        return all(part.can_roll() for part in self._parts.values())
+
+    def rolled(self, values: Any, spans: Spans) -> list[dict[str, Any]]:
+        columns = [part.rolled(each, spans) for part, each in zip(self._parts.values(), values, strict=True)]
         return [dict(zip(self._parts, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.aggregates._arrays import numbers
-from rxdag.columns import Columns, Groups, Places, values_of
+from rxdag.aggregates._rolled import each_rolled
+from rxdag.columns import Columns, Groups, Places, Spans, values_of
 from rxdag.contract import Accumulator, ColumnsAggregate
 
 
@@ -45,6 +46,9 @@ class EachValue(ColumnsAggregate):
 
     def results(self, places: Places) -> list[Any]:
         return [self._accumulators[place].result() for place in places.tolist()]
+
+    def rolled(self, values: list[Any], spans: Spans) -> list[Any]:
+        return each_rolled(self._make, values, spans)
 
     def snapshot(self, places: Places) -> list[list[Any]]:
         return [self._accumulators[place].snapshot() for place in places.tolist()]

@@ -19,7 +19,7 @@ _INT64: Final = 1 << 63
 class _Quantile(Accumulator[Any, float]):
     """A DDSketch, with its stores of positive and negative values."""
 
-    __slots__ = ("_accuracy", "_get", "_q", "_sketch", "_stores")
+    __slots__ = ("_accuracy", "_get", "_mapping", "_module", "_q", "_sketch", "_stores")
 
     def __init__(self, get: Callable[[Any], float], q: float, accuracy: float) -> None:
         self._get = get
@@ -28,7 +28,7 @@ class _Quantile(Accumulator[Any, float]):
         self._make(0.0)
 
     def _make(self, zeros: float, states: tuple[Any, ...] = ([], [])) -> None:
-        ddsketch = import_extra("ddsketch.ddsketch", _EXTRA, "quantile")
+        self._module = import_extra("ddsketch.ddsketch", _EXTRA, "quantile")
         store = import_extra("ddsketch.store", _EXTRA, "quantile").DenseStore
         mapping = import_extra("ddsketch.mapping", _EXTRA, "quantile").LogarithmicMapping
         self._stores = store(), store()
@@ -36,13 +36,29 @@ class _Quantile(Accumulator[Any, float]):
             if state:
                 each.count, each.min_key, each.max_key, each.offset, bins = state
                 each.bins = list(bins)
-        self._sketch: Any = ddsketch.BaseDDSketch(mapping(self._accuracy), *self._stores, zeros)
+        self._mapping = mapping(self._accuracy)
+        self._sketch: Any = self._module.BaseDDSketch(self._mapping, *self._stores, zeros)
 
     def check(self, item: Any, /) -> None:
         finite(self._get(item), "quantile: value")
 
     def add(self, item: Any, /) -> None:
         self._sketch.add(float(finite(self._get(item), "quantile: value")))
+
+    def remove(self, item: Any, /) -> bool:
+        value, zeros = float(finite(self._get(item), "quantile: value")), self._zeros()
+        if abs(value) > self._mapping.min_possible:
+            self._stores[value < 0].add(self._mapping.key(abs(value)), -1.0)
+        else:
+            zeros -= 1
+        # A sketch takes its number of values from its stores when it is made; bins are whole numbers, so nothing is lost.
+        self._sketch = self._module.BaseDDSketch(self._mapping, *self._stores, zeros)
+        return True
+
+    def _zeros(self) -> float:
+        """Return the number of zeros, of which the sketch has no public count."""
+        zeros: float = self._sketch.count - sum(store.count for store in self._stores)
+        return zeros
 
     def result(self) -> float:
         return float(self._sketch.get_quantile_value(self._q))
@@ -51,10 +67,8 @@ class _Quantile(Accumulator[Any, float]):
         self._sketch.merge(other._sketch)
 
     def snapshot(self) -> list[Any]:
-        # The sketch has no public count of its zeros.
-        zeros = self._sketch.count - sum(store.count for store in self._stores)
         return [
-            zeros,
+            self._zeros(),
             *([s.count, s.min_key, s.max_key, s.offset, list(s.bins)] if s.count else [] for s in self._stores),
         ]
 

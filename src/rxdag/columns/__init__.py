@@ -35,6 +35,7 @@ from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
+from rxdag.columns._spans import Spans
 from rxdag.columns._times import exact_ns, times_of, utc_of
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Nullable",
     "Places",
     "SCALAR",
+    "Spans",
     "as_column",
     "arrow_of_values",
     "batch_of_columns",

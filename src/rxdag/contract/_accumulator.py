@@ -41,12 +41,16 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         self.add(item)
 
     def remove(self, item: A_contra, /) -> bool:
-        """Remove the oldest item, for `ops.rolling`; return False if it cannot.
+        """Remove the oldest item, for `ops.rolling` and windows of items; return False if it cannot.
 
         If False, all remaining items are added again. After a removal, the result must equal exactly that of a new
-        accumulator over the remaining items.
+        accumulator over the remaining items. Sums of floats cannot remove an item; define `merge` for them instead.
         """
         return False
+
+    def can_remove(self) -> bool:
+        """Return True if `remove` is implemented."""
+        return any("remove" in vars(cls) for cls in type(self).__mro__ if cls is not Accumulator)
 
     @abstractmethod
     def result(self) -> R_co:

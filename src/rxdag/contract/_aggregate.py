@@ -10,7 +10,7 @@ from rxdag.contract._accumulator import Accumulator
 from rxdag.contract._shape import Shape
 
 if TYPE_CHECKING:
-    from rxdag.columns import Columns, Groups, Places
+    from rxdag.columns import Columns, Groups, Places, Spans
 
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -47,6 +47,17 @@ class ColumnsAggregate(ABC):
     def results(self, places: Places) -> Sequence[Any]:
         """Return the results of the panes at these places."""
 
+    def rolled(self, values: Any, spans: Spans) -> Sequence[Any]:
+        """Return the results of panes that overlap, from the result of `read`, for `ops.rolling`.
+
+        Define it if the aggregate commutes: without it, `ops.rolling` works on rows.
+        """
+        raise TypeError(f"{type(self).__name__} must have a method rolled for rolling windows over columns")
+
+    def can_roll(self) -> bool:
+        """Return True if `rolled` is implemented."""
+        return type(self).rolled is not ColumnsAggregate.rolled
+
     @abstractmethod
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         """Return the state of the panes at these places, each as that of its accumulator."""
@@ -74,6 +85,7 @@ class Aggregate(ABC, Generic[A_contra, R_co]):
 
         Merged, they must give the result of a single accumulator over all items, in whatever order the items arrived.
         Overlapping windows then add each item once, and merge; otherwise an item is added to each of its windows.
+        `ops.rolling` and windows of items merge too, unless the accumulator has `remove`.
         """
         return False
 

@@ -33,6 +33,11 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
 
     @property
+    def falls_idle(self) -> bool:
+        """Return True if its output stops holding back others, or advances by the clock, while its input is silent."""
+        return False
+
+    @property
     def ports(self) -> tuple[str, ...]:
         """Return the output ports, the main one first."""
         return ("out", "dead")
@@ -131,6 +136,11 @@ class RouteOp(AnyOperator, Generic[A_contra]):
 
 class FanIn(AnyOperator):
     """An operator with several inputs and one output."""
+
+    @property
+    def holds_for_watermarks(self) -> bool:
+        """Return True if it holds items of an input, without a bound, until the watermarks of the others pass them."""
+        return False
 
     @abstractmethod
     def kernel(self) -> Kernel:

@@ -14,6 +14,7 @@ from rxdag.errors import GraphError, GraphWarning, did_you_mean, shown
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._node import Node, Thing, checked_name
 from rxdag.graph._picture import bundle
+from rxdag.graph._silence import silent_sources
 from rxdag.graph._stream import SinkNode
 
 
@@ -72,6 +73,7 @@ class Dag:
             raise GraphError(f'dag "{name}": must have one sink or more, got none; end a stream with .to(sink)')
         self._assemble(ancestors(sink.node for sink in sinks))
         self._warn_of_loose_sinks()
+        self._warn_of_silence()
 
     @classmethod
     def glance(cls, sink: SinkNode[Any, Any]) -> Dag:
@@ -104,6 +106,19 @@ class Dag:
                         GraphWarning,
                         stacklevel=_users_level(),
                     )
+
+    def _warn_of_silence(self) -> None:
+        """Warn of joins that hold what comes while a live source is silent."""
+        for join in self.nodes.values():
+            names = ", ".join(sorted(source.where for source in silent_sources(join)))
+            if not names:
+                continue
+            warnings.warn(
+                f'dag "{self.name}": {join.where} must not wait for live sources without an idle timeout, got {names}; '
+                "while one is silent, the join holds all items of the others: pass idle_timeout= to ops.event_time",
+                GraphWarning,
+                stacklevel=_users_level(),
+            )
 
     def __repr__(self) -> str:
         return f"<Dag {self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges>"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Accumulator, finite, own_number, plus
+from rxdag.contract import Accumulator, finite, plus
 
 
 class Mean(Accumulator[Any, float]):
@@ -24,14 +24,6 @@ class Mean(Accumulator[Any, float]):
     def add(self, item: Any, /) -> None:
         self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
         self.n += 1
-
-    def remove(self, item: Any, /) -> bool:
-        # Only integer sums are exact after a removal.
-        if type(self.total) is not int:
-            return False
-        self.total -= own_number(self._get(item))
-        self.n -= 1
-        return True
 
     def result(self) -> Any:
         return self.total / self.n

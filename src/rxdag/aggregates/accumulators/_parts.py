@@ -59,6 +59,9 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
         for part in self.parts.values():
             part.add_at(item, ts, sequence)
 
+    def can_remove(self) -> bool:
+        return all(part.can_remove() for part in self.parts.values())
+
     def remove(self, item: Any, /) -> bool:
         return all(part.remove(item) for part in self.parts.values())
 

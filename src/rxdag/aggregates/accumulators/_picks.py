@@ -28,10 +28,6 @@ class Min(Accumulator[Any, float]):
         if value < self.least:
             self.least = value
 
-    def remove(self, item: Any, /) -> bool:
-        # If the minimum itself leaves, the next one must be searched for among the others.
-        return bool(self._get(item) > self.least)
-
     def result(self) -> Any:
         return self.least
 
@@ -55,10 +51,6 @@ class Max(Accumulator[Any, float]):
         value = finite(self._get(item), "max: value")
         if value > self.most:
             self.most = value
-
-    def remove(self, item: Any, /) -> bool:
-        # As in Min.
-        return bool(self._get(item) < self.most)
 
     def result(self) -> Any:
         return self.most

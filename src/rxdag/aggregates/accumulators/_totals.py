@@ -6,7 +6,7 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
-from rxdag.contract import Accumulator, BadItem, finite, own_number, plus
+from rxdag.contract import Accumulator, BadItem, finite, plus
 from rxdag.errors import shown
 
 
@@ -44,12 +44,6 @@ class Sum(Accumulator[Any, float]):
 
     def add(self, item: Any, /) -> None:
         self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
-
-    def remove(self, item: Any, /) -> bool:
-        if type(self.total) is not int:  # adding and removing floats leaves rounding errors
-            return False
-        self.total -= own_number(self._get(item))
-        return True
 
     def result(self) -> Any:
         return self.total

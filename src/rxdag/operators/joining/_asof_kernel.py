@@ -13,15 +13,18 @@ Strategy = Literal["backward", "forward", "nearest"]
 """Side of a left item on which its right item is searched."""
 
 _SWEEP_FROM: Final = 1024
+_PURGE_FROM: Final = 3
 _NOT_YET: Final = object()
 
 
 class _Rights:
     """The right items of one key, by (event time, sequence, arrival)."""
 
-    __slots__ = ("items", "places")
+    __slots__ = ("items", "places", "purge_at")
 
     def __init__(self) -> None:
+        self.purge_at = _PURGE_FROM
+        """Number of items at which the next ones are purged."""
         self.places: list[tuple[int, int, int]] = []
         self.items: list[Any] = []
 
@@ -35,8 +38,9 @@ class _Rights:
         self.items.insert(at, item)
 
     def forget(self, n: int) -> None:
-        """Remove the first `n`."""
+        """Remove the first `n`; the next purge is when there are twice as many as are left."""
         del self.places[:n], self.items[:n]
+        self.purge_at = max(_PURGE_FROM, 2 * len(self.places))
 
 
 class AsofKernel(Kernel):
@@ -88,7 +92,7 @@ class AsofKernel(Kernel):
             rights = self.rights[key] = _Rights()
         rights.add(place, item)
         self._n_rights += 1
-        if len(rights.places) > 2:
+        if len(rights.places) >= rights.purge_at:
             self._purge(rights, emit)
         if self._n_rights > self._sweep_at:
             self._sweep(emit)
@@ -166,8 +170,8 @@ class AsofKernel(Kernel):
                 n = max(n, bisect_left(rights.places, (needed - self._tolerance, MIN, 0)))
         else:
             n = bisect_left(rights.places, (needed, MIN, 0))
+        rights.forget(n)
         if n:
-            rights.forget(n)
             self._n_rights -= n
             emit.absorbed(n)
 

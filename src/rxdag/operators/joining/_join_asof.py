@@ -72,6 +72,10 @@ class _JoinAsof(FanIn):
     def ports(self) -> tuple[str, ...]:
         return ("out", "late", "dead") if self.clock == "event" else ("out", "dead")
 
+    @property
+    def holds_for_watermarks(self) -> bool:
+        return self.clock == "event"
+
     def merged(self, shapes: tuple[Shape, ...]) -> Shape:
         left, right = shapes
         if left.keyed != right.keyed:
@@ -168,6 +172,8 @@ def join_asof(
     Holds: left items that the watermark has not passed ("forward" and "nearest": until their match is certain), and for
         each key the right items that a left one may still need: at least one, unless it is older than `tolerance`
         allows.
+        While a live source of one stream is silent, the items of the other are held without a bound, unless its
+        `ops.event_time` has an `idle_timeout`; such a dag is warned of (GraphWarning).
     Ends: when the left stream has ended and no item waits. Fails: if a stream fails, or `into` raises; with
         `clock="processing"`, errors in `into` are subject to the node's `on_error`.
     Clock: event time; with `clock="processing"`, the right item is the last to arrive, and nothing waits.

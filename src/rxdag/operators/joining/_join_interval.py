@@ -171,6 +171,8 @@ def join_interval(left: Any, right: Any, /, *, lower: Duration, upper: Duration,
     Drops: an item that the watermark has passed goes to port "late"; an item without a partner is counted as dropped,
         reason "unmatched".
     Holds: each item until, by the watermark, no partner can arrive.
+        While a live source of one stream is silent, the items of the other are held without a bound, unless its
+        `ops.event_time` has an `idle_timeout`; such a dag is warned of (GraphWarning).
     Ends: when both streams have ended. Fails: if a stream fails; if `into` raises, subject to the node's `on_error`.
     Clock: event time.
 

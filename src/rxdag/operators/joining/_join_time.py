@@ -41,6 +41,10 @@ class TimeJoin(FanIn):
     needs_event_time = True
 
     @property
+    def holds_for_watermarks(self) -> bool:
+        return True
+
+    @property
     def ports(self) -> tuple[str, ...]:
         return ("out", "late", "dead")
 

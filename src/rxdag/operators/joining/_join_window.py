@@ -216,6 +216,8 @@ def join_window(left: Any, right: Any, window: Assigner, /, *, into: Any = None)
     Drops: an item whose windows are all closed goes to port "late"; one without a partner in any window is counted as
         dropped, reason "unmatched"; one that falls between windows is counted as `unassigned`.
     Holds: the items of the open windows.
+        While a live source of one stream is silent, the items of the other are held without a bound, unless its
+        `ops.event_time` has an `idle_timeout`; such a dag is warned of (GraphWarning).
     Ends: when both streams have ended, after the last pairs. Fails: if a stream fails, or `into` raises.
     Clock: event time.
 

@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, Operator, Shape
+from rxdag.contract import ColumnsEmit, Emit, Kernel, Operator, Shape
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, called, check_field
+from rxdag.expressions import Field, bound, check_field, getter, why_opaque
 from rxdag.operators._arguments import field_of
 from rxdag.operators._first_read import first_read
 from rxdag.operators.routing._partition import HASHES, Hash
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rxdag.columns import Column, Columns
 
 A = TypeVar("A")
 
 
 class _ShardKernel(Kernel):
+    derived = ("_names", "_is_mine")
+
     def __init__(self, worker: int, workers: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._worker = worker
         self._workers = workers
         self._key_of = first_read(key_of, "shard: key", self, "_key_of")
         self._hash_of = HASHES[hash_by]
+        self._names: Sequence[Any] = ()
+        """Dictionary of the last column of keys."""
+        self._is_mine: NDArray[np.bool_] | None = None
+        """shape (names + 1,): True for the names of that dictionary that belong to this worker, then the same for None."""
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        if self._hash_of(self._key_of(item)) % self._workers != self._worker:
+        if not self._takes(self._key_of(item)):
             return emit.filtered(item)
         emit(item)
         return None
+
+    def _takes(self, key: Any) -> bool:
+        return self._hash_of(key) % self._workers == self._worker
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._key_of) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        mine = self._mine(columns.values(self._key_of))
+        n = int(mine.sum())
+        emit.filtered(columns.n - n)
+        if n:
+            emit(columns.where(mine))
+
+    def _mine(self, keys: Column) -> NDArray[np.bool_]:
+        import numpy as np
+
+        from rxdag.columns import Coded, values_of  # it loads numpy
+
+        if not isinstance(keys, Coded):
+            return np.array([self._takes(key) for key in values_of(keys)], np.bool_)
+        # A dictionary is shared by the runs of a source, and may grow: each of its names is hashed once.
+        is_mine = self._is_mine
+        if is_mine is None or keys.names is not self._names or len(keys.names) >= len(is_mine):
+            self._names = keys.names
+            is_mine = self._is_mine = np.array([self._takes(name) for name in (*keys.names, None)], np.bool_)
+        return is_mine.take(keys.codes)
 
 
 @dataclass(frozen=True)
@@ -51,7 +90,7 @@ class _Shard(Operator[A, A]):
         return replace(self, worker=worker, workers=workers)
 
     def kernel(self) -> _ShardKernel:
-        return _ShardKernel(self.worker, self.workers, called(self.key), self.hash_by)
+        return _ShardKernel(self.worker, self.workers, getter(self.key), self.hash_by)
 
 
 def shard(key: Field[A, Any], /, *, hash_fn: Hash = "murmur3_32") -> Operator[A, A]:

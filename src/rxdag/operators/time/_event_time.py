@@ -69,6 +69,10 @@ class _EventTime(Operator[A, A]):
         times = () if name is None else ((name, UNITS[self.unit]),)
         return replace(shape, timed=True, ordered=ordered, times=times)
 
+    @property
+    def falls_idle(self) -> bool:
+        return self.idle_ns is not None or self.advance == "clock"
+
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
         time_of, scale, zone = getter(self.ts), UNITS[self.unit], self.zone

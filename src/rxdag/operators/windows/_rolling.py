@@ -112,6 +112,12 @@ def rolling(
     arrival. With a number of items, the window is the item and those of its key that arrived before it; the first
     windows are shorter.
 
+    An item costs the same whatever the length of the window, if the aggregate commutes, as all built-in ones of numbers
+    do, or can remove items, as `agg.collect` can. A border cuts a window into two parts: with a period, the last
+    multiple of the period since the epoch; with n items, one before every n-th item of a key. Sums of floats add the
+    older part from the border backwards, the newer part in order, and then both. They depend on nothing else, so rows,
+    columns and a restart give the same bits.
+
     Emits: a result for each item, or `into(item, result)`, with the item's event time and key. With a period, once the
         watermark has passed the item, by event time, sequence, arrival; with a number, at once.
     Drops: an item that the aggregate refuses goes to port "dead"; with a period, a late item goes to port "late".
@@ -124,9 +130,8 @@ def rolling(
 
     Args:
         period: A duration, more than 0; or a number of items, 1 or more.
-        aggregate: The aggregate to compute. It is fast if it can remove items (`Accumulator.remove`), as can
-            `agg.count` and sums and means of whole numbers; any other adds the remaining items again when an item
-            leaves.
+        aggregate: The aggregate to compute. If it neither commutes nor can remove items (`Accumulator.remove`), as
+            `agg.fold`, the remaining items are added again when an item leaves.
         closed: Which ends of the window are included: "right", "left", "both", "none". With "left" and "none", the item
             itself is excluded, and the result of an empty window is None.
         into: A function of the item and the result; its return value is emitted instead.

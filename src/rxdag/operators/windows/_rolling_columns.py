@@ -8,13 +8,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, Groups, joined
+from rxdag.columns import Columns, Spans, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 from rxdag.operators.windows._panes import blamed
 
-_MOST_ROWS: Final = 1 << 18
-"""Most rows that are aggregated at once; a row counts once for each window that it is in."""
 _MOST_BITS: Final = 62
 
 
@@ -35,7 +33,6 @@ class _RollingColumns(Kernel):
         self._aggregate = aggregate
         self._arrays = arrays
         self._into = into
-        self._places = 0
         self.past: Columns | None = None
         """Rows that later windows may need, sorted."""
 
@@ -49,35 +46,17 @@ class _RollingColumns(Kernel):
         """Return the earlier rows followed by these, and the number of earlier ones."""
         return (columns, 0) if self.past is None else (joined([self.past, columns]), self.past.n)
 
-    def _results(self, rows: Columns, low: NDArray[np.intp], high: NDArray[np.intp]) -> list[Any]:
+    def _results(
+        self, rows: Columns, low: NDArray[np.intp], border: NDArray[np.intp], high: NDArray[np.intp]
+    ) -> list[Any]:
         """Return the result of each range of rows from `low` up to, not including, `high`; None for an empty range."""
         out: list[Any] = [None] * len(low)
-        sizes = high - low
-        full = np.flatnonzero(sizes)
-        ends = np.cumsum(sizes[full])
-        at = 0
-        while at < len(full):
-            before = int(ends[at - 1]) if at else 0
-            to = max(at + 1, int(np.searchsorted(ends, before + _MOST_ROWS, side="right")))
-            panes = full[at:to]
-            for pane, result in zip(panes.tolist(), self._of(rows, low[panes], sizes[panes]), strict=True):
-                out[pane] = result
-            at = to
+        full = np.flatnonzero(low < high)
+        ts = np.zeros(rows.n, np.int64) if rows.ts is None else rows.ts
+        spans = Spans(low[full], border[full], high[full], ts, rows.sequence)
+        for pane, result in zip(full.tolist(), self._arrays.rolled(self._arrays.read(rows), spans), strict=True):
+            out[pane] = result
         return out
-
-    def _of(self, rows: Columns, low: NDArray[np.intp], sizes: NDArray[np.intp]) -> Any:
-        n = len(low)
-        if n > self._places:
-            self._places = max(n, 2 * self._places)
-            self._arrays.reserve(self._places)
-        places = np.arange(n)
-        # Position of each row within its own pane.
-        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        spread = rows.take(np.repeat(low, sizes) + within)
-        ts = np.zeros(spread.n, np.int64) if spread.ts is None else spread.ts
-        self._arrays.clear(places)
-        self._arrays.add(self._arrays.read(spread), Groups(places, np.repeat(places, sizes), ts, spread.sequence))
-        return self._arrays.results(places)
 
 
 class RollingItemsColumnsKernel(_RollingColumns):
@@ -90,11 +69,13 @@ class RollingItemsColumnsKernel(_RollingColumns):
     """
 
     state = ("keys",)
-    derived = ("past", "_arrays", "_places")
+    derived = ("past", "newer", "_arrays")
 
     def __init__(self, size: int, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate) -> None:
         super().__init__(aggregate, arrays, None)
         self._size = size
+        self.newer: dict[Any, int] = {}
+        """Number of items in the newer part of each key's window."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         self._arrays.read(columns)  # any error is raised before the state changes
@@ -102,30 +83,37 @@ class RollingItemsColumnsKernel(_RollingColumns):
         codes = _codes(whole)
         by_key = np.argsort(codes, kind="stable")
         keys = codes[by_key]
-        place = np.arange(whole.n)
-        starts = np.concatenate(([True], keys[1:] != keys[:-1]))
-        first = np.maximum.accumulate(np.where(starts, place, 0))
-        asked = np.flatnonzero(by_key >= before)
+        starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        sizes = np.diff(np.append(starts, whole.n))
+        place, first = np.arange(whole.n), np.repeat(starts, sizes)
+        is_new = by_key >= before
+        # Borders are every `size` items of a key; the next one depends on how many items came since the last.
+        n_old = sizes - np.add.reduceat(is_new, starts, dtype=np.intp)
+        names = [None] * len(starts) if whole.key is None else whole.take(by_key[starts]).keys() or []
+        newer = np.array([self.newer.get(name, 0) for name in names], np.intp)
+        since = (place - first - np.repeat(n_old - newer, sizes)) % self._size
+        asked = np.flatnonzero(is_new)
         low = np.maximum(first[asked], asked - self._size + 1)
-        values = self._results(whole.take(by_key), low, asked + 1)
+        values = self._results(whole.take(by_key), low, asked - since[asked], asked + 1)
         # Back in order of arrival.
         order = np.argsort(by_key[asked])
         emit.rows([values[i] for i in order.tolist()], columns)
-        ends = np.append(starts[1:], True)
-        # Number of rows of the same key behind each; later windows need the last size - 1 of a key.
-        left = np.minimum.accumulate(np.where(ends, place, whole.n)[::-1])[::-1] - place
-        kept = np.sort(by_key[left < self._size - 1])
-        self.past = whole.take(kept).marked(None) if len(kept) else None
+        ends = starts + sizes
+        for name, n in zip(names, (since[ends - 1] + 1).tolist(), strict=True):
+            self.newer[name] = n
+        kept = np.sort(by_key[np.repeat(ends, sizes) - place <= self._size])
+        self.past = whole.take(kept).marked(None)
 
     def snapshot(self) -> dict[str, Any]:
         keys: dict[Any, list[list[Any]]] = {}
         for item, ts, sequence, key in saved_rows(self.past):
             keys.setdefault(key, []).append([ts, sequence, item])
-        return {"keys": [[key, rows, MAX] for key, rows in keys.items()]}
+        return {"keys": [[key, [rows, len(rows) - self.newer[key]], MAX] for key, rows in keys.items()]}
 
     def restore(self, saved: dict[str, Any]) -> None:
+        self.newer = {key: len(rows) - n_older for key, (rows, n_older), _ in saved["keys"]}
         self.past = columns_of(
-            [[item, ts, sequence, key] for key, rows, _ in saved["keys"] for ts, sequence, item in rows]
+            [[item, ts, sequence, key] for key, (rows, _), _ in saved["keys"] for ts, sequence, item in rows]
         )
 
 
@@ -142,7 +130,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    derived = ("runs", "wake", "_arrays", "_places", "is_paused", "_left", "_made", "_whole")
+    derived = ("runs", "wake", "_arrays", "is_paused", "_left", "_made", "_whole")
     pauses = True
 
     def __init__(
@@ -247,7 +235,8 @@ class RollingTimeColumnsKernel(_RollingColumns):
         start = 0 if self._has_start else 1
         low = _found(keys, instants, panes, start - self._period, "left")
         high = _found(keys, instants, panes, 0, "right" if self._has_end else "left")
-        results = self._results(whole.take(by_key), low, high)
+        border = _found(keys, instants, panes, -(instants[panes] % self._period), "left")
+        results = self._results(whole.take(by_key), low, border, high)
         out: list[Any] = [None] * (whole.n - before)
         for row, pane in zip((by_key[asked] - before).tolist(), (np.cumsum(is_new) - 1).tolist(), strict=True):
             out[row] = results[pane]
@@ -276,19 +265,20 @@ def _codes(columns: Columns) -> NDArray[np.int64]:
 
 
 def _found(
-    keys: NDArray[np.int64], ts: NDArray[np.int64], at: NDArray[np.intp], later: int, side: Any
+    keys: NDArray[np.int64], ts: NDArray[np.int64], at: NDArray[np.intp], later: int | NDArray[np.int64], side: Any
 ) -> NDArray[np.intp]:
     """Return where the times at `at`, moved by `later`, belong within their key, among rows by (key, ts)."""
     least = int(ts.min())
     span = int(ts.max()) - least + 2
     # If key and time fit into one int, a single search finds all positions.
     if (int(keys.max()) + 1) * span < 1 << _MOST_BITS:
-        wanted = np.clip(ts[at] - least + max(later, -span), 0, span - 1)
+        wanted = np.clip(ts[at] - least + np.maximum(later, -span), 0, span - 1)
         found: NDArray[np.intp] = np.searchsorted(keys * span + (ts - least), keys[at] * span + wanted, side)
         return found
     out = np.empty(len(at), np.intp)
-    for n, place in enumerate(at.tolist()):
+    moves = np.broadcast_to(later, len(at)).tolist()
+    for n, (place, moved) in enumerate(zip(at.tolist(), moves, strict=True)):
         first, last = np.searchsorted(keys, keys[place], "left"), np.searchsorted(keys, keys[place], "right")
-        instant = max(int(ts[place]) + later, -(1 << 63))
+        instant = max(int(ts[place]) + moved, -(1 << 63))
         out[n] = first + np.searchsorted(ts[first:last], instant, side)
     return out

@@ -8,7 +8,7 @@ from typing import Any
 from rxdag.contract import Aggregate, Emit, Kernel
 from rxdag.operators.keyed._by_key import KeyedKernel, Lasting
 from rxdag.operators.windows._panes import blamed
-from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
+from rxdag.operators.windows._rolling_rows import RollingAccumulators, RollingRows, result_of, rolling_in_columns
 
 
 class RollingItemsKernel(KeyedKernel):
@@ -20,23 +20,24 @@ class RollingItemsKernel(KeyedKernel):
         super().__init__(lasting)
         self._size = size
         self._aggregate = aggregate
-        self._new = aggregate.factory()
+        self._how = RollingAccumulators(aggregate)
         self._into = into
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        make = self._new
-        make().add_at(item, ts, sequence)  # any error is raised before the state changes
+        self._how.new().add_at(item, ts, sequence)  # any error is raised before the state changes
         at = now if self.by_clock else ts
         kept = self.found(key, at)
-        window: RollingRows = RollingRows(make()) if kept is None else kept.value
-        row, gone = (ts, sequence, item), window.rows[0] if len(window.rows) == self._size else None
+        window: RollingRows = RollingRows(self._how) if kept is None else kept.value
+        row, n_older = (ts, sequence, item), window.n_older
+        gone = window.rows[0] if len(window.rows) == self._size else None
         try:
             if gone is not None:
-                window.let_go(1, make)
+                # A border is every `size` items: once all items of the window are in the newer part.
+                window.let_go(1, is_border=n_older == 0)
             window.add(row)
             made = result_of(self._into, item, window, window.rows[0][0], ts)
         except BaseException:
-            window.give_back(row, gone, make)
+            window.give_back(row, gone, n_older)
             raise
         if kept is None:
             self.begin(key, window, at, emit)
@@ -52,7 +53,7 @@ class RollingItemsKernel(KeyedKernel):
             return "a ttl is judged item by item"
         if self._into is not None:
             return "opaque callable into"
-        arrays = self._aggregate.in_columns()
+        arrays = rolling_in_columns(self._aggregate)
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators.windows._rolling_columns import RollingItemsColumnsKernel  # it loads numpy
@@ -60,7 +61,9 @@ class RollingItemsKernel(KeyedKernel):
         return RollingItemsColumnsKernel(self._size, self._aggregate, arrays)
 
     def pack(self, value: Any) -> Any:
-        return [list(row) for row in value.rows]
+        return [[list(row) for row in value.rows], value.n_older]
 
     def unpack(self, saved: Any) -> Any:
-        return restored(self._aggregate, saved)
+        window = RollingRows(self._how)
+        window.load(*saved)
+        return window

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from rxdag.contract import MAX, MIN, Aggregate, Emit, Kernel
 from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.windows._panes import blamed
-from rxdag.operators.windows._rolling_rows import RollingRows, restored, result_of
+from rxdag.operators.windows._rolling_rows import RollingAccumulators, RollingRows, result_of, rolling_in_columns
 
 Closed = Literal["right", "left", "both", "none"]
 """Ends of a window that belong to it."""
@@ -29,7 +29,7 @@ class RollingTimeKernel(Kernel):
         self, period: int, closed: Closed, aggregate: Aggregate[Any, Any], into: Callable[[Any, Any], Any] | None
     ) -> None:
         self._aggregate = aggregate
-        self._new = aggregate.factory()
+        self._how = RollingAccumulators(aggregate)
         self._into = into
         self._period = period
         self._has_start = closed in ("left", "both")
@@ -46,7 +46,7 @@ class RollingTimeKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
-        self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
+        self._how.new().add_at(item, ts, sequence)  # any error is raised before the state changes
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
@@ -61,7 +61,7 @@ class RollingTimeKernel(Kernel):
         return blamed(self._aggregate, item, error)
 
     def in_columns(self) -> Kernel | str:
-        arrays = self._aggregate.in_columns()
+        arrays = rolling_in_columns(self._aggregate)
         if isinstance(arrays, str):
             return arrays
         from rxdag.operators.windows._rolling_columns import RollingTimeColumnsKernel  # it loads numpy
@@ -125,16 +125,22 @@ class RollingTimeKernel(Kernel):
     def _from(self, key: Any, ts: int, start: int) -> RollingRows:
         """Return the window of a key without the items before its start."""
         kept = self._windows.find(key, ts, MIN)
-        window: RollingRows = RollingRows(self._new()) if kept is None else kept.value
+        window: RollingRows = RollingRows(self._how) if kept is None else kept.value
         n = 0
         for row in window.rows:
             if row[0] >= start:
                 break
             n += 1
-        if n:
-            window.let_go(n, self._new)
+        # Borders are the multiples of the period: a window contains one of them, so that its items are in two parts.
+        is_border = bool(window.rows) and window.rows[-1][0] < self._border_of(ts)
+        if n or is_border:
+            window.let_go(n, is_border=is_border)
         self._windows.keep(key, window, self._until(ts))
         return window
+
+    def _border_of(self, ts: int) -> int:
+        """Return the time at which the newer part of a window begins."""
+        return ts - ts % self._period
 
     def _until(self, ts: int) -> int:
         """Return the first time at which an item is no longer needed; one at the start of a window may still count."""
@@ -169,6 +175,11 @@ class RollingTimeKernel(Kernel):
         by_key: dict[Any, list[list[Any]]] = {}
         for item, ts, sequence, key in saved["past"]:
             by_key.setdefault(key, []).append([ts, sequence, item])
-        aggregate = self._aggregate
-        self._windows.load([[key, restored(aggregate, rows), self._until(rows[-1][0])] for key, rows in by_key.items()])
+        self._windows.load([[key, self._loaded(rows), self._until(rows[-1][0])] for key, rows in by_key.items()])
         self.wake = self._next_wake()
+
+    def _loaded(self, rows: list[list[Any]]) -> RollingRows:
+        """Return the window of saved items."""
+        window, border = RollingRows(self._how), self._border_of(rows[-1][0])
+        window.load(rows, sum(ts < border for ts, _, _ in rows))
+        return window

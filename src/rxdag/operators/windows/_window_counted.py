@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from rxdag.contract import Aggregate, Emit, Kernel
 from rxdag.operators.windows._counted_rows import CountedRows
 from rxdag.operators.windows._panes import blamed
+from rxdag.operators.windows._rolling_rows import RollingAccumulators
 
 
 class CountedWindowKernel(Kernel):
@@ -31,7 +31,7 @@ class CountedWindowKernel(Kernel):
         self._size = size
         self._slide = slide
         self._aggregate = aggregate
-        self._new = aggregate.factory()
+        self._how = RollingAccumulators(aggregate)
         self._into = into
         self.keys: dict[Any, CountedRows] = {}
 
@@ -42,24 +42,25 @@ class CountedWindowKernel(Kernel):
         return blamed(self._aggregate, item, error)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        row, kept = (item, ts, sequence), self.keys.get(key)
+        row, kept = (ts, sequence, item), self.keys.get(key)
         if kept is None:
-            kept = CountedRows(self._new())
+            kept = CountedRows(self._how)
         if kept.since + 1 < self._slide:
-            self._new().add_at(item, ts, sequence)  # any error is raised before the state changes
+            self._how.new().add_at(item, ts, sequence)  # any error is raised before the state changes
             gone = kept.take_in(row, self._size)
             kept.since += 1
             self.keys[key] = kept
             if gone is not None:
                 emit.absorbed(1)
             return
+        n_older = kept.n_older
         gone = kept.take_in(row, self._size)
         try:
-            pane: Any = kept.pane(key, self._new())
+            pane: Any = kept.pane(key)
             end = pane.end
             made = pane if self._into is None else self._into(pane)
         except BaseException:
-            kept.give_back(gone)
+            kept.give_back(row, gone, n_older)
             raise
         kept.since = 0
         self.keys[key] = kept
@@ -73,7 +74,7 @@ class CountedWindowKernel(Kernel):
         for kept in self.keys.values():
             n_old = len(kept.rows) - kept.since
             emit.absorbed(n_old)
-            for item, _, _ in list(kept.rows)[n_old:]:
+            for _, _, item in list(kept.rows)[n_old:]:
                 emit.dropped(item, "leftover")
         self.keys = {}
 
@@ -82,14 +83,14 @@ class CountedWindowKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "rows": [[key, [list(row) for row in kept.rows]] for key, kept in self.keys.items()],
+            "rows": [[key, [list(row) for row in kept.rows], kept.n_older] for key, kept in self.keys.items()],
             "since": [[key, kept.since] for key, kept in self.keys.items()],
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         since = dict(saved["since"])
         self.keys = {}
-        for key, rows in saved["rows"]:
-            kept = self.keys[key] = CountedRows(self._new())
-            kept.load(deque((item, ts, sequence) for item, ts, sequence in rows))
+        for key, rows, n_older in saved["rows"]:
+            kept = self.keys[key] = CountedRows(self._how)
+            kept.load(rows, n_older)
             kept.since = since[key]
