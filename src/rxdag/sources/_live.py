@@ -288,7 +288,7 @@ class LiveReader(Reader):
 
     def read(self, max_items: int) -> Read:
         if self._buffer:
-            items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            items = self._taken(max_items)
             # The iterator is not advanced again before a read finds the buffer empty.
             self._credit = 0
             return Chunk(items)
@@ -300,6 +300,11 @@ class LiveReader(Reader):
         self._more.set()
         return None
 
+    def _taken(self, max_items: int) -> list[Any]:
+        items = self._buffer
+        self._buffer = [] if len(items) <= max_items else items[max_items:]
+        return items if len(items) <= max_items else items[:max_items]
+
     def _leave(self) -> None:
         """End the task; once, since a second cancel would interrupt the closing of the connection."""
         if not self._has_left:
@@ -308,7 +313,7 @@ class LiveReader(Reader):
 
     def rest(self, max_items: int) -> Chunk | None:
         self._leave()
-        items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+        items = self._taken(max_items)
         return Chunk(items) if items else None
 
     def held(self) -> int:
