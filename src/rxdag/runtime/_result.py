@@ -277,7 +277,7 @@ def render(result: RunResult) -> str:
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""
-    lines = [f"{result.dag.name}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
+    lines = [f"{result.dag.job}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
     lines += _book_lines(result)
     lines += [f"  {line}" for _, _, line in losses_of(result)]
     doubt = doubt_of(result.dag, stats)
