@@ -29,6 +29,7 @@ ASOF = Budget(2, 11)
 ONE_BY_ONE = Budget(3, 8)
 ONE_BY_ONE_GATE = Budget(4, 11)
 ROUTE_100 = Budget(3, 11)
+WEBSOCKET = Budget(1.3, 2)
 
 COLUMNS_W1_OVER_NUMPY = Budget(0.7, 0.7)
 COLUMNS_W2_OVER_POLARS = Budget(0.8, 0.8)

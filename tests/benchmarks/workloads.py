@@ -1,6 +1,6 @@
 """All workloads that are measured in pairs."""
 
-from tests.benchmarks import bars, columns, dedupe, one_by_one, rolling, routing, spans, stateless
+from tests.benchmarks import bars, columns, dedupe, one_by_one, rolling, routing, spans, stateless, wire
 
 WORKS = (
     *stateless.WORKS,
@@ -8,6 +8,7 @@ WORKS = (
     *dedupe.WORKS,
     *spans.WORKS,
     *rolling.WORKS,
+    *wire.WORKS,
     *routing.WORKS,
     *one_by_one.WORKS,
     *columns.WORKS,

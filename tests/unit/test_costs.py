@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,8 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import sinks, sources, windows
+from rxdag.contract import Overflow
+from rxdag.sources._queue import ItemQueue
 
 FEW, MANY = 250, 2000
 
@@ -140,3 +143,19 @@ def steps(graph, n):
 def test_the_steps_for_an_item_do_not_grow_with_what_is_open(name):
     few, many = steps(GRAPHS[name], FEW), steps(GRAPHS[name], MANY)
     assert many < 1.5 * few + 20
+
+
+def test_a_queue_wakes_its_run_only_when_that_waits_for_an_item():
+    run = SimpleNamespace(boundary=None, saw=None, woken=0)
+    run.wake = lambda: setattr(run, "woken", run.woken + 1)
+    queue = ItemQueue("ingress", 4096, Overflow.BLOCK)
+    reader = queue.open(run)
+    assert reader.read(10) is None
+    for i in range(1_000):
+        queue.offer(i, wait=True)
+    assert run.woken == 1
+    while reader.read(300) is not None:
+        pass
+    queue.offer(1_000, wait=True)
+    queue.end(None)
+    assert run.woken == 3

@@ -145,6 +145,21 @@ def test_silence_without_reconnect_fails_the_run():
     assert str(result.error) == 'source "feed": was silent for 5s'
 
 
+def test_a_feed_that_is_not_silent_sets_hardly_any_timer(monkeypatch):
+    reschedule, calls = asyncio.Timeout.reschedule, []
+    monkeypatch.setattr(asyncio.Timeout, "reschedule", lambda self, when: calls.append(when) or reschedule(self, when))
+    feed = Feed([*range(1_000)], [99.0])
+    out, _, _, _ = followed(feed, silent_after="50s", until="10s")
+    assert len(out) == 1_000
+    assert len(calls) < 10
+
+
+def test_silence_is_counted_from_the_last_item():
+    feed = Feed(["a", 4.0, "b", 4.9, "c", 99.0], [99.0])
+    _, told, _, _ = followed(feed, silent_after="5s", until="15s")
+    assert told[:2] == [(0, "connected", 1), (13_900, "lost", 1)]
+
+
 def test_while_nothing_is_asked_of_it_a_connection_is_not_silent():
     async def slow(_):
         await asyncio.sleep(60)

@@ -384,10 +384,16 @@ class TestCandles:
         assert first == second
 
     def test_what_is_no_bar(self):
-        with pytest.raises(
-            GraphError, match="each bar must have start, open, high, low, close, volume, got one without: 'low'"
-        ):
+        with pytest.raises(GraphError, match='each bar must have open, high, low, close, volume, .* one without "low"'):
             render.candlesticks([{"start": 0, "open": 1, "high": 2}])
+        with pytest.raises(GraphError, match='got one without "time"; name the field of the time with time='):
+            render.candlesticks([BAR | {"start": 0}], time="time")
+
+    def test_series_are_named_by_a_field_as_by_a_function(self):
+        bars = [BAR | {"start": 0, "symbol": symbol} for symbol in "AB"]
+        by_field = render.candlesticks(bars, by="symbol")
+        assert [trace["name"] for trace in data_of(by_field)] == ["A", "volume", "B", "volume"]
+        assert by_field == render.candlesticks(bars, by=lambda bar: bar["symbol"])
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.rglob("*.svg")), ids=lambda path: path.name)

@@ -22,6 +22,7 @@ from rxdag.cli._recordings import record, replay
 from rxdag.cli._run import run_loaded
 from rxdag.cli._shadow import shadowed
 from rxdag.cli._state_app import state_app
+from rxdag.cli._workers import run_workers
 from rxdag.errors import RxDagError, SpecError
 from rxdag.logs import json_text
 from rxdag.runtime import Shadow
@@ -69,10 +70,16 @@ def flags_of(*words: str) -> dict[str, str]:
     Args:
         words: The command line without options, such as "state", "check".
     """
+    return {param.name: param.opts[-1] for param in _params_of(*words) if param.opts[-1].startswith("--")}
+
+
+def _params_of(*words: str) -> list[Any]:
+    """Return the parameters of a command."""
     command: Any = typer.main.get_command(app)
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
-    return {param.name: param.opts[-1] for param in command.params if param.opts[-1].startswith("--")}
+    params: list[Any] = command.params
+    return params
 
 
 def _load(spec: str, sets: list[str] | None, allow: list[str] | None, outside: bool) -> Loaded:
@@ -106,6 +113,15 @@ def run(
         str | None,
         typer.Option(help="Run as worker I of N, from 0: pass its share of each ops.shard.", metavar="I/N"),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Run in N processes, each with its share of each ops.shard, its own files (bars-0.csv), checkpoints "
+            "and metrics port.",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(help="File of checkpoints: continue from the last one, and take others.")
     ] = None,
@@ -136,7 +152,10 @@ def run(
     traceback: Traceback = False,
 ) -> None:
     """Run a graph to its end. Ctrl-C or SIGTERM drains it; a second one cancels it."""
+    given = dict(locals())
     configure_logs(log_format, log_level)
+    if workers is not None:
+        raise typer.Exit(run_workers(_params_of("run"), given, lambda: _load(spec, sets, allow, outside)))
     loaded = _load(spec, sets, allow, outside).shard(shard)
     state: Path | Shadow | None = checkpoints
     if shadow is not None:

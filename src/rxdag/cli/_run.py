@@ -115,6 +115,7 @@ def as_data(result: RunResult) -> dict[str, Any]:
     gates = {name: dataclasses.asdict(gate) for name, gate in result.stats.gates.items()}
     return {
         "dag": result.dag.name,
+        "job": result.dag.job,
         "state": result.state,
         "was_drained": result.was_drained,
         "signal": result.signal,

@@ -59,7 +59,7 @@ from rxdag.contract._operator import (
     WindowOp,
     label_of,
 )
-from rxdag.contract._origin import Made, Role, made_by, remember
+from rxdag.contract._origin import Made, Role, made_by, note_as, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
 from rxdag.contract._path import checked_path, format_of, nearest_file
@@ -210,6 +210,7 @@ __all__ = [
     "joined",
     "label_of",
     "made_by",
+    "note_as",
     "on_item_parameters",
     "optional_first",
     "plain_result",

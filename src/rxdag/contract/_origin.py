@@ -82,6 +82,13 @@ def made_by(thing: object) -> Made | None:
     return made
 
 
+def note_as(thing: object, other: object) -> None:
+    """Record on an object the call that made another one, whose copy it is."""
+    made = made_by(other)
+    if made is not None:
+        _note(thing, made)
+
+
 def remember(namespace: dict[str, Any], names: Iterable[str], role: Role) -> None:
     """Wrap the functions of a package so that they refuse wrong calls and record on their results how they were called.
 

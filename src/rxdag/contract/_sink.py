@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from rxdag.contract._chunk import Chunk
 from rxdag.contract._on_error import RAISE, OnError
@@ -87,7 +87,7 @@ class SinkContext(Protocol):
     name: str
     """Name of the sink's node."""
     dag: str
-    """Name of the dag."""
+    """Name of the dag; of a worker, with its share, as "bars 0/2"."""
     clock: Clock
     shape: Shape
     saves: bool
@@ -173,6 +173,13 @@ class Sink(ABC, Generic[A_contra, R_co]):
     @abstractmethod
     def open(self, context: SinkContext) -> Writer:
         """Create the writer of one run."""
+
+    def shard(self, worker: int, workers: int) -> Self:
+        """Return the sink of one of several workers, which run the same graph beside each other.
+
+        Sinks of files return one whose files have other names; most sinks return themselves.
+        """
+        return self
 
     def left_from(self, dag: str) -> str | None:
         """Describe the rows that earlier runs of a dag have added to its target, in a clause with a fix; None for none.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
-from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source
+from rxdag.contract import AnyOperator, Boundary, Foreign, Sink, Source, note_as
 from rxdag.errors import GraphError, GraphWarning, did_you_mean, shown
 from rxdag.graph._draw import describe, mermaid
 from rxdag.graph._node import Node, Thing, checked_name
@@ -51,6 +51,8 @@ class Dag:
     Attributes:
         nodes: The nodes by name, producers before consumers.
         edges: The links, in the order of their consumers.
+        job: Name of the dag, and with `shard` the share of the worker: "bars 0/2". Checkpoints and rows in databases
+            belong to a job.
 
     Raises:
         GraphError: If there are no sinks, or two nodes have the same name. All problems are reported at once.
@@ -64,7 +66,7 @@ class Dag:
     """
 
     def __init__(self, *sinks: SinkNode[Any, Any], name: str = "dag") -> None:
-        self.name = checked_name(name, "dag")
+        self.name = self.job = checked_name(name, "dag")
         for sink in sinks:
             if not isinstance(sink, SinkNode):
                 hint = "; end the stream with .to(sink)" if hasattr(sink, "pipe") else ""
@@ -79,7 +81,7 @@ class Dag:
     def glance(cls, sink: SinkNode[Any, Any]) -> Dag:
         """Return the dag of a single sink, to inspect a stream without its other sinks."""
         dag = object.__new__(cls)
-        dag.name = "glance"
+        dag.name = dag.job = "glance"
         dag._assemble(ancestors([sink.node]))
         return dag
 
@@ -153,12 +155,13 @@ class Dag:
                 problems.append(f'node "{name}" is {_kind(node)} and can only be replaced by one, got {shown(thing)}')
         if problems:
             raise GraphError(f'dag "{self.name}": replace: ' + "; ".join(problems))
-        return self._with(nodes)
+        return self._with(nodes, self.job)
 
     def shard(self, worker: int, workers: int, /) -> Dag:
         """Return a copy of the dag for one of several workers.
 
-        In the copy, each `ops.shard` passes only the items of that worker.
+        In the copy, each `ops.shard` passes only the items of that worker. Sinks of files write "bars-0.csv" instead of
+        "bars.csv", so that workers can run beside each other; checkpoints and rows in databases belong to the worker.
 
         Args:
             worker: Index of the worker, from 0.
@@ -171,27 +174,28 @@ class Dag:
             raise GraphError(
                 f'dag "{self.name}": shard: must be worker 0 to n - 1 of n, got {shown(worker)} of {shown(workers)}'
             )
-        things = {
-            name: node.thing.shard(worker, workers)
-            for name, node in self.nodes.items()
-            if isinstance(node.thing, AnyOperator)
-        }
-        parts = {name: thing for name, thing in things.items() if thing is not self.nodes[name].thing}
-        if not parts:
+        if not any(_divides(node.thing) for node in self.nodes.values()):
             raise GraphError(
                 f'dag "{self.name}": shard: must have an ops.shard(key), got none; without one, each worker would '
                 "process all items"
             )
-        return self._with(parts)
+        if workers == 1:
+            return self
+        parts: dict[str, Thing] = {}
+        for name, node in self.nodes.items():
+            if isinstance(node.thing, AnyOperator | Sink):
+                parts[name] = node.thing.shard(worker, workers)
+                note_as(parts[name], node.thing)
+        return self._with(parts, f"{self.name} {worker}/{workers}")
 
-    def _with(self, things: Mapping[str, Thing]) -> Dag:
+    def _with(self, things: Mapping[str, Thing], job: str) -> Dag:
         """Return the same dag with other contents of some nodes."""
         new: dict[Node, Node] = {}
         for name, node in self.nodes.items():
             inputs = tuple(replace(i, producer=new[i.producer]) for i in node.inputs)
             new[node] = Node(things.get(name, node.thing), inputs, name, node.on_error, node.identity)
         dag = object.__new__(Dag)
-        dag.name = self.name
+        dag.name, dag.job = self.name, job
         dag._assemble(list(new.values()))
         return dag
 
@@ -219,6 +223,11 @@ def _users_level() -> int:
 
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "rxdag"
+
+
+def _divides(thing: Thing) -> bool:
+    """Return True for an operator that divides the items between workers."""
+    return isinstance(thing, AnyOperator) and thing.shard(0, 2) is not thing
 
 
 def _kind(node: Node) -> str:

@@ -84,7 +84,7 @@ class DagJob:
         if isinstance(run, DagRun) and not run.is_over.is_set():
             check(await run.checkpoint())
         elif not isinstance(recovery.store, Shadow):
-            with recovery.store.open(self.plan.dag.name) as session:
+            with recovery.store.open(self.plan.dag.job) as session:
                 check(session)
 
     def start(self, log: EventLog, /) -> DagRun:

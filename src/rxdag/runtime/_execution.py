@@ -57,7 +57,7 @@ class Execution:
         log: EventLog | None = None,
     ) -> None:
         self.plan = plan
-        self.dag_name: str = plan.dag.name
+        self.dag_name: str = plan.dag.job
         self.pid = os.getpid()
         self.signal: str | None = None
         self.clock: Clock = clock or MonotonicClock()

@@ -26,7 +26,7 @@ _DEPTH: Final = 8
 def graph_of(plan: Plan) -> dict[str, Any]:
     """Return what identifies a graph, as plain data: its nodes by name, and its edges."""
     nodes = {name: _node(node, plan.topology.kernels.get(name)) for name, node in plan.dag.nodes.items()}
-    return {"dag": plan.dag.name, "nodes": nodes, "edges": sorted(place_of(edge) for edge in plan.dag.edges)}
+    return {"dag": plan.dag.job, "nodes": nodes, "edges": sorted(place_of(edge) for edge in plan.dag.edges)}
 
 
 def fingerprint(graph: Mapping[str, Any]) -> str:

@@ -149,7 +149,7 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
     check_recoverable(execution.plan, codec, exactly=recovery.is_exact)
     if isinstance(recovery.store, Shadow):
         return recovery.store.begun(execution, recovery.changes, codec)
-    session = recovery.store.open(execution.plan.dag.name)
+    session = recovery.store.open(execution.plan.dag.job)
     try:
         return _begun(execution, session, recovery, codec)
     except BaseException:
@@ -196,7 +196,7 @@ def _totals(saved: Mapping[str, Any], changes: Changes) -> dict[str, Ledger]:
 def _check_empty(plan: Plan) -> None:
     """Raise CheckpointError if sinks hold rows of earlier runs, which a run that starts over would duplicate."""
     ends = {name: plan.dag.nodes[name].thing for name in plan.dag.sinks}
-    found = {name: sink.left_from(plan.dag.name) for name, sink in ends.items() if isinstance(sink, Sink)}
+    found = {name: sink.left_from(plan.dag.job) for name, sink in ends.items() if isinstance(sink, Sink)}
     held = [f'sink "{name}" has some: its {left}' for name, left in found.items() if left is not None]
     if held:
         raise CheckpointError(

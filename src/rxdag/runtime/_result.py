@@ -277,33 +277,12 @@ def render(result: RunResult) -> str:
     stats = result.stats
     speed = result.items_in / stats.elapsed_s if stats.elapsed_s > 0 else 0.0
     drained = ", drained" if result.was_drained else ""
-    lines = [f"{result.dag.name}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
-    rows: list[tuple[str, str, str, str]] = [("node", "in", "out", "")]
-    for name, ledger in stats.nodes.items():
-        node = result.dag.nodes[name]
-        is_source, is_sink = isinstance(node.thing, Source), isinstance(node.thing, Sink)
-        lost = dict(ledger.lost)
-        if ledger.filtered:
-            lost = {"filtered": ledger.filtered, **lost}
-        if ledger.held:
-            lost["held"] = ledger.held
-        note = ", ".join(f"{n:,} {what}" for what, n in lost.items())
-        out = (
-            ledger.passed
-            if is_sink
-            else sum(n for port, n in ledger.out.items() if port not in ("late", "dead", *LEAVINGS))
-        )
-        rows.append((name, "" if is_source else f"{ledger.arrived:,}", f"{out:,}", note))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines += [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
+    lines = [f"{result.dag.job}: {result.state}{drained} in {stats.elapsed_s:.2f} s, {speed:,.0f} items/s"]
+    lines += _book_lines(result)
     lines += [f"  {line}" for _, _, line in losses_of(result)]
     doubt = doubt_of(result.dag, stats)
     lines += [f"  {doubt}"] if doubt else []
-    for edge in stats.edges:
-        if edge.dropped:
-            lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")
-        if edge.discarded or edge.held:
-            lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
+    lines += _edge_lines(stats)
     if result.was_done or (stats.checkpoints is not None and stats.checkpoints.resumed_from is not None):
         lines.append(f"  since the first start: {_since(result)}")
     if result.checkpoint is not None:
@@ -314,6 +293,31 @@ def render(result: RunResult) -> str:
         lines.append(f"error: {text_of(result.error)}")
     lines += [f"books: {problem}" for problem in result.problems]
     return "\n".join(lines)
+
+
+def _book_lines(result: RunResult) -> list[str]:
+    """Return the table of nodes: items in and out, and what became of the others."""
+    rows: list[tuple[str, str, str, str]] = [("node", "in", "out", "")]
+    for name, ledger in result.stats.nodes.items():
+        thing = result.dag.nodes[name].thing
+        others = {"filtered": ledger.filtered, **ledger.lost, "held": ledger.held}
+        note = ", ".join(f"{n:,} {what}" for what, n in others.items() if n)
+        kept = sum(n for port, n in ledger.out.items() if port not in ("late", "dead", *LEAVINGS))
+        out = ledger.passed if isinstance(thing, Sink) else kept
+        rows.append((name, "" if isinstance(thing, Source) else f"{ledger.arrived:,}", f"{out:,}", note))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}{'  ' + d if d else ''}" for a, b, c, d in rows]
+
+
+def _edge_lines(stats: RunStats) -> list[str]:
+    """Return what gates dropped, and what was left on edges."""
+    lines: list[str] = []
+    for edge in stats.edges:
+        if edge.dropped:
+            lines.append(f"  {edge.dropped:,} items were dropped by the full gate {edge.name}")
+        if edge.discarded or edge.held:
+            lines.append(f"  {edge.discarded + edge.held:,} items were left on the edge {edge.name}")
+    return lines
 
 
 def _since(result: RunResult) -> str:

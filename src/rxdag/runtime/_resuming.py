@@ -64,7 +64,7 @@ def resume(
     saved, problems = _decoded(parts, codec, changes)
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
     other = facts["graph"]["dag"]
-    if other != execution.plan.dag.name:
+    if other != execution.plan.dag.job:
         problems.append(f'the checkpoint is of dag "{other}"')
     problems += _misfits(execution, saved, before, graph)
     clock: Any = execution.clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv as csv_module
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from os.path import exists, isdir
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from rxdag.contract import (
     NOT_TAKEN_BACK,
@@ -23,7 +23,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
-from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered
+from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered, of_worker
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
@@ -143,6 +143,9 @@ class _File(Sink[object, int]):
     @property
     def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
         return "at the end" if self.roll is None else "at checkpoints"
+
+    def shard(self, worker: int, workers: int) -> Self:
+        return replace(self, path=of_worker(self.path, worker))
 
     @property
     def replaces(self) -> str:

@@ -27,6 +27,11 @@ def numbered(path: str, number: str) -> str:
     return os.path.join(folder, f"{stem}-{number}{ending}{name[len(bare) :]}")
 
 
+def of_worker(path: str, worker: int) -> str:
+    """Return the path of the file of a worker: "bars.csv" and 1 give "bars-1.csv"; a device or a FIFO is shared."""
+    return path if is_stream(path) else numbered(path, str(worker))
+
+
 def names_of(path: str) -> re.Pattern[str]:
     """Return the pattern of the names of numbered files; its group is the number."""
     begin, end = numbered(Path(path).name, "\0").split("\0")

@@ -6,16 +6,16 @@ therefore kept as tables of Arrow, uncompressed, in a part file that can. The Pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rxdag.contract import NOT_TAKEN_BACK, Delivery, Sink, SinkContext, Visible, Writer, flag, import_extra
 from rxdag.errors import GraphError
 from rxdag.sinks._arrow import BatchWriter, checked_schema
 from rxdag.sinks._kept_tables import is_made_of, keep, mark_made_of, tables_in
-from rxdag.sinks._numbered import checked_roll, left_of, numbered
+from rxdag.sinks._numbered import checked_roll, left_of, numbered, of_worker
 from rxdag.sinks._parts import remove_saved
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._rolled_parquet import RolledParquetWriter
@@ -144,6 +144,9 @@ class _Parquet(Sink[object, int]):
     @property
     def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
         return "at the end" if self.roll is None else "at checkpoints"
+
+    def shard(self, worker: int, workers: int) -> Self:
+        return replace(self, path=of_worker(self.path, worker))
 
     @property
     def replaces(self) -> str:

@@ -77,6 +77,45 @@ class Lifeline:
     marker: Callable[[int], Any] | None = None
 
 
+class _Silence:
+    """Ends a wait for a peer that is silent for too long; most items cost it no timer.
+
+    Args:
+        limit: The timeout around the wait.
+        longest_s: Longest silence, s.
+    """
+
+    def __init__(self, limit: asyncio.Timeout, longest_s: float) -> None:
+        self._limit = limit
+        self._longest_s = longest_s
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        """Time at which the wait for the peer began, by the clock of the loop; None while the consumer is awaited."""
+        self._timer = self._loop.call_later(longest_s, self._look)
+
+    def begin(self) -> None:
+        """Begin to wait for the peer."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """End the wait."""
+        self._since = None
+        if self._limit.when() is not None:  # the timer was due while the item arrived
+            self._limit.reschedule(None)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        due = (now if self._since is None else self._since) + self._longest_s
+        if due <= now:
+            self._limit.reschedule(now)
+        else:
+            self._timer = self._loop.call_at(due, self._look)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        self._timer.cancel()
+
+
 class LiveReader(Reader):
     """Pulls async iterators, one after the other: never more items than were asked for."""
 
@@ -169,43 +208,54 @@ class LiveReader(Reader):
 
     async def _pull_from(self, items: AsyncIterator[Any]) -> None:
         silent_ns = self._lifeline.silent_ns
-        silent_s = None if silent_ns is None else silent_ns / 1e9
-        loop = asyncio.get_running_loop()
-        is_told = False
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                while True:
-                    while len(self._buffer) >= self._credit:
-                        self._more.clear()
-                        await self._more.wait()
-                    if silent_s is not None:
-                        limit.reschedule(loop.time() + silent_s)
-                    try:
-                        item = await anext(items)
-                    except StopAsyncIteration:
-                        return
-                    if self._has_left:  # the iterator has swallowed the cancel
-                        return
-                    if silent_s is not None:
-                        # Only waiting for the peer counts as silence, not waiting for the consumer.
-                        limit.reschedule(None)
-                    if not is_told:
-                        is_told = True
-                        self._begin()
-                    if item is not CONNECTED:
-                        self._was_of_use = True
-                        if self._skips:
-                            self._skips -= 1
-                            if self._skips % _SKIPPED_AT_ONCE == 0:
-                                await asyncio.sleep(0)
-                            continue
-                        self._buffer.append(item)
-                        self._context.wake()
+                silence = None if silent_ns is None else _Silence(limit, silent_ns / 1e9)
+                try:
+                    await self._take_from(items, silence)
+                finally:
+                    if silence is not None:
+                        silence.close()
         except TimeoutError as error:
             if silent_ns is None or not limit.expired():
                 raise
             raise SourceError(f"was silent for {format_ns(silent_ns)}") from error
+
+    async def _take_from(self, items: AsyncIterator[Any], silence: _Silence | None) -> None:
+        is_told = False
+        while True:
+            while len(self._buffer) >= self._credit:
+                self._more.clear()
+                await self._more.wait()
+            if silence is not None:
+                silence.begin()
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            if self._has_left:  # the iterator has swallowed the cancel
+                return
+            if silence is not None:
+                silence.end()
+            if not is_told:
+                is_told = True
+                self._begin()
+            if item is CONNECTED:
+                continue
+            self._was_of_use = True
+            if self._skips:
+                self._skips -= 1
+                if self._skips % _SKIPPED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                continue
+            self._add(item)
+
+    def _add(self, item: Any) -> None:
+        """Add an item to those that the next read returns."""
+        self._buffer.append(item)
+        if len(self._buffer) == 1:  # a reader that has been woken reads them all
+            self._context.wake()
 
     def _begin(self) -> None:
         """Note that the connection is established."""
@@ -214,8 +264,7 @@ class LiveReader(Reader):
             self._tell("connected")
             self._context.log("source.connected", connection=self._connection)
         if self._connection > 1 and self._lifeline.marker is not None:
-            self._buffer.append(self._marked(self._lifeline.marker))
-            self._context.wake()
+            self._add(self._marked(self._lifeline.marker))
 
     def _marked(self, marker: Callable[[int], Any]) -> Any:
         """Make the item that precedes those of a connection; an error here is not a lost connection."""
@@ -239,7 +288,7 @@ class LiveReader(Reader):
 
     def read(self, max_items: int) -> Read:
         if self._buffer:
-            items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+            items = self._taken(max_items)
             # The iterator is not advanced again before a read finds the buffer empty.
             self._credit = 0
             return Chunk(items)
@@ -251,6 +300,11 @@ class LiveReader(Reader):
         self._more.set()
         return None
 
+    def _taken(self, max_items: int) -> list[Any]:
+        items = self._buffer
+        self._buffer = [] if len(items) <= max_items else items[max_items:]
+        return items if len(items) <= max_items else items[:max_items]
+
     def _leave(self) -> None:
         """End the task; once, since a second cancel would interrupt the closing of the connection."""
         if not self._has_left:
@@ -259,7 +313,7 @@ class LiveReader(Reader):
 
     def rest(self, max_items: int) -> Chunk | None:
         self._leave()
-        items, self._buffer = self._buffer[:max_items], self._buffer[max_items:]
+        items = self._taken(max_items)
         return Chunk(items) if items else None
 
     def held(self) -> int:

@@ -104,10 +104,11 @@ class ItemQueue:
                 self.waiting.append((item, ticket))
                 self._saw("blocked", item)
                 return ticket
+            was_wanted = self._is_wanted
             is_in = self._let_in(item)
             # Read under the lock, used after it: waking the driver takes another lock.
             context, error = self.context, self.error
-        if context is not None:
+        if context is not None and (was_wanted or error is not None):
             context.wake()
         if error is not None:
             raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, TypeVar
@@ -122,14 +123,16 @@ class _Websocket(Source[T]):
     async def frames(self) -> AsyncIterator[Any]:
         """Yield the frames of one connection."""
         from websockets.asyncio import client
+        from websockets.exceptions import ConnectionClosedOK
 
         connection = await client.connect(self.url, **self.options)
         try:
             yield CONNECTED
             for message in self.subscribe:
                 await connection.send(message)
-            async for frame in connection:
-                yield frame
+            with contextlib.suppress(ConnectionClosedOK):
+                while True:
+                    yield await connection.recv()
         finally:
             try:
                 await connection.close()
