@@ -131,6 +131,15 @@ def test_all_columns_that_differ_are_told_at_once_whatever_the_policy(dsn):
     )
 
 
+@pytest.mark.parametrize("upsert", [None, ("a%s",)])
+def test_a_per_cent_sign_in_any_name_is_no_placeholder(dsn, tmp_path, upsert):
+    ask(dsn, 'create schema "%"')
+    rows = rxdag.from_source(sources.iterable([{"a%s": 1, "b%": 2}]), name="rows")
+    out = rows.to(sinks.postgres(dsn, "%.100%s", upsert=upsert), name="out")
+    rxdag.run(rxdag.Dag(out, name="job"), checkpoints=tmp_path / "state")
+    assert ask(dsn, 'select * from "%"."100%s"') == [(1, 2)]
+
+
 # values
 
 

@@ -130,6 +130,18 @@ def test_the_statements_are_in_the_error(db):
     )
 
 
+def test_names_with_a_per_cent_sign_are_written_and_gone_back_to(dsn):
+    ask(dsn, 'create schema "100%s"')
+    db = Pg(dsn)
+    saved = epochs(db, stamp="%(epoch)", table="100%s.t%")[1]
+    with pytest.raises(SourceError) as raised:
+        continued(db, saved, stamp="%(epoch)", table="100%s.t%")
+    db.ask(str(raised.value).partition("execute: ")[2])
+    continued(db, saved, stamp="%(epoch)", table="100%s.t%")
+    assert db.ask('select * from "100%s"."t%"') == [(1, 1), (2, 2)]
+    assert db.sink("100%s.t%").left_from("job").startswith('table "100%s.t%" of')
+
+
 def test_without_a_stamp_there_are_no_statements(db):
     saved = epochs(db, stamp=None)[1]
     with pytest.raises(SourceError, match="got 3; let one run write to it, or start over"):

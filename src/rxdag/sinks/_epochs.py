@@ -186,6 +186,11 @@ class EpochTable:
     name: str
     slot: str
 
+    @property
+    def _named(self) -> str:
+        """The name in a statement with placeholders, where a per cent sign would begin one."""
+        return self.name.replace("%", "%%") if self.slot == "%s" else self.name
+
     def create(self) -> str:
         """Return the statement that creates it."""
         return (
@@ -196,7 +201,7 @@ class EpochTable:
     def epoch(self, db: Any, key: tuple[str, str, str]) -> Epoch:
         """Return the epoch of a key in a table that exists."""
         slot = self.slot
-        query = f"select epoch, mark from {self.name} where dag = {slot} and sink = {slot} and target = {slot}"
+        query = f"select epoch, mark from {self._named} where dag = {slot} and sink = {slot} and target = {slot}"
         found = db.execute(query, key).fetchone()
         return NO_EPOCH if found is None else Epoch(int(found[0]), str(found[1]))
 
@@ -209,7 +214,7 @@ class EpochTable:
             target: Name of the target in keys.
             table: Name of the target as SQL has it.
         """
-        query = f"select max(epoch) from {self.name} where dag = {self.slot} and target = {self.slot}"
+        query = f"select max(epoch) from {self._named} where dag = {self.slot} and target = {self.slot}"
         (epoch,) = db.execute(query, (dag, target)).fetchone()
         if not epoch:
             return None
@@ -227,7 +232,7 @@ class EpochTable:
             rows: Beginning of a condition for the rows, without the number: `"t" where "_epoch" >`.
         """
         dag, sink, target = key
-        query = f"select count(*) from {self.name} where target = {self.slot}"
+        query = f"select count(*) from {self._named} where target = {self.slot}"
         if db.execute(query, (target,)).fetchone()[0] != 1:  # their epochs have the same numbers
             return None
         where = _where(dag=dag, sink=sink, target=target)
@@ -238,9 +243,9 @@ class EpochTable:
         """Go to the next epoch in the transaction at hand; return False if the table is at another one."""
         slot = self.slot
         values = ", ".join((slot, slot, slot, "0", "''"))
-        db.execute(f"insert into {self.name} values ({values}) on conflict do nothing", step.key)
+        db.execute(f"insert into {self._named} values ({values}) on conflict do nothing", step.key)
         update = (
-            f"update {self.name} set epoch = {slot}, mark = {slot} "
+            f"update {self._named} set epoch = {slot}, mark = {slot} "
             f"where epoch = {slot} and mark = {slot} and dag = {slot} and sink = {slot} and target = {slot}"
         )
         return bool(db.execute(update, (*step.epoch, *step.base, *step.key)).rowcount == 1)
