@@ -4,7 +4,7 @@ Internal: not part of the API; may change in any release.
 """
 
 from rxdag._saved_rows import SavedRows
-from rxdag.contract._accumulator import Accumulator, migrated, snapshots_of, take_up, with_versions
+from rxdag.contract._accumulator import Accumulator, columns_of, migrated, snapshots_of, take_up, with_versions
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._arguments import (
     check_copyable,
@@ -224,6 +224,7 @@ __all__ = [
     "snapshots_of",
     "take_up",
     "migrated",
+    "columns_of",
     "with_versions",
     "size_of",
     "timeout_s",
