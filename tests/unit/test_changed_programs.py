@@ -15,6 +15,7 @@ from rxdag import operators as ops
 from rxdag.codec import Codec
 from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Kernel, Operator, Shape
 from rxdag.errors import CheckpointError, StateError
+from rxdag.runtime._identity import graph_of
 
 REFUSED = 'dag "job": must be the graph of the checkpoint, but '
 OVER = "; or start over with fresh=True"
@@ -356,6 +357,17 @@ def test_the_state_of_a_version_that_cannot_be_taken_up_is_refused(was, now, sai
     store = stopped(counting(was))
     assert refusal(counting(now), store) == said
     assert settled(virtual(counting(now), store, allow_drop=["count"]))["out"][-1] < 100
+
+
+class Unread:
+    def __repr__(self):
+        raise AssertionError
+
+
+def test_the_items_of_a_source_take_no_time_when_a_graph_is_identified():
+    rows = rxdag.from_source(sources.iterable([Unread()], replay=True), name="rows")
+    graph = graph_of(rxdag.compile(rxdag.Dag(rows.to(sinks.null(), name="out"), name="job")))
+    assert list(graph["nodes"]["rows"]["parameters"]) == ["replay"]
 
 
 # ---- versions of the state of an accumulator
