@@ -17,6 +17,7 @@ from rxdag import aggregates as agg
 from rxdag import checkpoints, metrics, on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
 from rxdag.checkpoints import Store
+from rxdag.contract import Sink, Writer
 from rxdag.engine.drivers import VirtualClock, VirtualLoop
 from rxdag.journal import JournalWriter, Kind, close_writer, open_writer
 from rxdag.orchestration import CircuitBreaker, SourceRouter
@@ -232,6 +233,31 @@ def has_a_full_disk(monkeypatch):
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setattr(JournalWriter, "_write", refuse)
         journaled(folder, on_full="pass")
+
+
+class _Reconnects(Sink):
+    """A sink whose connection is lost, and is back at once."""
+
+    def open(self, context):
+        return _ReconnectingWriter(context)
+
+
+class _ReconnectingWriter(Writer):
+    def __init__(self, context):
+        self._context = context
+
+    def write(self, chunk):
+        self._context.log("sink.disconnected", error=ConnectionResetError())
+        self._context.log("sink.connected", lost_s=0.0)
+
+    def close(self, *, ok):
+        return None
+
+
+@provokes("sink.disconnected", dag="d", node="out", error="ConnectionResetError")
+@provokes("sink.connected", dag="d", node="out", lost_s=0.0)
+def loses_the_connection_of_its_sink():
+    virtual(items(1).to(_Reconnects(), name="out"))
 
 
 @provokes("gap", dag="d", node="a", n=2)

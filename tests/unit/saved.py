@@ -16,9 +16,13 @@ class Context:
         self.name = name
         self.dag = dag
         self.saves = saves
+        self.logged = []
 
     def call(self, fn):
         fn()
 
     def enough(self):
         pass
+
+    def log(self, code, **fields):
+        self.logged.append((code, sorted(fields)))

@@ -12,8 +12,10 @@ import rxdag
 from rxdag import aggregates as agg
 from rxdag import checkpoints, col, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag.contract import Kernel, Operator, Shape
-from rxdag.errors import CheckpointError
+from rxdag.codec import Codec
+from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate, Kernel, Operator, Shape
+from rxdag.errors import CheckpointError, StateError
+from rxdag.runtime._identity import graph_of
 
 REFUSED = 'dag "job": must be the graph of the checkpoint, but '
 OVER = "; or start over with fresh=True"
@@ -355,3 +357,190 @@ def test_the_state_of_a_version_that_cannot_be_taken_up_is_refused(was, now, sai
     store = stopped(counting(was))
     assert refusal(counting(now), store) == said
     assert settled(virtual(counting(now), store, allow_drop=["count"]))["out"][-1] < 100
+
+
+class Unread:
+    def __repr__(self):
+        raise AssertionError
+
+
+def test_the_items_of_a_source_take_no_time_when_a_graph_is_identified():
+    rows = rxdag.from_source(sources.iterable([Unread()], replay=True), name="rows")
+    graph = graph_of(rxdag.compile(rxdag.Dag(rows.to(sinks.null(), name="out"), name="job")))
+    assert list(graph["nodes"]["rows"]["parameters"]) == ["replay"]
+
+
+# ---- versions of the state of an accumulator
+
+
+class _Sum(Accumulator[Any, int]):
+    state = ("total",)
+
+    def __init__(self):
+        self.total = 0
+
+    def add(self, item):
+        self.total += item["n"]
+
+    def result(self):
+        return self.total
+
+    def merge(self, other):
+        self.total += other.total
+
+
+class _Listed(Accumulator[Any, int]):
+    """The same, with the numbers in a list."""
+
+    state = ("numbers",)
+    state_version: ClassVar[int] = 2
+
+    def __init__(self):
+        self.numbers = []
+
+    def add(self, item):
+        self.numbers.append(item["n"])
+
+    def result(self):
+        return sum(self.numbers)
+
+    def merge(self, other):
+        self.numbers += other.numbers
+
+    def migrate(self, saved, version):
+        assert version == 1
+        (total,) = saved
+        return [[total]]
+
+
+class _Third(_Listed):
+    """The same, with the numbers under another name."""
+
+    state_version: ClassVar[int] = 3
+
+    def migrate(self, saved, version):
+        return saved if version == 2 else super().migrate(saved, version)
+
+
+class _Forgetful(_Listed):
+    migrate = Accumulator.migrate
+
+
+class _Wrong(_Listed):
+    def migrate(self, saved, version):
+        raise KeyError("m")
+
+
+@dataclass(frozen=True)
+class Summed(Aggregate[Any, int]):
+    made: Any
+    together: bool = False
+
+    @property
+    def commutes(self):
+        return self.together
+
+    def accumulator(self):
+        return self.made()
+
+
+WINDOWS = {
+    "tumbling": windows.tumbling("2s"),
+    "shared slices": windows.sliding("4s", "2s"),
+    "sessions": windows.session("500ms"),
+    "global": windows.global_(),
+}
+
+
+def summing(kind, window, *, in_named=False, **options):
+    aggregate = Summed(lambda: kind(), together=window == "shared slices")  # functions are not compared
+    made = agg.named(sum=aggregate, n=agg.count()) if in_named else aggregate
+    return job(
+        ("time", ops.event_time("ts", unit="ms")),
+        ops.key_by("key"),
+        ("sums", ops.window(WINDOWS[window], made, **options)),
+    )
+
+
+@pytest.mark.parametrize("in_named", [False, True])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(("was", "now"), [(_Sum, _Listed), (_Sum, _Third), (_Listed, _Third), (_Third, _Third)])
+def test_open_panes_are_migrated_to_the_version_of_their_accumulator(was, now, window, in_named):
+    whole = settled(virtual(summing(_Sum, window, in_named=in_named), checkpoints.memory()))["out"]
+    store = stopped(summing(was, window, in_named=in_named))
+    assert settled(virtual(summing(now, window, in_named=in_named), store))["out"] == whole
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        (_Listed, _Sum, "the state of _Sum must be of version 1 or older, got 2; run the newer program"),
+        (
+            _Sum,
+            _Forgetful,
+            "migrate of _Forgetful must take state of version 1, got StateError: _Forgetful must define migrate to read "
+            "state of version 1, got none; correct it",
+        ),
+        (_Sum, _Wrong, "migrate of _Wrong must take state of version 1, got KeyError: 'm'; correct it"),
+    ],
+    ids=["newer", "no migrate", "migrate fails"],
+)
+@pytest.mark.parametrize("window", WINDOWS)
+def test_panes_of_a_version_that_cannot_be_taken_up_are_refused(was, now, said, window):
+    store = stopped(summing(was, window))
+    assert refusal(summing(now, window), store) == f'node "sums": {said}, or pass allow_drop=["sums"]'
+    assert settled(virtual(summing(now, window), store, allow_drop=["sums"])).state == "completed"
+
+
+class _Arrays(ColumnsAggregate):
+    """The sums of panes in a list, saved in the form of `_Listed`."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def read(self, columns):
+        raise NotImplementedError
+
+    def reserve(self, size):
+        self.numbers += [[] for _ in range(size - len(self.numbers))]
+
+    def clear(self, places):
+        for place in places.tolist():
+            self.numbers[place] = []
+
+    def add(self, values, groups):
+        raise NotImplementedError
+
+    def results(self, places):
+        return [sum(self.numbers[place]) for place in places.tolist()]
+
+    def snapshot(self, places):
+        return [[self.numbers[place]] for place in places.tolist()]
+
+    def restore(self, place, saved):
+        (self.numbers[place],) = saved
+
+
+@dataclass(frozen=True)
+class SummedArrays(Summed):
+    def in_columns(self):
+        return _Arrays()
+
+
+@pytest.mark.parametrize("window", ["tumbling", "global"])
+def test_panes_in_columns_are_migrated_and_saved_as_those_in_rows(window):
+    def kernel(kind, in_columns):
+        made = ops.window(WINDOWS[window], SummedArrays(kind)).kernel()
+        return made.in_columns() if in_columns else made
+
+    rows, columns = kernel(_Sum, False), kernel(_Listed, True)
+    for n in (1, 2, 3):
+        rows.on_item(item={"n": n}, ts=0, sequence=0, key="a", emit=None)
+    columns.restore(Codec().decode(Codec().encode(rows.snapshot())))
+    saved = Codec().decode(Codec().encode(columns.snapshot()))
+    again = kernel(_Listed, False)
+    again.restore(saved)
+    assert "'state_version': 2, 'state': [[6]]" in str(saved)
+    assert again.snapshot() == saved
+    with pytest.raises(StateError, match="the state of _Sum must be of version 1 or older, got 2"):
+        kernel(_Sum, True).restore(saved)

@@ -376,7 +376,7 @@ def test_what_is_nested_too_deep_is_refused():
     with pytest.raises(StateError, match="^kept: must be nested at most a few hundred levels deep"):
         Codec().encode(deep, where="kept")
     with pytest.raises(StateError, match="^state: must be complete, got damaged bytes: RecursionError"):
-        Codec().decode(b"\x01\x92\x80" + b"\x91" * 100_000)
+        Codec().decode(b"\x02\x92\x80" + b"\x91" * 100_000)
 
 
 # ---- records
@@ -530,7 +530,7 @@ def test_a_name_in_the_bytes_finds_enums_and_records_only(name):
     for code, payload in ((40, [name, {}, {}]), (41, [name, "A"]), (66, [name, ["a"], [[1]]]), (68, [name, ["A"]])):
         data = msgspec.msgpack.encode(msgspec.msgpack.Ext(code, msgspec.msgpack.encode(payload)))
         with pytest.raises(StateError, match="^state: must name known enums and records"):
-            Codec().decode(b"\x01\x92\x80" + data)
+            Codec().decode(b"\x02\x92\x80" + data)
     assert set(sys.modules) == before
 
 
@@ -632,7 +632,7 @@ def test_a_class_of_errors_in_the_bytes_is_never_another_class():
     for name in ("builtins:dict", "os:system", "builtins:KeyboardInterrupt", "subprocess:Popen"):
         payload = [[["a.X"], ["X", "no"], name, [[1], {}]]]
         data = msgspec.msgpack.encode(msgspec.msgpack.Ext(44, msgspec.msgpack.encode(payload)))
-        assert type(Codec().decode(b"\x01\x92\x80" + data)) is rxdag.SavedError
+        assert type(Codec().decode(b"\x02\x92\x80" + data)) is rxdag.SavedError
 
 
 @pytest.mark.parametrize(
@@ -688,12 +688,28 @@ def test_a_value_whose_repr_fails_is_named_all_the_same():
 
 
 def test_bytes_of_another_version_or_of_a_new_tag_are_refused():
-    with pytest.raises(StateError, match="^state: must be state of version 1, got version 9"):
+    with pytest.raises(StateError, match=r"^state: must be state of version 2, got version 9; use a newer rxdag$"):
         Codec().decode(b"\x09\xc0")
-    with pytest.raises(StateError, match="^node 'x': must be state of version 1, got no bytes"):
+    with pytest.raises(StateError, match="^node 'x': must be state of version 2, got no bytes$"):
         Codec().decode(b"", where="node 'x'")
     with pytest.raises(StateError, match="^state: must have tags that this version knows, got 99"):
-        Codec().decode(b"\x01\x92\x80\xc7\x01\x63\xc0")
+        Codec().decode(b"\x02\x92\x80\xc7\x01\x63\xc0")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x01\x81\xa1n\x03", id="{'n': 3}"),
+        pytest.param(b"\x01\x92\x80\x05", id="[{}, 5], which would be read as 5"),
+        pytest.param(b"\x01\x92\x81\xa1a\x81\xa1b\xa1c\x81\xa1n\x03", id="[{'a': {'b': 'c'}}, {'n': 3}]"),
+    ],
+)
+def test_bytes_of_the_version_without_the_types_of_fields_are_refused(data):
+    with pytest.raises(StateError) as raised:
+        Codec().decode(data, where="bars")
+    assert str(raised.value) == (
+        "bars: must be state of version 2, got version 1; use the older rxdag that wrote it, or start over"
+    )
 
 
 # ---- accumulators

@@ -56,8 +56,8 @@ def tables_in(dsn):
     return {name for (name,) in ask(dsn, "select tablename from pg_tables where schemaname = 'public'")}
 
 
-def opened(dsn, saved=None, name="db", **options):
-    writer = sinks.postgres(dsn, "t", **options).open(Context(name=name))
+def opened(dsn, saved=None, name="db", context=None, **options):
+    writer = sinks.postgres(dsn, "t", **options).open(context or Context(name=name))
     try:
         if saved is not None:
             writer.restore(Codec().decode(Codec().encode(saved)))
@@ -129,6 +129,15 @@ def test_all_columns_that_differ_are_told_at_once_whatever_the_policy(dsn):
         "items have text; size is text, and the items have bigint; id needs a value, and the items have none; write to another "
         'table, or alter table "t" add column "fee" numeric, add column "at" timestamp with time zone'
     )
+
+
+@pytest.mark.parametrize("upsert", [None, ("a%s",)])
+def test_a_per_cent_sign_in_any_name_is_no_placeholder(dsn, tmp_path, upsert):
+    ask(dsn, 'create schema "%"')
+    rows = rxdag.from_source(sources.iterable([{"a%s": 1, "b%": 2}]), name="rows")
+    out = rows.to(sinks.postgres(dsn, "%.100%s", upsert=upsert), name="out")
+    rxdag.run(rxdag.Dag(out, name="job"), checkpoints=tmp_path / "state")
+    assert ask(dsn, 'select * from "%"."100%s"') == [(1, 2)]
 
 
 # values
@@ -566,21 +575,25 @@ def test_a_connection_that_is_lost_in_a_commit_loses_and_doubles_nothing(
 
 
 def test_a_server_that_restarts_in_the_middle_is_waited_for(postgresql, dsn):
-    writer = opened(dsn)
+    context = Context()
+    writer = opened(dsn, context=context)
     put(writer, {"x": 1})
     writer.save()
     writer.publish()
+    assert context.logged == []
     postgresql.stop()
     postgresql.start()
     put(writer, {"x": 2})
     writer.save()
     writer.publish()
     assert writer.close(ok=True) == 2
+    assert context.logged == [("sink.disconnected", ["error"]), ("sink.connected", ["lost_s"])]
     assert ask(dsn, "select * from t order by x") == [(1,), (2,)]
 
 
 def test_a_server_that_stays_away_fails_the_run_after_the_patience(postgresql, dsn):
-    writer = opened(dsn, patience="300ms")
+    context = Context()
+    writer = opened(dsn, context=context, patience="300ms")
     put(writer, {"x": 1})
     postgresql.stop()
     try:
@@ -589,6 +602,7 @@ def test_a_server_that_stays_away_fails_the_run_after_the_patience(postgresql, d
     finally:
         postgresql.start()
     assert tables_in(dsn) == set()
+    assert context.logged == [("sink.disconnected", ["error"])]
 
 
 @pytest.mark.parametrize("upsert", [None, ("id",)])

@@ -1,8 +1,13 @@
 """Processes, driven by hand: what a context tells and does, timers in their order, and what a restart keeps."""
 
+import threading
+
 import pytest
 from tests.unit.drive import Driven
 
+import rxdag
+from rxdag import operators as ops
+from rxdag import sources
 from rxdag.contract import BadProgram, Shape
 from rxdag.operators import KeyedProcess, process
 
@@ -228,3 +233,50 @@ def test_a_timer_that_is_not_set_any_more_wakes_nobody(again, recovers):
     if recovers:
         driven.recover()
     assert driven.kernel.timer == 70
+
+
+class Shares(ops.KeyedProcess):
+    """Returns one object for all keys."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def initial(self):
+        return self.state
+
+    def on_item(self, ctx, state, item):
+        state.append(item)
+        ctx.emit((ctx.key, len(state)))
+        return state
+
+
+def by_parity(process, n):
+    numbers = rxdag.from_source(sources.range(n), name="numbers").pipe(ops.key_by(lambda x: x % 2))
+    return numbers.pipe(ops.process(process), name="process")
+
+
+def test_keys_whose_initial_state_is_one_object_get_a_copy_each():
+    shares = Shares([7])
+    assert by_parity(shares, 4).collect() == [(0, 2), (1, 2), (0, 3), (1, 3)]
+    assert shares.state == [7]
+
+
+def test_an_initial_state_that_is_new_each_time_is_not_copied():
+    class Uncopied(list):
+        def __deepcopy__(self, memo):
+            raise AssertionError
+
+    class New(Shares):
+        def initial(self):
+            return Uncopied(self.state)
+
+    assert by_parity(New([7]), 3).collect() == [(0, 2), (1, 2), (0, 3)]
+
+
+def test_one_object_for_all_keys_that_cannot_be_copied_is_refused():
+    with pytest.raises(rxdag.NodeError) as raised:
+        by_parity(Shares([threading.Lock()]), 2).collect()
+    assert str(raised.value.__cause__) == (
+        "Shares.initial: must return a new object for each key, got the same list again, which cannot be copied; make it "
+        "in initial"
+    )

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -308,8 +309,66 @@ def test_files_that_are_ahead_of_an_older_checkpoint_are_refused(tmp_path):
         opened(sink, older)
     assert str(raised.value) == (
         f'csv: "{tmp_path}/x-*.csv" must end before number 1, the next of the checkpoint, got number 1 of a later one; '
-        "go back to the newest checkpoint, or move the files away"
+        f'continue from the newest checkpoint, or remove "{tmp_path}/x-000001.csv", to go back to this one'
     )
+
+
+def way_back(folder, sink, saved):
+    """Return what the error says about going back, after doing it."""
+    with pytest.raises(SourceError) as raised:
+        opened(sink, saved)
+    way = str(raised.value).partition("from the newest checkpoint, or ")[2].removesuffix(", to go back to this one")
+    for step in way.split(" and "):
+        paths = re.findall('"(.+?)"', step)
+        if step.startswith("rename"):
+            os.rename(*paths)
+        else:
+            for path in sorted(folder.glob("x-*")):
+                if paths[0] <= str(path) <= paths[-1]:
+                    path.unlink()
+    return way.replace(f"{folder}/", "").replace(saved["open"]["part"] if saved["open"] else "?", "PART")
+
+
+@pytest.mark.parametrize(
+    ("roll", "at", "said"),
+    [
+        ("checkpoint", 2, 'remove "x-000002.csv" to "x-000004.csv"'),
+        ("checkpoint", 8, 'remove "x-000004.csv"'),
+        (8, 2, 'rename "x-000001.csv" to "PART" and remove "x-000002.csv" to "x-000003.csv"'),
+        (8, 4, 'rename "x-000002.csv" to "PART" and remove "x-000003.csv"'),
+        (8, 8, 'rename "x-000003.csv" to "PART"'),
+    ],
+)
+def test_an_older_checkpoint_gives_the_same_files_once_later_ones_are_out_of_the_way(tmp_path, roll, at, said):
+    sink = sinks.csv(tmp_path / "x.csv", roll=roll)
+    sizes, older = {2: 2, 4: 2, 8: 4, 10: 2}, {}
+    writer, done = opened(sink), 0
+    for end in sizes:
+        writer.write(Chunk(ROWS[done:end]))
+        older[end], done = writer.save(), end
+        writer.publish()
+    whole = texts(tmp_path)
+    writer.close(ok=False)
+    assert way_back(tmp_path, sink, older[at]) == said
+    writer = opened(sink, older[at])
+    for end in (each for each in sizes if each > at):
+        writer.write(Chunk(ROWS[end - sizes[end] : end]))
+        writer.save()
+        writer.publish()
+    assert texts(tmp_path) == whole
+    assert writer.close(ok=True) == 10
+
+
+def test_a_checkpoint_whose_open_parquet_file_is_gone_cannot_be_gone_back_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", 2)
+    sink = sinks.parquet(tmp_path / "x.parquet", roll=2000)
+    writer = opened(sink)
+    writer.write(Chunk(ROWS[:2]))
+    older = writer.save()
+    writer.write(Chunk(ROWS * 90))
+    writer.close(ok=True)
+    with pytest.raises(SourceError, match=r"newest checkpoint, or start over: the open file of this one is gone$"):
+        opened(sink, older)
 
 
 # ---- bad input

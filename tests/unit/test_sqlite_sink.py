@@ -280,7 +280,7 @@ def test_a_table_of_other_columns_fails_the_run_whatever_the_policy(path, policy
     with pytest.raises(NodeError) as raised:
         write(path, {"a": 1, "c": 2}, on_error=policy)
     assert str(raised.value.__cause__) == (
-        'sqlite: table "t": must have the columns of the items, a, c, got a, b; write to another table, or add c'
+        'sqlite: table "t": must have the columns a, c, got a, b; write to another table, or add c'
     )
 
 

@@ -137,3 +137,31 @@ def test_an_initial_value_that_cannot_be_saved_is_refused_before_the_start():
         'dag "job": checkpoints: node "sum": initial[\'a\'][0]: must be plain data to be saved, got <built-in function '
         "len>; keep it on the operator, and only its data in the state"
     )
+
+
+class Starts(ops.KeyedProcess):
+    def __init__(self, initial):
+        self._initial = initial
+
+    def initial(self):
+        return self._initial()
+
+    def on_item(self, ctx, state, item):
+        return state
+
+
+@pytest.mark.parametrize(
+    ("initial", "said"),
+    [
+        (
+            lambda: {"a": [len]},
+            "Starts.initial()['a'][0]: must be plain data to be saved, got <built-in function len>; keep it on the "
+            "operator, and only its data in the state",
+        ),
+        (lambda: 1 / 0, "Starts.initial() must return a state, got ZeroDivisionError: division by zero"),
+    ],
+)
+def test_an_initial_state_of_a_process_that_cannot_be_saved_is_refused_before_the_start(initial, said):
+    with pytest.raises(rxdag.GraphError) as raised:
+        virtual(job(ops.key_by("key"), ("own", ops.process(Starts(initial)))), checkpoints.memory())
+    assert str(raised.value) == f'dag "job": checkpoints: node "own": {said}'

@@ -69,6 +69,8 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
             part = aggregate.in_columns()
             if isinstance(part, str):
                 return part
+            if type(aggregate.accumulator()).state_version != 1:
+                return f"the state of the aggregate {aggregate.name} has a version"
             parts[name] = part
         from rxdag.aggregates._arrays import ArrayNamed  # it loads numpy
 

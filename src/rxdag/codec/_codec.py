@@ -16,7 +16,7 @@ from rxdag.codec._unpack import Unpacker
 from rxdag.codec._unsavable import complaint
 from rxdag.errors import StateError
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PARTS: Final = Decoder(tuple[dict[str, dict[str, str]], msgspec.Raw])
 """Splits state into the declared types of its records, and the value."""
 
@@ -92,12 +92,11 @@ class Codec:
             where: Description of the value, for messages.
 
         Raises:
-            StateError: If the bytes are damaged, from a newer version, or name an unknown class.
+            StateError: If the bytes are damaged, from another version, or name an unknown class.
         """
         view = memoryview(data)
         if not len(view) or view[0] != _VERSION:
-            found = f"version {view[0]}" if len(view) else "no bytes"
-            raise StateError(f"{where}: must be state of version {_VERSION}, got {found}")
+            raise StateError(f"{where}: must be state of version {_VERSION}, got {_version_of(view)}")
         try:
             types, packed = _PARTS.decode(view[1:])
             return self._unpacker_of(types).decode(packed)
@@ -116,3 +115,11 @@ class Codec:
             if isinstance(record, Record) and (found := fits(record.cls, was, record.types)):
                 changed[name] = found
         return Unpacker(self._names, changed) if changed else self._unpacker
+
+
+def _version_of(data: memoryview) -> str:
+    """Return the version of bytes that are not of this one, and who can read them."""
+    if not len(data):
+        return "no bytes"
+    reader = "the older rxdag that wrote it, or start over" if data[0] < _VERSION else "a newer rxdag"
+    return f"version {data[0]}; use {reader}"

@@ -4,7 +4,7 @@ Internal: not part of the API; may change in any release.
 """
 
 from rxdag._saved_rows import SavedRows
-from rxdag.contract._accumulator import Accumulator, snapshots_of
+from rxdag.contract._accumulator import Accumulator, columns_of, migrated, snapshots_of, take_up, with_versions
 from rxdag.contract._aggregate import Aggregate, Assigner, ColumnsAggregate
 from rxdag.contract._arguments import (
     check_copyable,
@@ -222,6 +222,10 @@ __all__ = [
     "remember",
     "settled",
     "snapshots_of",
+    "take_up",
+    "migrated",
+    "columns_of",
+    "with_versions",
     "size_of",
     "timeout_s",
     "unseen",

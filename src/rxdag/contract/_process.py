@@ -100,7 +100,11 @@ class KeyedProcess(ABC, Generic[K, In, Out, State]):
 
     @abstractmethod
     def initial(self) -> State:
-        """Return the state of a key that is new, or was forgotten."""
+        """Return the state of a key that is new, or was forgotten.
+
+        If it returns the same object each time, each key gets a copy. In a run with checkpoints, it is also called before
+        the start, to check that the state can be saved.
+        """
 
     @abstractmethod
     def on_item(self, ctx: ProcessContext[K, Out], state: State, item: In, /) -> State:

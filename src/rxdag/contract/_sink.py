@@ -106,6 +106,13 @@ class SinkContext(Protocol):
         """
         ...
 
+    def log(self, code: str, **fields: object) -> None:
+        """Log a documented event of a sink, such as "sink.disconnected", under the name of the node. Thread-safe.
+
+        Pass an error as `error`: its class and line are logged, never its text, which may hold an item.
+        """
+        ...
+
     def enough(self) -> None:
         """Accept no more items, so that earlier nodes may stop.
 

@@ -157,9 +157,9 @@ class Reader(ABC):
         """
 
     def held(self) -> int:
-        """Return the number of items taken in but not read.
+        """Return the number of items taken in but not read, and take in no more.
 
-        Items left at the end are counted as discarded.
+        Called once, before `close`: they are counted as discarded.
         """
         return 0
 

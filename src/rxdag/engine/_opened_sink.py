@@ -72,6 +72,9 @@ class OpenedSink(Guarded):
         fn()
         self.admit()
 
+    def log(self, code: str, **fields: object) -> None:
+        self.run.events.tell(code, self.name, **fields)
+
     def enough(self) -> None:
         if not self.is_ended:
             self.discard()

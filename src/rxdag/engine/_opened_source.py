@@ -175,8 +175,8 @@ class OpenedSource(Pump):
         self.is_closed = True
         reader, self.reader = self.reader, None
         try:
-            self.count_dropped(reader)
             left = 0 if reader is None else reader.held()
+            self.count_dropped(reader)
             self.came += left
             self.discarded += left
         except BaseException as error:

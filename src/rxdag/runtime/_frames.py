@@ -48,6 +48,8 @@ class _Context:
 
     def enough(self) -> None: ...
 
+    def log(self, code: str, **fields: object) -> None: ...
+
 
 def frame_of(value: Any, shape: Shape, where: str) -> Any:
     """Return the items that a sink has collected as a frame, with the columns of `sinks.arrow`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from os import PathLike
@@ -98,17 +98,19 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
     if made is None:
         return {}
     given, understood = dict(made.arguments), made.understood()
-    return {
-        name: (argument(given[name]), _digest(text))
-        for name, text in _arguments(thing, made, _DEPTH).items()
-        if not _is_function(given[name]) and (made.role != "source" or _is_setting(understood[name]))
-    }
+    left_out = [
+        name
+        for name, value in understood.items()
+        if _is_function(given[name]) or (made.role == "source" and not _is_setting(value))
+    ]
+    texts = _arguments(thing, made, _DEPTH, left_out)
+    return {name: (argument(given[name]), _digest(text)) for name, text in texts.items()}
 
 
-def _arguments(thing: Any, made: Made, depth: int) -> dict[str, str]:
+def _arguments(thing: Any, made: Made, depth: int, left_out: Sequence[str] = ()) -> dict[str, str]:
     """Return the arguments of a call in canonical form, without those that equal their default or may be secret."""
-    defaults, secrets = made.defaults(), getattr(thing, "secrets", ())
-    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in secrets}
+    defaults, hidden = made.defaults(), {*left_out, *getattr(thing, "secrets", ())}
+    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in hidden}
     return {
         name: text
         for name, text in texts.items()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rxdag.codec import Codec, cannot_be_saved, classes_in, is_named
-from rxdag.contract import Sink, Source, made_by
+from rxdag.contract import KeyedProcess, Sink, Source, made_by
 from rxdag.errors import GraphError, StateError, text_of
 from rxdag.graph import Node, parameters
 from rxdag.plan import Plan, deliveries, obstacles
@@ -75,11 +75,18 @@ def _unsavable(plan: Plan, name: str, codec: Codec) -> Iterator[str]:
                 "a dataclass, a NamedTuple or a msgspec.Struct, or leave it out"
             )
     made = made_by(plan.dag.nodes[name].thing)
-    initial = None if made is None else dict(made.arguments).get("initial")
+    arguments = {} if made is None else dict(made.arguments)
+    initial, where = arguments.get("initial"), "initial"
     try:
-        codec.encode(initial, where="initial")
+        if isinstance(arguments.get("process"), KeyedProcess):
+            process: Any = arguments["process"]
+            where = f"{type(process).__name__}.initial()"
+            initial = process.initial()
+        codec.encode(initial, where=where)
     except StateError as error:
         yield f'node "{name}": {text_of(error)}'
+    except Exception as error:  # the program's own code
+        yield f'node "{name}": {where} must return a state, got {type(error).__name__}: {text_of(error)}'
 
 
 def _needs_name(plan: Plan, name: str, node: Node) -> bool:

@@ -76,11 +76,11 @@ def resume(
     }
     problems += _changed_after_end(execution, kept)
     if problems:
-        raise CheckpointError(
-            f"{where}: must be the graph of the checkpoint, but {'; '.join(problems)}; or start over with fresh=True"
-        )
+        raise _other_graph(where, "; ".join(problems))
     try:
         restore_into(execution, {"now": facts["now"], "nodes": kept})
+    except StateError as error:
+        raise _other_graph(where, text_of(error)) from error
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise CheckpointError(
             f"{where}: the state of the checkpoint must fit the graph, got {type(error).__name__}: {text_of(error)}; "
@@ -88,6 +88,12 @@ def resume(
         ) from error
     kernels = execution.plan.topology.kernels
     return [name for name in graph["nodes"] if name not in before and (name not in kernels or kernels[name].state)]
+
+
+def _other_graph(where: str, problems: str) -> CheckpointError:
+    return CheckpointError(
+        f"{where}: must be the graph of the checkpoint, but {problems}; or start over with fresh=True"
+    )
 
 
 def _changed_after_end(execution: Execution, kept: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rxdag import engine
 from rxdag.engine import Node
-from rxdag.errors import RxDagError
+from rxdag.errors import RxDagError, StateError, text_of
 from rxdag.runtime._program import Program, place_of
 
 if TYPE_CHECKING:
@@ -45,12 +45,22 @@ def snapshot_of(execution: Execution) -> dict[str, Any]:
 
 
 def restore_into(execution: Execution, saved: dict[str, Any]) -> None:
-    """Restore the state of another run into a run that has not begun; places without saved state begin empty."""
+    """Restore the state of another run into a run that has not begun; places without saved state begin empty.
+
+    Raises:
+        StateError: Lists the nodes whose state cannot be migrated.
+    """
     program = execution.program
     nodes = places_of(program)
+    problems: list[str] = []
     for name, node in nodes.items():
-        if name in saved["nodes"]:
-            engine.restore(node, saved["nodes"][name])
+        try:
+            if name in saved["nodes"]:
+                engine.restore(node, saved["nodes"][name])
+        except StateError as error:
+            problems.append(f'node "{name}": {text_of(error)}, or pass allow_drop=["{name}"]')
+    if problems:
+        raise StateError("; ".join(problems))
     for node in nodes.values():
         engine.block(node)
     for node in program.nodes.values():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from rxdag.contract import SinkContext, Writer
-from rxdag.errors import SourceError
+from rxdag.errors import GraphError, SourceError, shown
 
 Rows: TypeAlias = Callable[[], Iterable[Any]]
 """Returns rows from the first one on, each time it is called."""
@@ -96,6 +96,10 @@ class EpochWriter(Writer):
             SourceError: If the target is at another epoch, as created by `other_epoch`.
         """
 
+    def undo(self) -> str | None:
+        """Return the statements that take a target back to the epoch before the rows; None if there are none."""
+        return None
+
     def lacks_target(self) -> bool:
         """Return True if the target is missing and can be created without rows. Called at the end of a run."""
         return False
@@ -138,7 +142,10 @@ class EpochWriter(Writer):
             self._saved = list(saved["rows"])
             self.publish()
         else:
-            raise self.other_epoch(found)
+            undo = self.undo() if found.number > self._base.number else None
+            raise self.other_epoch(
+                found, undo and f"to go back to the checkpoint, stop all other runs and execute: {undo}"
+            )
 
     def close(self, *, ok: bool) -> int:
         try:
@@ -152,15 +159,15 @@ class EpochWriter(Writer):
             self.leave()
         return self.n
 
-    def other_epoch(self, found: Epoch) -> SourceError:
-        """Return the error for a target that is at another epoch than the run."""
+    def other_epoch(self, found: Epoch, fix: str | None = None) -> SourceError:
+        """Return the error for a target that is at another epoch than the run, with `start_over` unless there is a fix."""
         dag, sink, _ = self._key
         base = self._base.number
         told = "is older than the checkpoint" if found.number < base else "was written by another run of this dag"
         other = " of another run" if found.number == base else ""
         return SourceError(
             f'{self._where} {told}: sink "{sink}" of dag "{dag}" must be at epoch {base}, got {found.number}{other}; '
-            f"{self.start_over}"
+            f"{fix or self.start_over}"
         )
 
     def _next(self) -> Epoch:
@@ -179,6 +186,11 @@ class EpochTable:
     name: str
     slot: str
 
+    @property
+    def _named(self) -> str:
+        """The name in a statement with placeholders, where a per cent sign would begin one."""
+        return self.name.replace("%", "%%") if self.slot == "%s" else self.name
+
     def create(self) -> str:
         """Return the statement that creates it."""
         return (
@@ -189,7 +201,7 @@ class EpochTable:
     def epoch(self, db: Any, key: tuple[str, str, str]) -> Epoch:
         """Return the epoch of a key in a table that exists."""
         slot = self.slot
-        query = f"select epoch, mark from {self.name} where dag = {slot} and sink = {slot} and target = {slot}"
+        query = f"select epoch, mark from {self._named} where dag = {slot} and sink = {slot} and target = {slot}"
         found = db.execute(query, key).fetchone()
         return NO_EPOCH if found is None else Epoch(int(found[0]), str(found[1]))
 
@@ -202,21 +214,66 @@ class EpochTable:
             target: Name of the target in keys.
             table: Name of the target as SQL has it.
         """
-        query = f"select max(epoch) from {self.name} where dag = {self.slot} and target = {self.slot}"
+        query = f"select max(epoch) from {self._named} where dag = {self.slot} and target = {self.slot}"
         (epoch,) = db.execute(query, (dag, target)).fetchone()
         if not epoch:
             return None
-        texts = ("'" + each.replace("'", "''") + "'" for each in (dag, target))
-        where = " and ".join(f"{name} = {text}" for name, text in zip(("dag", "target"), texts, strict=True))
-        return f"is at epoch {epoch}: delete from {table}; delete from {self.name} where {where}"
+        return (
+            f"is at epoch {epoch}: delete from {table}; delete from {self.name} where {_where(dag=dag, target=target)}"
+        )
+
+    def undo(self, db: Any, key: tuple[str, str, str], to: Epoch, rows: str) -> str | None:
+        """Return the statements that take a key back to an epoch; None if others have written to its target too.
+
+        Args:
+            db: The connection.
+            key: Names of the dag, the sink and the target.
+            to: The epoch.
+            rows: Beginning of a condition for the rows, without the number: `"t" where "_epoch" >`.
+        """
+        dag, sink, target = key
+        query = f"select count(*) from {self._named} where target = {self.slot}"
+        if db.execute(query, (target,)).fetchone()[0] != 1:  # their epochs have the same numbers
+            return None
+        where = _where(dag=dag, sink=sink, target=target)
+        update = f"update {self.name} set epoch = {to.number}, mark = '{to.mark}' where {where}"
+        return f"delete from {rows} {to.number}; {update}"
 
     def step(self, db: Any, step: Step) -> bool:
         """Go to the next epoch in the transaction at hand; return False if the table is at another one."""
         slot = self.slot
         values = ", ".join((slot, slot, slot, "0", "''"))
-        db.execute(f"insert into {self.name} values ({values}) on conflict do nothing", step.key)
+        db.execute(f"insert into {self._named} values ({values}) on conflict do nothing", step.key)
         update = (
-            f"update {self.name} set epoch = {slot}, mark = {slot} "
+            f"update {self._named} set epoch = {slot}, mark = {slot} "
             f"where epoch = {slot} and mark = {slot} and dag = {slot} and sink = {slot} and target = {slot}"
         )
         return bool(db.execute(update, (*step.epoch, *step.base, *step.key)).rowcount == 1)
+
+
+def _where(**names: str) -> str:
+    """Return the condition, as SQL has it, that columns are equal to these texts."""
+    texts = ("'" + text.replace("'", "''") + "'" for text in names.values())
+    return " and ".join(f"{column} = {text}" for column, text in zip(names, texts, strict=True))
+
+
+def checked_stamp(stamp: Any, upsert: object, where: str) -> str:
+    """Return the name of the column for the epoch of a row, "" for none.
+
+    Raises:
+        GraphError: If it is no name, or rows are upserted, which have no epochs.
+    """
+    if stamp is None:
+        return ""
+    if not isinstance(stamp, str) or not stamp or "\0" in stamp:
+        raise GraphError(f'{where}: stamp must be the name of a column, such as "_epoch", got {shown(stamp)}')
+    if upsert:
+        raise GraphError(f"{where}: stamp must be left out with upsert=, whose rows have no epochs, got {shown(stamp)}")
+    return stamp
+
+
+def stamp_clash(stamp: str, names: Iterable[str]) -> str | None:
+    """Return the complaint if the column for the epoch has the name of a column of the items; None if it has not."""
+    if stamp.lower() not in map(str.lower, names):
+        return None
+    return f"stamp must not be the name of a column of the items, got {shown(stamp)}; choose another"

@@ -16,7 +16,7 @@ from rxdag.contract import checked_path, is_forked, refuse_fork
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._parts import remove_saved_of, tail_of
 from rxdag.sinks._roll import Roll, roll_of
-from rxdag.sinks._whole_file import WholeFile, is_stream
+from rxdag.sinks._whole_file import WholeFile, begins_with, is_stream
 
 
 def numbered(path: str, number: str) -> str:
@@ -200,7 +200,8 @@ class NumberedFiles:
         if highest >= self.number:
             raise SourceError(
                 f'{self._where}: "{numbered(self._path, "*")}" must end before number {self.number}, the next of the '
-                f"checkpoint, got number {highest} of a later one; go back to the newest checkpoint, or move the files away"
+                f"checkpoint, got number {highest} of a later one; continue from the newest checkpoint, or "
+                f"{self._way_back(highest, opened)}"
             )
         for each in saved["closed"]:
             self._name_closed(each)
@@ -210,6 +211,20 @@ class NumberedFiles:
             file.restore(opened)
         self._sweep()
         return file
+
+    def _way_back(self, highest: int, opened: dict[str, Any] | None) -> str:
+        """Return what to do with the files of later checkpoints to continue from this one."""
+        first, steps = self.number, list[str]()
+        target = self.target(first)
+        part = None if opened is None else target.resolve().with_name(opened["part"])
+        if opened is not None and part is not None and not part.exists():
+            if not begins_with(target, opened["length"], opened["tail"]):
+                return "start over: the open file of this one is gone"
+            steps, first = [f'rename "{target}" to "{part}"'], first + 1
+        if first <= highest:
+            last = f' to "{self.target(highest)}"' if first < highest else ""
+            steps.append(f'remove "{self.target(first)}"{last}')
+        return f"{' and '.join(steps)}, to go back to this one"
 
     def _sweep(self) -> None:
         """Remove the part files that checkpoints have left and nobody has open."""

@@ -23,11 +23,21 @@ from rxdag.contract import (
     positive_ns,
 )
 from rxdag.errors import GraphError, SourceError, shown
-from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
+from rxdag.sinks._epochs import (
+    NO_EPOCH,
+    Epoch,
+    EpochTable,
+    EpochWriter,
+    Rows,
+    Step,
+    checked_stamp,
+    stamp_clash,
+)
 from rxdag.sinks._postgres_session import PostgresSession
 from rxdag.sinks._postgres_table import PostgresTable, hints_of
 from rxdag.sinks._postgres_values import copy_line
 from rxdag.sinks._row_writer import RowWriter
+from rxdag.sinks._upsert import quoted
 
 _IN_MEMORY: Final = 2**24
 """Size of the rows that wait above which they go to a temporary file, bytes."""
@@ -103,7 +113,7 @@ class _AppendWriter(_PostgresWriter, EpochWriter):
             if not _has(db, self._epochs):
                 db.execute(self._epochs.create())
             if self._epochs.step(db, step):
-                self._copy(db, rows)
+                self._copy(db, rows, step.epoch.number if self._table.stamp else None)
                 return
         found = self._epochs.epoch(db, step.key)
         if found != step.epoch:  # else the connection was lost during the commit
@@ -119,13 +129,20 @@ class _AppendWriter(_PostgresWriter, EpochWriter):
                 raise self._server.psycopg.errors.ConnectionException("the transaction before has not ended")
         with db.transaction():
             (self._transaction,) = db.execute("select txid_current()").fetchone()
-            self._copy(db, rows)
+            self._copy(db, rows, None)
 
-    def _copy(self, db: Any, rows: Rows) -> None:
+    def _copy(self, db: Any, rows: Rows, stamp: int | None) -> None:
         self._table.create(db)
-        with db.cursor().copy(self._table.copy()) as copy:
+        end = b"\n" if stamp is None else b"\t%d\n" % stamp
+        with db.cursor().copy(self._table.copy(stamped=stamp is not None)) as copy:
             for block in rows():
-                copy.write(block)
+                copy.write(block.replace(b"\n", end))  # a line feed in a value is escaped
+
+    def undo(self) -> str | None:
+        if not self._table.stamp:
+            return None
+        rows = f"{self._table.sql} where {quoted(self._table.stamp)} >"
+        return self._session.do(lambda db: self._epochs.undo(db, self._key, self._base, rows))
 
     def lacks_target(self) -> bool:
         columns = hints_of(self._shape.item_type)
@@ -197,6 +214,7 @@ class _Postgres(Sink[object, int]):
     dsn: Dsn = field(repr=False)
     table: str
     upsert: tuple[str, ...]
+    stamp: str
     patience_ns: int
     label = "postgres"
     where = "blocking"
@@ -224,13 +242,16 @@ class _Postgres(Sink[object, int]):
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter
         server = PostgresServer(self.dsn, "postgres", "write")
-        return make(context, server, PostgresTable(self.table, self.upsert), self.patience_ns / 1e9)
+        return make(context, server, PostgresTable(self.table, self.upsert, self.stamp), self.patience_ns / 1e9)
 
     def check(self, shape: Shape, where: str) -> None:
         names = hints_of(shape.item_type)
         for name in self.upsert:
             if names and name not in names:
                 raise GraphError(f"{where}: upsert must name fields of the items, {', '.join(names)}, got {name}")
+        clash = stamp_clash(self.stamp, names)
+        if clash:
+            raise GraphError(f"{where}: {clash}")
 
 
 def postgres(
@@ -239,6 +260,7 @@ def postgres(
     /,
     *,
     upsert: tuple[str, ...] | list[str] | None = None,
+    stamp: str | None = None,
     patience: Duration = "1m",
 ) -> Sink[object, int]:
     """Write rows to a table of a PostgreSQL database; `result[sink]` is the number of rows (extra `postgres`).
@@ -268,6 +290,9 @@ def postgres(
         upsert: Columns that identify a row, such as ("key", "start"). Each row is then written at once and replaces an
             older one with the same values in these columns, and a failed run leaves the rows written so far. If the items
             have a column "revision", no row is replaced by one of a lower revision.
+        stamp: Name of a column for the number of the transaction that added a row, such as "_epoch"; bigint, NULL in a
+            run without checkpoints. If the run continues from an older checkpoint, the error then shows the statements
+            that remove the newer rows. Not with `upsert`.
         patience: Maximum time to try to re-establish a lost connection; then the run fails.
 
     Raises:
@@ -276,7 +301,7 @@ def postgres(
 
     Example:
         >>> sinks.postgres("postgresql://app@db.example.com/market", "bars", upsert=("symbol", "start"))
-        _Postgres(table='bars', upsert=('symbol', 'start'), patience_ns=60000000000)
+        _Postgres(table='bars', upsert=('symbol', 'start'), stamp='', patience_ns=60000000000)
     """
     given: object = upsert
     if given is not None and not (
@@ -287,4 +312,5 @@ def postgres(
     if not isinstance(named, str) or not all(named.split(".", 1)) or "\0" in named or "_rxdag" in named:
         raise GraphError(f"postgres: table must be the name of a table of your own, got {shown(table)}")
     patience_ns = positive_ns(patience, "postgres: patience")
-    return _Postgres(checked_dsn(dsn, "postgres"), table, tuple(upsert or ()), patience_ns)
+    stamped = checked_stamp(stamp, upsert, "postgres")
+    return _Postgres(checked_dsn(dsn, "postgres"), table, tuple(upsert or ()), stamped, patience_ns)

@@ -48,7 +48,7 @@ class PostgresSession:
     def do(self, work: Callable[[Any], T]) -> T:
         """Call a function with the connection; if the connection is lost, call it again with a new one.
 
-        The function must be idempotent.
+        The function must be idempotent. A loss is logged once, and so is its end.
 
         Raises:
             SourceError: If the database refuses the statement, or there is no connection for too long.
@@ -59,6 +59,8 @@ class PostgresSession:
             try:
                 if self._db is None:
                     self._db = self._server.connect()
+                    if lost_at is not None:
+                        self._context.log("sink.connected", lost_s=time.monotonic() - lost_at)
                     lost_at = None
                 return work(self._db)
             except self._server.psycopg.Error as error:
@@ -66,7 +68,9 @@ class PostgresSession:
                 now = time.monotonic()
                 is_lost = self._db is None or self._server.is_lost(error, self._db)
                 if is_lost:
-                    lost_at = now if lost_at is None else lost_at
+                    if lost_at is None:
+                        lost_at = now
+                        self._context.log("sink.disconnected", error=error)
                     self.close()
                 waits_on = lost_at is not None and now - lost_at < self._patience_s and self._context.error is None
                 is_undone = self._server.may_work_again(error) and failures < _ATTEMPTS

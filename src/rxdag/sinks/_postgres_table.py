@@ -9,6 +9,7 @@ from typing import Any, Final
 from rxdag.contract import DeadLetter, Pane, quoted_table, unique_keys
 from rxdag.errors import SourceError
 from rxdag.expressions import field_names
+from rxdag.sinks._epochs import stamp_clash
 from rxdag.sinks._flatten import flatten
 from rxdag.sinks._postgres_values import cell, takes, type_of
 from rxdag.sinks._upsert import on_conflict, quoted
@@ -27,12 +28,14 @@ class PostgresTable:
     Attributes:
         name: Its name, or "schema.name".
         upsert: Columns that tell rows apart; empty to add every row.
-        columns: Names of the columns that are written, with their types; empty until the first item.
+        stamp: Column for the epoch of a row; empty for none.
+        columns: Names of the columns of the items, with their types; empty until the first item.
         exists: True once the table is there.
     """
 
     name: str
     upsert: tuple[str, ...] = ()
+    stamp: str = ""
     columns: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     exists: bool = False
 
@@ -100,17 +103,23 @@ class PostgresTable:
         if unknown:
             names = ", ".join(wanted)
             raise SourceError(f"{where}: upsert must name columns of the items, {names}, got {', '.join(unknown)}")
+        clash = stamp_clash(self.stamp, wanted)
+        if clash:
+            raise SourceError(f"{where}: {clash}")
         found = self.look(db)
         if not self.exists:
             self.columns = wanted
             return
-        self._check_columns(wanted, found, where)
+        self._check_columns(self._with_stamp(wanted), found, where)
         if self.upsert and set(self.upsert) not in unique_keys(db, self.sql):
             raise SourceError(
                 f"{where}: must have a unique index over {', '.join(self.upsert)} for upsert, got none; create unique index on "
                 f"{self.sql} ({', '.join(map(quoted, self.upsert))})"
             )
         self.columns = {name: found[name][0] for name in wanted}
+
+    def _with_stamp(self, columns: dict[str, str]) -> dict[str, str]:
+        return {**columns, self.stamp: "bigint"} if self.stamp else columns
 
     def _check_columns(self, wanted: dict[str, str], found: dict[str, tuple[str, bool]], where: str) -> None:
         lacks = [name for name in wanted if name not in found]
@@ -136,14 +145,15 @@ class PostgresTable:
         """Create the table if it is missing."""
         if self.exists or db.execute("select to_regclass(%s) is not null", (self.sql,)).fetchone()[0]:
             return  # else the right to create tables would be needed
-        parts = [f"{quoted(name)} {kind}" for name, kind in self.columns.items()]
+        parts = [f"{quoted(name)} {kind}" for name, kind in self._with_stamp(self.columns).items()]
         if self.upsert:
             parts.append(f"primary key ({', '.join(map(quoted, self.upsert))})")
         db.execute(f"create table if not exists {self.sql} ({', '.join(parts)})")
 
-    def copy(self) -> str:
-        """Return the statement that adds rows."""
-        return f"copy {self.sql} ({', '.join(map(quoted, self.columns))}) from stdin"
+    def copy(self, *, stamped: bool) -> str:
+        """Return the statement that adds rows, with the epoch as their last column if they are stamped."""
+        names = (*self.columns, self.stamp) if stamped else self.columns
+        return f"copy {self.sql} ({', '.join(map(quoted, names))}) from stdin"
 
     def insert(self) -> str:
         """Return the statement that writes a row in place of an older one."""

@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from rxdag.contract import Shape, Sink, SinkContext, Visible, Writer, checked_path
 from rxdag.errors import GraphError, SourceError, shown
-from rxdag.sinks._epochs import NO_EPOCH, Epoch, EpochTable, EpochWriter, Rows, Step
+from rxdag.sinks._epochs import (
+    NO_EPOCH,
+    Epoch,
+    EpochTable,
+    EpochWriter,
+    Rows,
+    Step,
+    checked_stamp,
+    stamp_clash,
+)
 from rxdag.sinks._row_writer import RowWriter
 from rxdag.sinks._sqlite_table import SqliteTable, hints_of
 from rxdag.sinks._upsert import quoted
@@ -122,7 +131,14 @@ class _AppendWriter(_SqliteWriter, EpochWriter):
                 if not _EPOCHS.step(self._db, step):
                     raise self.other_epoch(_EPOCHS.epoch(self._db, step.key))
             self._table.create(self._db)
-            self._db.executemany(self._table.insert(), rows())
+            self._db.executemany(self._table.insert(None if step is None else step.epoch.number), rows())
+
+    def undo(self) -> str | None:
+        if not self._table.stamp:
+            return None
+        rows = f"{quoted(self._table.name)} where {quoted(self._table.stamp)} >"
+        with self._explained():
+            return _EPOCHS.undo(self._db, self._key, self._base, rows)
 
     def lacks_target(self) -> bool:
         columns = hints_of(self._shape.item_type)
@@ -174,6 +190,7 @@ class _Sqlite(Sink[object, int]):
     path: str
     table: str
     upsert: tuple[str, ...]
+    stamp: str
     label = "sqlite"
     delivery = "exactly once"
 
@@ -183,7 +200,7 @@ class _Sqlite(Sink[object, int]):
 
     def open(self, context: SinkContext) -> Writer:
         make = _UpsertWriter if self.upsert else _AppendWriter
-        return make(context, self.path, SqliteTable(self.table, self.upsert))
+        return make(context, self.path, SqliteTable(self.table, self.upsert, self.stamp))
 
     def left_from(self, dag: str) -> str | None:
         if self.upsert or not Path(self.path).exists():
@@ -197,10 +214,18 @@ class _Sqlite(Sink[object, int]):
         for name in self.upsert:
             if names and name not in names:
                 raise GraphError(f"{where}: upsert must name fields of the items, {', '.join(names)}, got {name}")
+        clash = stamp_clash(self.stamp, names)
+        if clash:
+            raise GraphError(f"{where}: {clash}")
 
 
 def sqlite(
-    path: str | PathLike[str], table: str, /, *, upsert: tuple[str, ...] | list[str] | None = None
+    path: str | PathLike[str],
+    table: str,
+    /,
+    *,
+    upsert: tuple[str, ...] | list[str] | None = None,
+    stamp: str | None = None,
 ) -> Sink[object, int]:
     """Write rows to a table of a SQLite database; `result[sink]` is the number of rows.
 
@@ -225,6 +250,9 @@ def sqlite(
         upsert: Columns that identify a row, such as ("key", "start"). Each row is then written at once and replaces an
             older one with the same values in these columns, and a failed run leaves the rows written so far. If the items
             have a column "revision", no row is replaced by one of a lower revision.
+        stamp: Name of a column for the number of the transaction that added a row, such as "_epoch"; INTEGER, NULL in a
+            run without checkpoints. If the run continues from an older checkpoint, the error then shows the statements
+            that remove the newer rows. Not with `upsert`.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -245,4 +273,4 @@ def sqlite(
     path = checked_path(path, "sqlite")
     if path == ":memory:":
         raise GraphError('sqlite: path must be that of a file, got ":memory:"; sinks.collect keeps items in memory')
-    return _Sqlite(path, table, tuple(upsert or ()))
+    return _Sqlite(path, table, tuple(upsert or ()), checked_stamp(stamp, upsert, "sqlite"))

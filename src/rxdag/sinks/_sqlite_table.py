@@ -17,6 +17,7 @@ from uuid import UUID
 from rxdag.contract import DeadLetter, Pane
 from rxdag.errors import SourceError, shown
 from rxdag.expressions import field_names
+from rxdag.sinks._epochs import stamp_clash
 from rxdag.sinks._flatten import flatten, is_numpy, text_cell
 from rxdag.sinks._upsert import on_conflict, quoted
 
@@ -39,12 +40,14 @@ class SqliteTable:
     Attributes:
         name: Its name.
         upsert: Columns that tell rows apart; empty to add every row.
-        columns: Names of the columns that are written, with their declared types; empty until the first item.
+        stamp: Column for the epoch of a row; empty for none.
+        columns: Names of the columns of the items, with their declared types; empty until the first item.
         exists: True once the table is there.
     """
 
     name: str
     upsert: tuple[str, ...] = ()
+    stamp: str = ""
     columns: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     exists: bool = False
 
@@ -83,14 +86,22 @@ class SqliteTable:
         missing = [name for name in self.upsert if name not in columns]
         if missing:
             raise SourceError(f"{where}: upsert must name columns of the items, {', '.join(columns)}, got {missing[0]}")
+        clash = stamp_clash(self.stamp, columns)
+        if clash:
+            raise SourceError(f"{where}: {clash}")
         found = {row[1].lower(): row[2] for row in db.execute(f"pragma table_info({quoted(self.name)})")}
         self.exists = bool(found)
         if self.exists:
-            lacks = [name for name in columns if name.lower() not in found]
+            lacks = [name for name in self._with_stamp(columns) if name.lower() not in found]
             if lacks:
                 raise SourceError(
-                    f"{where}: must have the columns of the items, {', '.join(columns)}, got {', '.join(found)}; write to "
+                    f"{where}: must have the columns {', '.join(self._with_stamp(columns))}, got {', '.join(found)}; write to "
                     f"another table, or add {', '.join(lacks)}"
+                )
+            if self.stamp and affinity(found[self.stamp.lower()]) != "INTEGER":
+                raise SourceError(
+                    f"{where}: column {self.stamp} of stamp= must be of type INTEGER, got "
+                    f"{found[self.stamp.lower()] or 'none'}; choose another column"
                 )
             columns = {name: found[name.lower()] for name in columns}
             if self.upsert and {name.lower() for name in self.upsert} not in _unique(db, self.name):
@@ -105,16 +116,20 @@ class SqliteTable:
         """Create the table if it is missing."""
         if self.exists or not self.columns:
             return
-        parts = [f"{quoted(name)} {kind}".rstrip() for name, kind in self.columns.items()]
+        parts = [f"{quoted(name)} {kind}".rstrip() for name, kind in self._with_stamp(self.columns).items()]
         if self.upsert:
             parts.append(f"primary key ({', '.join(map(quoted, self.upsert))})")
         db.execute(f"create table if not exists {quoted(self.name)} ({', '.join(parts)})")
         self.exists = True
 
-    def insert(self) -> str:
-        """Return the statement that writes a row."""
-        names = ", ".join(map(quoted, self.columns))
-        values = ", ".join("?" * len(self.columns))
+    def _with_stamp(self, columns: dict[str, str]) -> dict[str, str]:
+        return {**columns, self.stamp: "INTEGER"} if self.stamp else columns
+
+    def insert(self, epoch: int | None = None) -> str:
+        """Return the statement that writes a row, with an epoch if it has one and there is a column for it."""
+        is_stamped = self.stamp and epoch is not None
+        names = ", ".join(map(quoted, (*self.columns, self.stamp) if is_stamped else self.columns))
+        values = ", ".join(["?"] * len(self.columns) + [str(epoch)] * bool(is_stamped))
         clause = on_conflict(self.columns, self.upsert) if self.upsert else ""
         return f"insert into main.{quoted(self.name)} as old ({names}) values ({values}) {clause}"
 

@@ -181,7 +181,7 @@ class WholeFile:
     def _reopened(self, part: Path, length: int, tail: int) -> IO[bytes]:
         try:
             file = open_saved(part)
-            if file is None and _begins_with(self._target, length, tail):
+            if file is None and begins_with(self._target, length, tail):
                 copied_part(self._target, part, length)
                 file = open_saved(part)
         except BlockingIOError:
@@ -271,7 +271,7 @@ def is_stream(path: str) -> bool:
     return False
 
 
-def _begins_with(target: Path, length: int, tail: int) -> bool:
+def begins_with(target: Path, length: int, tail: int) -> bool:
     """Return True if a file of at least this length has this `tail_of` it."""
     old = _status(target)
     return old is not None and stat.S_ISREG(old.st_mode) and old.st_size >= length and tail_of(target, length) == tail

@@ -317,6 +317,7 @@ class LiveReader(Reader):
         return Chunk(items) if items else None
 
     def held(self) -> int:
+        self._leave()
         return len(self._buffer)
 
     def is_connected(self) -> bool:

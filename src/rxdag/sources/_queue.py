@@ -246,6 +246,7 @@ class QueueReader(Reader):
         return self._queue.is_spent()
 
     def held(self) -> int:
+        self._queue.close()  # a push after the count would be lost
         return len(self._queue.items) + self._queue.discarded
 
     def backlog(self) -> int:

@@ -45,6 +45,9 @@ class _Context:
     def enough(self) -> None:
         pass
 
+    def log(self, code: str, **fields: object) -> None:
+        """Ignore the event: logs have no reader."""
+
 
 class _Run:
     """A run with checkpoints that is killed and continued.

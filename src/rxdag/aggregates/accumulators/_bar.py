@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Any, Final
 
 from mypy_extensions import i64
 
 from rxdag.aggregates._ohlcv import Ohlcv
 from rxdag.aggregates.accumulators._totals import priced, turnover_of, vwap_within
-from rxdag.contract import MAX, MIN, Accumulator, BadItem, SavedRows, plus
+from rxdag.contract import MAX, MIN, Accumulator, BadItem, SavedRows, columns_of, plus
 from rxdag.errors import shown
 
 _INF: Final = float("inf")
@@ -165,11 +164,13 @@ class Bar(Accumulator[Any, Ohlcv]):
 
     @classmethod
     def snapshots(cls, accumulators: list[Any]) -> Sequence[list[Any]]:
-        if not (all(map(attrgetter("_is_float"), accumulators)) and all(map(attrgetter("count"), accumulators))):
+        names = ["_is_float", *(_FLOATS.get(name, name) for name in cls.state)]
+        are_float, *columns = columns_of(accumulators, names)
+        by_name = dict(zip(cls.state, columns, strict=True))
+        if not (all(are_float) and all(by_name["count"])):
             return [each.snapshot() for each in accumulators]
-        columns = [list(map(attrgetter(_FLOATS.get(name, name)), accumulators)) for name in cls.state]
         # Prices are numbers, which do not change; a sequence is whatever the user takes from the item.
-        sequences = chain(map(attrgetter("first_seq"), accumulators), map(attrgetter("last_seq"), accumulators))
+        sequences = chain(by_name["first_seq"], by_name["last_seq"])
         return SavedRows(*columns, is_frozen={int}.issuperset(map(type, sequences)))
 
     def restore(self, saved: list[Any]) -> None:

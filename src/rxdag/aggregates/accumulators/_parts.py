@@ -7,7 +7,7 @@ from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import Accumulator, BadItem
+from rxdag.contract import Accumulator, BadItem, snapshots_of, take_up
 from rxdag.errors import text_of
 
 
@@ -79,11 +79,11 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
             part.merge(other.parts[name])
 
     def snapshot(self) -> list[Any]:
-        return [part.snapshot() for part in self.parts.values()]
+        return [state for part in self.parts.values() for state in snapshots_of([part])]
 
     def restore(self, saved: list[Any]) -> None:
         for part, state in zip(self.parts.values(), saved, strict=True):
-            part.restore(state)
+            take_up(part, state)
 
 
 class NamedInto(Named):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
@@ -102,7 +103,7 @@ class _ProcessKernel(Kernel):
     """
 
     state = ("states", "timers", "now", "seen")
-    derived = ("wake", "timer", "_due", "_n_set", "_context", "_sweep_at", "_left", "is_paused")
+    derived = ("wake", "timer", "_due", "_n_set", "_context", "_sweep_at", "_left", "is_paused", "_is_shared")
     passes = False
     pauses = True
     fires_before = True
@@ -123,6 +124,8 @@ class _ProcessKernel(Kernel):
         self._sweep_at = LEAST
         self._left: list[Any] = []
         """Keys whose `on_end` is still to be called at the end, the next one last."""
+        self._is_shared: bool | None = None
+        """True if `initial` returns one object again and again, which could change; None before the first call."""
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         at = now if self._by_clock else ts
@@ -144,7 +147,23 @@ class _ProcessKernel(Kernel):
 
     def _state_of(self, key: Any, at: int, watermark: int) -> Any:
         kept = self._states.find(key, at, watermark)
-        return self._process.initial() if kept is None else kept.value[0]
+        return self._initial() if kept is None else kept.value[0]
+
+    def _initial(self) -> Any:
+        """Return the state of a new key: keys share none, as they share none after a restart."""
+        made = self._process.initial()
+        if self._is_shared is None:
+            self._is_shared = made is self._process.initial() and self._copied(made) is not made
+        return self._copied(made) if self._is_shared else made
+
+    def _copied(self, made: Any) -> Any:
+        try:
+            return copy.deepcopy(made)
+        except Exception as error:
+            raise BadProgram(
+                f"{type(self._process).__name__}.initial: must return a new object for each key, got the same "
+                f"{type(made).__name__} again, which cannot be copied; make it in initial"
+            ) from error
 
     def _checked(self, following: Any, state: Any, method: str) -> Any:
         if following is None and state is not None:

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, MIN, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, Pane
+from rxdag.contract import (
+    MAX,
+    MIN,
+    Aggregate,
+    ColumnsAggregate,
+    ColumnsEmit,
+    Emit,
+    Kernel,
+    Pane,
+    migrated,
+    with_versions,
+)
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._live import read_live
 from rxdag.operators.windows._panes import blamed
@@ -115,6 +126,7 @@ class GlobalColumnsKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         states = self._arrays.snapshot(np.array([place for place, _, _ in self.parts.values()], np.intp))
+        states = with_versions(type(self._aggregate.accumulator()), states)
         rows = [
             [key, MIN, MAX, n, -1, True, n, MAX, most_ts, state]
             for (key, (_, n, most_ts)), state in zip(self.parts.items(), states, strict=True)
@@ -123,8 +135,9 @@ class GlobalColumnsKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.parts, self._left, self._values = {}, [], []
+        blank = self._aggregate.accumulator()
         for key, _, _, n, *_, most_ts, state in saved["parts"]:
             self._open([key])
             place = self.parts[key][0]
             self.parts[key] = [place, n, most_ts]
-            self._arrays.restore(place, state)
+            self._arrays.restore(place, migrated(blank, state))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any, Final
 
-from rxdag.contract import MAX, MIN, Accumulator
+from rxdag.contract import MAX, MIN, Accumulator, snapshots_of, take_up
 
 
 class OpenPane:
@@ -39,13 +39,13 @@ class OpenPane:
     def saved(self) -> list[Any]:
         """Return it as plain data."""
         own = [self.key, self.start, self.end, self.n, self.last, self.is_due, self.fresh, self.early_at, self.most_ts]
-        return [*own, self.accumulator.snapshot()]
+        return [*own, *snapshots_of([self.accumulator])]
 
     @staticmethod
     def restored(saved: list[Any], accumulator: Accumulator[Any, Any]) -> OpenPane:
         """Return a pane from the result of `saved`, with a new accumulator."""
         key, start, end, n, last, is_due, fresh, early_at, most_ts, state = saved
-        accumulator.restore(state)
+        take_up(accumulator, state)
         part = OpenPane(key, start, end, accumulator)
         part.n, part.last, part.is_due = n, last, is_due
         part.fresh, part.early_at, part.most_ts = fresh, early_at, most_ts

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
-from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, SavedRows
+from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, SavedRows, migrated, with_versions
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
 from rxdag.operators.windows._live import read_live
@@ -167,21 +167,23 @@ class WindowColumnsKernel(ClosingKernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows: list[Any] = []
+        kind = type(self._aggregate.accumulator())
         for end, start in self.open:
             opened = self.open[end, start]
             states = self._arrays.snapshot(np.array(list(opened.values()), np.intp))
-            rows.append([end, start, self.counts[end, start], SavedRows(list(opened), states)])
+            rows.append([end, start, self.counts[end, start], SavedRows(list(opened), with_versions(kind, states))])
         return {"slices": rows, "open": [list(window) for window in self.open], "left": self.saved_left()}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.open, self.counts = {}, {}
         self._values = []
+        blank = self._aggregate.accumulator()
         self.restore_left(saved["left"])
         for end, start, n, rows in saved["slices"]:
             self.counts[end, start] = n
             opened = self.open[end, start] = {}
             for key, state in rows:
                 place = opened[key] = self._places.take()
-                self._arrays.restore(place, state)
+                self._arrays.restore(place, migrated(blank, state))
         self.ends = sorted(self.open)
         self.wake = self.ends[0][0] - 1 if self.ends else MAX

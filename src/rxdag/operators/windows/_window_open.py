@@ -7,7 +7,19 @@ from typing import Any, ClassVar, Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Assigner, Emit, Kernel, Pane, SavedRows, snapshots_of
+from rxdag.contract import (
+    MAX,
+    MIN,
+    Accumulator,
+    Aggregate,
+    Assigner,
+    Emit,
+    Kernel,
+    Pane,
+    SavedRows,
+    snapshots_of,
+    take_up,
+)
 from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
@@ -347,7 +359,7 @@ class OpenWindowKernel(ClosingKernel):
             slice_ = _Slice(start, end, windows[-1][1])
             for key, state in rows:
                 slice_.keys[key] = self._new()
-                slice_.keys[key].restore(state)
+                take_up(slice_.keys[key], state)
             slice_.n = n
             self.taken += n
             self._keep(slice_, [(end, start) for start, end in windows if (end, start) in live])
