@@ -15,7 +15,10 @@ import rxdag
 from rxdag import on_error, sinks, sources, testing
 from rxdag import operators as ops
 from rxdag.cli import main
+from rxdag.cli._load import Loaded
+from rxdag.cli._shadow import shadowed
 from rxdag.errors import NodeError, SourceError
+from rxdag.journal import JournalWriter, Kind, WriteRefused, close_writer, open_writer
 
 RETRY = on_error.retry(2, base="1ms", then=on_error.dead)
 
@@ -235,8 +238,6 @@ def test_the_retention_of_the_source_deletes_answers_too(tmp_path):
 
 
 def test_a_full_disk_fails_the_run_and_no_item(tmp_path, monkeypatch):
-    from rxdag.journal import JournalWriter, Kind, WriteRefused
-
     append = JournalWriter.append
 
     def full(writer, source, now, parts):
@@ -285,6 +286,65 @@ def test_the_command_line_prints_answers_in_order_of_arrival(tmp_path, capsys):
         {"source": "ticks", "item": 1},
         {"source": "asked", "item": 1, "error": "ValueError: odd"},
     ]
+
+
+def test_a_run_with_a_checkpoint_continues_when_its_answers_are_recorded_only_now(tmp_path):
+    async def double(x):
+        return x * 2
+
+    def life(record, *items, ends):
+        feed = sources.ingress()
+        for item in items:
+            feed.push(item)
+        ticks = rxdag.from_source(sources.journal(feed, tmp_path / "j"), name="ticks")
+        asked = ticks.pipe(ops.map_async(double, record=record), name="asked")
+        run = rxdag.start(rxdag.Dag(asked.to(sinks.collect(), name="out"), name="job"), checkpoints=tmp_path / "s")
+        (feed.complete if ends else run.drain)()
+        return run.wait()
+
+    assert life(None, 1, 2, ends=False).checkpoint is not None
+    life(tmp_path / "j", 3, ends=False)
+    assert life(tmp_path / "j", 4, ends=True)["out"] == [2, 4, 6, 8]
+
+
+def test_a_shadow_run_makes_the_calls_and_records_nothing(tmp_path):
+    feed, calls = sources.ingress(), []
+
+    async def answer(x):
+        calls.append(x)
+        return x * 2
+
+    live = sources.journal(feed, tmp_path / "j")
+    asked = rxdag.from_source(live, name="ticks").pipe(ops.map_async(answer, record=tmp_path / "j"), name="asked")
+    dag = rxdag.Dag(asked.to(sinks.jsonl(tmp_path / "out.jsonl"), name="out"), name="job")
+    run = rxdag.start(dag, checkpoints=tmp_path / "s")
+    run.checkpoint()
+    loaded, shadow = shadowed(Loaded(dag, {}), tmp_path / "s", tmp_path / "shadow")
+    beside = rxdag.start(loaded.dag, checkpoints=shadow)
+    feed.push(1)
+    feed.push(2)
+    feed.complete()
+    run.wait()
+    beside.wait()
+    assert (tmp_path / "shadow/out.jsonl").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
+    assert sorted(calls) == [1, 1, 2, 2]
+    reader = sources.journal_reader(tmp_path / "j")
+    assert testing.run(dag, replace={"ticks": reader, "out": sinks.collect()})["out"] == [2, 4]
+
+
+def test_answers_do_not_keep_what_the_sources_have_confirmed(tmp_path):
+    kept = sources.Retention(max_bytes=1 << 20, until_checkpointed=True)
+    node = open_writer(str(tmp_path), "job", "asked", None, is_node=True)
+    source = open_writer(str(tmp_path), "job", "ticks", kept)
+    assert source is node
+    for i in range(4):
+        source.append("ticks", i, [(Kind.ITEMS, 1, bytes(100_000))])
+        node.append("asked", i, [(Kind.ANSWER, 1, bytes(100_000))])
+    assert len(list(tmp_path.glob("*.journal"))) > 2
+    source.confirm("ticks", source.arrival)
+    assert len(list(tmp_path.glob("*.journal"))) == 1
+    close_writer(node, "asked")
+    close_writer(source, "ticks")
 
 
 def test_record_must_name_a_folder():

@@ -70,6 +70,10 @@ class Answers:
         self._writer: JournalWriter | None = None
         self._cursor: Cursor | None = None
         self._next: Answer | None = None
+        self._is_read = False
+        """True once all records have been read."""
+        self._is_new = False
+        """True if the state is that of a run that recorded elsewhere, or nowhere."""
 
     @property
     def plays(self) -> bool:
@@ -95,7 +99,8 @@ class Answers:
             if writer.torn:
                 context.log("journal.cut", bytes=writer.torn)
                 writer.torn = 0
-            if context.saves and oldest(self.path) is not None and (self._start or 0) < writer.arrival:
+            is_there = oldest(self.path) is not None and (self._start or 0) < writer.arrival
+            if context.saves and is_there and not self._is_new:
                 self._cursor = Cursor(self.path, self._start)
             if self.next() is None:
                 self.stop()
@@ -109,9 +114,10 @@ class Answers:
 
     def next(self) -> Answer | None:
         """Return the next record of the node; None if there is no other one."""
-        while self._next is None and self._cursor is not None:
+        while self._next is None and self._cursor is not None and not self._is_read:
             record = self._cursor.next()
             if record is None:
+                self._is_read = True
                 return None
             if record.source == self._name and record.kind.is_of_node:
                 self._next = self._read(record)
@@ -138,10 +144,10 @@ class Answers:
             self._base, self._is_begun = self.taken, True
 
     @property
-    def begins_late(self) -> bool:
-        """True if the first record is none that a run begins with: the retention has deleted it."""
+    def is_over(self) -> bool:
+        """True if no more records of this run follow, nor of one that has continued it."""
         read = self.next()
-        return not self._is_begun and read is not None and read.record.kind is not Kind.BEGAN
+        return read is None or read.record.kind is Kind.BEGAN
 
     def stop(self) -> None:
         """Let the calls be made from now on, whatever is in the journal."""
@@ -214,7 +220,7 @@ class Answers:
     def restore(self, saved: list[Any] | None, n: int) -> list[int]:
         """Load its state, and return the numbers of the `n` items in the state of the kernel."""
         if saved is None or saved[0] != self.path:  # these calls are recorded in a new folder
-            self.taken = n
+            self.taken, self._is_new = n, True
             return list(range(n))
         _, self._start, self.taken, self._base, self._is_begun, numbers = saved
         return list(numbers)

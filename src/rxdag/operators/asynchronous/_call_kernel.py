@@ -156,7 +156,7 @@ class CallKernel(InnerKernel):
             self.problem = self.missing(self.calls()[0]) if call is None else self._other(call)
             return
         answers.passed()
-        if read.ends_run and not (answers.replays and answers.next() is None):
+        if read.ends_run and not (answers.replays and answers.is_over):
             return  # the run was continued, and has made the call again
         call.is_done = True
         if read.error is None:
