@@ -106,9 +106,9 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
 
 
 def _arguments(thing: Any, made: Made, depth: int) -> dict[str, str]:
-    """Return the arguments of a call in canonical form, without those that equal their default or may be secret."""
-    defaults, secrets = made.defaults(), getattr(thing, "secrets", ())
-    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in secrets}
+    """Return the arguments of a call in canonical form, without those that equal their default or do not count."""
+    defaults, others = made.defaults(), (*getattr(thing, "secrets", ()), *getattr(thing, "apart", ()))
+    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in others}
     return {
         name: text
         for name, text in texts.items()

@@ -191,7 +191,8 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     max_keys: int
     record: str | None
     label = "lookup"
-    adjustable = ("concurrency", "timeout", "ttl", "record")
+    adjustable = ("concurrency", "timeout", "ttl")
+    apart = ("record",)
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.key, shape.item_type, f"{where}: key")

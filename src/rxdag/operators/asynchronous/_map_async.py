@@ -85,7 +85,8 @@ class _MapAsync(Operator[A, B]):
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None
     record: str | None
     label = "map_async"
-    adjustable = ("concurrency", "timeout", "record")
+    adjustable = ("concurrency", "timeout")
+    apart = ("record",)
 
     def shape(self, shape: Shape) -> Shape:
         return replace(
