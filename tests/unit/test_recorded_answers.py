@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rxdag
-from rxdag import on_error, sinks, sources, testing
+from rxdag import checkpoints, on_error, sinks, sources, testing
 from rxdag import operators as ops
 from rxdag.cli import main
 from rxdag.cli._load import Loaded
@@ -233,7 +233,9 @@ def test_the_retention_of_the_source_deletes_answers_too(tmp_path):
     live = sources.journal(ticks(0), tmp_path, retention=kept)
     testing.run(job(live, ops.map_async(long, record=tmp_path)))
     assert sum(path.stat().st_size for path in tmp_path.glob("*.journal")) < 1_500_000
-    with pytest.raises(NodeError, match='must have the answer of node "asked" for item 0, '):
+    with pytest.raises(
+        NodeError, match=r'answers of node "asked" from item 0 on, got those from item \d+ on; its retention'
+    ):
         testing.run_virtual(job(sources.journal_reader(tmp_path), ops.map_async(long, record=tmp_path)))
 
 
@@ -249,6 +251,38 @@ def test_a_full_disk_fails_the_run_and_no_item(tmp_path, monkeypatch):
     for kind in ("ordered", "lookup"):
         with pytest.raises(NodeError, match='node "asked" failed: WriteRefused: no space'):
             testing.run_virtual(job(sources.journal(ticks(0), tmp_path), asking(kind, Outside(1), tmp_path)))
+
+
+def test_a_failure_that_cannot_be_recorded_fails_the_run_and_no_item(tmp_path, monkeypatch):
+    async def fails(x):
+        raise ValueError(x)
+
+    append = JournalWriter.append
+
+    def full(writer, source, now, parts):
+        if parts[0][0] is Kind.ANSWER:
+            raise WriteRefused("no space")
+        return append(writer, source, now, parts)
+
+    monkeypatch.setattr(JournalWriter, "append", full)
+    run = job(sources.journal(ticks(0), tmp_path), ops.map_async(fails, record=tmp_path), "skip")
+    with pytest.raises(NodeError, match='node "asked" failed: WriteRefused: no space'):
+        testing.run_virtual(run)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_damaged_journal_fails_the_node_and_names_the_file(live, tmp_path):
+    operator = asking("ordered", Outside(1), tmp_path / "a")
+    recorded(tmp_path / "a", operator)
+    recorded(tmp_path / "t", ops.map_async(Outside(1).answer))
+    (segment,) = (tmp_path / "a").glob("*.journal")
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    reader = job(sources.journal_reader(tmp_path / "t"), operator)
+    again = job(sources.iterable(range(40), replay=True), operator)
+    with pytest.raises(NodeError, match=r'node "asked" failed: SourceError: journal: ".*\.journal" must be undamaged'):
+        rxdag.run(again, checkpoints=checkpoints.memory()) if live else testing.run_virtual(reader)
 
 
 def test_a_replay_that_asks_again_is_logged_and_explained(tmp_path, caplog):

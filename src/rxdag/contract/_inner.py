@@ -93,10 +93,10 @@ class InnerKernel(Kernel, ABC):
     def __init__(self) -> None:
         self.inner: list[Inner] = []
 
-    def open(self, context: InnerContext) -> None:  # most kernels need no files
+    def open(self, context: InnerContext) -> None:
         """Open files that the kernel needs; called once, before any input, and after `restore`."""
 
-    def close(self) -> None:  # as above
+    def close(self) -> None:
         """Close what `open` has opened. Does nothing if closed."""
 
     @abstractmethod
@@ -137,7 +137,7 @@ class InnerKernel(Kernel, ABC):
     def on_end(self, emit: Emit[Any]) -> None:
         self.lingers = self.held() > 0
 
-    def on_drain(self) -> None:  # most kernels do the same whether or not items can come
+    def on_drain(self) -> None:
         """Note that a drain has ended the input: no more items come, but those that are held go out."""
 
     def held(self) -> int:

@@ -59,8 +59,7 @@ class InnerNode(KernelNode):
         self.own_error: Exception | None = None
         self.dag = run.dag_name
         self.clock: Clock = run.clock
-        self.saves = False
-        self.replays = False
+        self.saves = self.replays = False
         self.records = True
 
     def received(self) -> int:
@@ -92,7 +91,6 @@ class InnerNode(KernelNode):
         return not self.is_ended and bool(self.readings)
 
     def log(self, code: str, **fields: object) -> None:
-        """Log an event of the kernel."""
         self.run.events.tell(code, self.name, **fields)
 
     async def enter(self, make: Any) -> Any:
@@ -331,10 +329,7 @@ class InnerNode(KernelNode):
             return
         self.readings.pop(inner, None)
         inner.is_done = True
-        try:
-            kernel.on_inner_failed(inner, error, reading.attempts)
-        except BaseException as failure:
-            self.break_down(failure)
+        kernel.on_inner_failed(inner, error, reading.attempts)
 
     def give_mark(self, watermark: i64) -> None:
         # Watermarks take no room, and the kernel keeps them below the items it holds.

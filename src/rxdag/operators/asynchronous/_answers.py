@@ -89,11 +89,8 @@ class Answers:
         self._context, self._name, self.replays = context, context.name, context.replays
         if context.replays:
             self._cursor = Cursor(self.path, self._start)
-            if self._start is None and self.next() is None:
-                raise SourceError(
-                    f'journal: "{self.path}" must have the answers of node "{self._name}", got none; copy the journal '
-                    "of the recorded run there, or leave out record= to make the calls again"
-                )
+            if self._start is None:
+                self._check_whole(self.next())
         elif context.records:
             writer = self._writer = open_writer(self.path, context.dag, self._name, None, is_node=True)
             if writer.torn:
@@ -104,6 +101,20 @@ class Answers:
                 self._cursor = Cursor(self.path, self._start)
             if self.next() is None:
                 self.stop()
+
+    def _check_whole(self, first: Answer | None) -> None:
+        """Check that a journal has the answers of a node from its first item on."""
+        where = f'journal: "{self.path}" must have the answers of node "{self._name}"'
+        if first is None:
+            raise SourceError(
+                f"{where}, got none; copy the journal of the recorded run there, or leave out record= to make the calls "
+                "again"
+            )
+        if first.record.kind is not Kind.BEGAN:
+            raise SourceError(
+                f"{where} from item 0 on, got those from item {first.number:,} on; its retention has deleted the others: "
+                "replay a recording that is whole"
+            )
 
     def close(self) -> None:
         """Close the journal. Does nothing if closed."""

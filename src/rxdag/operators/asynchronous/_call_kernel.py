@@ -116,9 +116,13 @@ class CallKernel(InnerKernel):
         self.settle(inner, item)
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
-        if self.answers is not None:
-            self.answers.note(inner, failure=(error, attempts))
-        self.settle_failed(inner, error, attempts)
+        try:
+            if self.answers is not None:
+                self.answers.note(inner, failure=(error, attempts))
+        except Exception as refused:
+            self._fail_soon(refused)
+        else:
+            self.settle_failed(inner, error, attempts)
 
     def want(self, now: int) -> int | None:
         read = None if self.answers is None else self.answers.next()
@@ -153,7 +157,8 @@ class CallKernel(InnerKernel):
         """Settle a call as in the recorded run."""
         call = next((each for each in self.calls() if each.number == read.number), None)
         if call is None or not read.is_for(call.item):
-            self.problem = self.missing(self.calls()[0]) if call is None else self._other(call)
+            found = "a second one" if call is None else "that for another item"
+            self.problem = self._error(read.number, call, found)
             return
         answers.passed()
         if read.ends_run and not (answers.replays and answers.is_over):
@@ -192,17 +197,25 @@ class CallKernel(InnerKernel):
 
     def note_asked(self, call: Inner) -> None:
         """Record that a call is made."""
-        if self.answers is not None:
-            try:
+        try:
+            if self.answers is not None:
                 self.answers.asked(call)
-            except SourceError as error:  # the journal fails, not the item
-                self.problem, self.timer = error, _AT_ONCE
+        except SourceError as error:
+            self._fail_soon(error)
+
+    def _fail_soon(self, error: Exception) -> None:
+        """Let the node fail with an error of the journal, which is not the item's."""
+        self.problem, self.timer = error, _AT_ONCE
 
     def follow(self) -> None:
         """Set the timer for the next record; without one, make the calls, unless this is a replay."""
-        answers = self.answers
-        if answers is None or not answers.plays:
-            return
+        if self.answers is not None and self.answers.plays:
+            try:
+                self._follow(self.answers)
+            except Exception as error:
+                self._fail_soon(error)
+
+    def _follow(self, answers: Answers) -> None:
         read = answers.next()
         fails = self.problem is not None or self._is_lost(read)
         if not answers.replays and (fails or read is None):
@@ -234,15 +247,12 @@ class CallKernel(InnerKernel):
 
     def missing(self, call: Inner) -> SourceError:
         """Return the error for a call whose answer is not in the journal."""
-        return self._error(call, "none")
+        return self._error(call.number, call, "none")
 
-    def _other(self, call: Inner) -> SourceError:
-        """Return the error for a call in whose place another item's was recorded."""
-        return self._error(call, "that for another item")
-
-    def _error(self, call: Inner, found: str) -> SourceError:
+    def _error(self, number: int, call: Inner | None, found: str) -> SourceError:
+        item = "" if call is None else f", {shown(call.item)}"
         return SourceError(
-            f'journal: "{self.record}" must have the answer of node "{self._name}" for item {call.number:,}, '
-            f"{shown(call.item)}, got {found}; replay the run that was recorded, with the same nodes before this one, or "
-            "leave out record= to make the calls again"
+            f'journal: "{self.record}" must have the answer of node "{self._name}" for item {number:,}{item}, got {found}; '
+            "replay the run that was recorded, with the same nodes before this one, or leave out record= to make the "
+            "calls again"
         )
