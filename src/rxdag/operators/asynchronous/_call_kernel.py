@@ -125,8 +125,11 @@ class CallKernel(InnerKernel):
             self.settle_failed(inner, error, attempts)
 
     def want(self, now: int) -> int | None:
-        read = None if self.answers is None else self.answers.next()
-        return 0 if read is not None and self._answers_first(read) else self.room()
+        if self.plays and self.answers is not None:
+            read = self.answers.next()
+            if read is not None and self._answers_first(read):
+                return 0
+        return self.room()
 
     def on_end(self, emit: Emit[Any]) -> None:
         super().on_end(emit)
@@ -171,15 +174,12 @@ class CallKernel(InnerKernel):
 
     def ready(self) -> Inner | None:
         settled = self.take_settled()
-        if settled is None:
+        if settled is None and self.plays:
             self.follow()
         return settled
 
-    def begin_item(self) -> int:
+    def begin_item(self, answers: Answers) -> int:
         """Return the number of the item that has just come."""
-        answers = self.answers
-        if answers is None:
-            return 0
         read = answers.next()
         if read is not None and read.record.kind is Kind.BEGAN and not self.calls() and self._is_due(read):
             answers.passed()

@@ -62,7 +62,8 @@ class _LookupKernel(CallKernel):
         # Any error is raised before the state changes.
         hash(asked)
         row = Inner(item, ts, sequence, key)
-        row.number = self.begin_item()
+        if self.answers is not None:
+            row.number = self.begin_item(self.answers)
         self.waiting.append((asked, row))
         self._times.add(ts)
         self._now = now

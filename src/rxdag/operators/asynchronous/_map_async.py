@@ -36,7 +36,8 @@ class _MapAsyncKernel(CallKernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         inner = Inner(item, ts, sequence, key)
-        inner.number = self.begin_item()
+        if self.answers is not None:
+            inner.number = self.begin_item(self.answers)
         self.inner.append(inner)
 
     def settle(self, call: Inner, value: Any) -> None:
