@@ -31,6 +31,7 @@ __all__ = [
 _ITEM_CHARS: Final = 300
 _ERROR_CHARS: Final = 10_000
 _CAUSES: Final = 20
+_TRACE: Final = "_recorded_trace"
 """Longest chain of causes that is pickled."""
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -224,8 +225,17 @@ def chain_of(error: BaseException) -> list[BaseException]:
     return chain
 
 
+def traced(error: Exception, trace: str) -> Exception:
+    """Return a recorded error with the traceback that it had, as text."""
+    vars(error)[_TRACE] = trace
+    return error
+
+
 def trace_of(error: BaseException) -> str:
     """Return the traceback of an error as Python prints it; never raises."""
+    recorded = vars(error).get(_TRACE)
+    if isinstance(recorded, str):
+        return recorded
     try:
         return "".join(traceback.format_exception(error))
     except _GOES_ON:

@@ -225,6 +225,29 @@ def is_recorded_behind_a_kill():
         journaled(folder)
 
 
+async def itself(x):
+    return x
+
+
+def asked(source, **record):
+    return null(rxdag.from_source(source, name="feed").pipe(ops.map_async(itself, **record), name="asked"))
+
+
+@provokes("replay.asks", dag="d", node="asked")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        journaled(folder)
+        virtual(asked(sources.journal_reader(folder)))
+
+
+@provokes("answers.unused", dag="d", node="asked", n=2)
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        for given in ([1, 2], [3, 4]):  # the second run takes no checkpoint from the first, and gets other items
+            source = sources.iterable(given, replay=True)
+            rxdag.run(rxdag.Dag(asked(source, record=folder), name="d"), checkpoints=checkpoints.memory())
+
+
 @provokes("journal.unrecorded", dag="d", node="feed", n=2, error="OSError[ENOSPC]")
 def has_a_full_disk(monkeypatch):
     def refuse(self, records):

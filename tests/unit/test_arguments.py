@@ -92,10 +92,13 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "lookup": (
         plain,
         {"fn": awaited, "key": "sym", "into": two, "resource": None, "concurrency": 3, "ttl": "1s", "max_keys": 3}
-        | {"timeout": "1s"},
+        | {"timeout": "1s", "record": None},
     ),
     "map": (plain, {"fn": one}),
-    "map_async": (plain, {"fn": awaited, "resource": None, "concurrency": 3, "ordered": True, "timeout": "1s"}),
+    "map_async": (
+        plain,
+        {"fn": awaited, "resource": None, "concurrency": 3, "ordered": True, "timeout": "1s", "record": None},
+    ),
     "map_batch": (plain, {"fn": one, "batch_format": "numpy"}),
     "max": (keyed, {"value": "price", "ttl": "1h", "clock": "event"}),
     "min": (keyed, {"value": "price", "ttl": "1h", "clock": "event"}),
@@ -372,7 +375,7 @@ def calls() -> list[tuple[str, str, Any, str, Any]]:
             kind, optional = kind_of(str(parameter.annotation))
             if kind is None:
                 continue
-            bad = list(BAD[kind])
+            bad = [value for value in BAD[kind] if value is not None or not optional]
             if not optional and kind not in ("path",):
                 bad.append(None)
             out += [(name, parameter.name, value, kind, fn) for value in bad]

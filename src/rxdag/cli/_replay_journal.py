@@ -12,8 +12,8 @@ from rxdag import sinks, sources
 from rxdag.cli._exit import with_exit_code
 from rxdag.codec import PlainCodec
 from rxdag.contract import iso_utc
-from rxdag.errors import SourceError, did_you_mean, text_of
-from rxdag.journal import Cursor, Entries, Kind, Record, tail_of
+from rxdag.errors import SourceError, did_you_mean, named_text, text_of
+from rxdag.journal import Cursor, Entries, Kind, Record, oldest, tail_of
 
 
 def run_replay_journal(folder: Path, names: list[str], speed: float | None, until: str | None) -> int:
@@ -29,7 +29,7 @@ def run_replay_journal(folder: Path, names: list[str], speed: float | None, unti
         SourceError: If there is no journal, or no such source.
     """
     known = tail_of(str(folder)).sources
-    if not known:
+    if oldest(str(folder)) is None:
         raise SourceError(
             f'replay: "{folder}" must be a file or the folder of a journal, got a folder without segments'
         )
@@ -38,7 +38,7 @@ def run_replay_journal(folder: Path, names: list[str], speed: float | None, unti
             raise SourceError(
                 f'replay: --source must be one of {", ".join(sorted(known))}, got "{name}"{did_you_mean(name, known)}'
             )
-    lines: rxdag.Source[tuple[int, dict[str, Any]]] = sources.iterable(_lines(folder, set(names or known)))
+    lines: rxdag.Source[tuple[int, dict[str, Any]]] = sources.iterable(_lines(folder, set(names)))
     if speed is not None:
         lines = sources.paced(lines, lambda line: line[0], speed=speed)
     stream = rxdag.from_source(lines, name="journal").pipe(ops.map(lambda line: line[1]))
@@ -51,7 +51,7 @@ def _lines(folder: Path, names: set[str]) -> Iterator[tuple[int, dict[str, Any]]
     cursor, entries = Cursor(str(folder)), Entries(PlainCodec(), f'journal "{folder}"')
     try:
         while (record := cursor.next()) is not None:
-            if record.source in names:
+            if not names or record.source in names:
                 begin = {"source": record.source, "received": iso_utc(record.at)}
                 for rest in _entries(record, entries):
                     yield record.at, {**begin, **rest}
@@ -67,6 +67,10 @@ def _entries(record: Record, entries: Entries) -> Iterator[dict[str, Any]]:
     elif record.kind is Kind.BAD:
         for item, error in entries.bad_rows(record.payload):
             yield {"bad": item, "error": text_of(error)}
+    elif record.kind is Kind.ANSWER:
+        _, item, _, value, failure = entries.decode(record.payload)
+        asked = None if item is None else entries.decode(item)
+        yield {"item": asked, **({"answer": value} if failure is None else {"error": named_text(failure[0])})}
     elif record.kind is Kind.GAP:
         since, until, unrecorded = entries.decode(record.payload)
         yield {"gap": {"since": iso_utc(since), "until": iso_utc(until), "unrecorded": unrecorded}}

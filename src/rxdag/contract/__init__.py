@@ -40,7 +40,7 @@ from rxdag.contract._functions import (
     check_plain,
 )
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
-from rxdag.contract._inner import Inner, InnerKernel
+from rxdag.contract._inner import Inner, InnerContext, InnerKernel
 from rxdag.contract._journal_stats import JournalStats
 from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
 from rxdag.contract._left_out import LEFT_OUT, optional_first
@@ -120,6 +120,7 @@ __all__ = [
     "FirstCall",
     "Foreign",
     "Inner",
+    "InnerContext",
     "InnerKernel",
     "Inputs",
     "JournalStats",

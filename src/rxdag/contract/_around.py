@@ -160,6 +160,10 @@ class SourceAround(Source[T_co]):
         return self.source.recorded_at
 
     @property
+    def replays(self) -> bool:  # type: ignore[override]
+        return self.source.replays
+
+    @property
     def can_wait(self) -> bool:  # type: ignore[override]
         return self.source.can_wait
 

@@ -5,11 +5,37 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from rxdag.contract._exits import Emit
 from rxdag.contract._kernel import Kernel
+from rxdag.contract._on_error import OnError
 from rxdag.contract._source import Source
+from rxdag.contract._time import Clock
+
+
+class InnerContext(Protocol):
+    """The run as a kernel with inner streams sees it."""
+
+    name: str
+    """Name of the node."""
+    dag: str
+    """Name of the dag."""
+    clock: Clock
+    policy: OnError
+    """Fate of the items whose streams fail."""
+    is_restored: bool
+    """True if the state of the kernel is that of a checkpoint."""
+    saves: bool
+    """True if the run takes checkpoints."""
+    replays: bool
+    """True if the items are a finished recording, so that answers must be those of the recorded run."""
+    records: bool
+    """False if the run must write nothing beside its sinks, as a shadow run."""
+
+    def log(self, code: str, **fields: object) -> None:
+        """Log a documented event under the name of the node."""
+        ...
 
 
 class Inner:
@@ -19,11 +45,12 @@ class Inner:
         given: Number of items that its stream has delivered.
         skip: Number of repeated items to leave out after the stream was reopened.
         results: Results that the kernel keeps for the item.
+        number: Number of items that the node took before this one, if its answers are recorded.
         error: Error of its stream and number of attempts; None without a failure.
         is_done: True once its stream has ended.
     """
 
-    __slots__ = ("error", "given", "is_done", "item", "key", "results", "sequence", "skip", "ts")
+    __slots__ = ("error", "given", "is_done", "item", "key", "number", "results", "sequence", "skip", "ts")
 
     def __init__(self, item: Any, ts: int, sequence: int, key: Any) -> None:
         self.item = item
@@ -32,6 +59,7 @@ class Inner:
         self.key = key
         self.given = 0
         self.skip = 0
+        self.number = 0
         self.results: list[Any] = []
         self.error: tuple[Exception, int] | None = None
         self.is_done = False
@@ -55,9 +83,21 @@ class InnerKernel(Kernel, ABC):
     """Makes the resource of its streams, which is entered once per run on the run's loop and left at the end."""
     opened: Any = None
     """The entered `resource`; set by the node before any stream is opened."""
+    asks: ClassVar[bool] = False
+    """True if each stream is a call to the outside, whose answer can differ the next time."""
+    record: str | None = None
+    """Folder of the journal with the answers of its calls; None if they are not recorded."""
+    plays: bool = False
+    """True while results come from a journal; no stream is opened then."""
 
     def __init__(self) -> None:
         self.inner: list[Inner] = []
+
+    def open(self, context: InnerContext) -> None:
+        """Open files that the kernel needs; called once, before any input, and after `restore`."""
+
+    def close(self) -> None:
+        """Close what `open` has opened. Does nothing if closed."""
 
     @abstractmethod
     def source_of(self, inner: Inner) -> Source[Any]:
@@ -96,6 +136,9 @@ class InnerKernel(Kernel, ABC):
 
     def on_end(self, emit: Emit[Any]) -> None:
         self.lingers = self.held() > 0
+
+    def on_drain(self) -> None:
+        """Note that a drain has ended the input: no more items come, but those that are held go out."""
 
     def held(self) -> int:
         return len(self.inner)

@@ -29,6 +29,8 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     adjustable: ClassVar[tuple[str, ...]] = ()
     """Names of arguments of which a run may have other values than the checkpoint that it continues from: limits and
     times that decide about later items, and on which the form of the state does not depend. None cannot be adjusted."""
+    apart: ClassVar[tuple[str, ...]] = ()
+    """Names of arguments that no saved state depends on: a run may have any other value, also None."""
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
     """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
 

@@ -222,6 +222,8 @@ class Source(ABC, Generic[T_co]):
     """Reason why its readers cannot continue at the position of another one, as a clause; None if they can."""
     recorded_at: int | None = None
     """Time of the first item of a recording, ns since the epoch: a run in virtual time begins there."""
+    replays: bool = False
+    """True if it reads a finished recording: nodes behind it then take recorded answers, where they have any."""
     can_wait: bool = True
     """False if the producer that feeds its queue cannot be made to wait; its overflow must then not be "block"."""
     may_miss: str | None = None

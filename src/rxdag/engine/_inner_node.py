@@ -16,6 +16,7 @@ from rxdag.contract import (
     SKIP,
     BadItem,
     BadProgram,
+    Clock,
     DeadLetter,
     Inner,
     InnerKernel,
@@ -56,15 +57,25 @@ class InnerNode(KernelNode):
         self.resource: Any = None
         """Resource of the streams, from entering it to leaving it."""
         self.own_error: Exception | None = None
+        self.dag = run.dag_name
+        self.clock: Clock = run.clock
+        self.saves = self.replays = False
+        self.records = True
 
     def received(self) -> int:
         return int(self.came) - self.came_inside
 
     def open(self) -> None:
-        make = self.inner_kernel.resource
+        kernel = self.inner_kernel
+        try:
+            if not self.is_ended:
+                kernel.open(self)
+        except BaseException as error:
+            self.break_down(error)
+        make = kernel.resource
         self.is_open = make is None
         super().open()
-        if make is not None:
+        if make is not None and not self.is_ended:
             self.run.spawn(self.name, self.enter(make), self.entered)
 
     @property
@@ -78,6 +89,9 @@ class InnerNode(KernelNode):
     def waits(self) -> bool:
         """True if a stream may deliver an item for which the run has no timer."""
         return not self.is_ended and bool(self.readings)
+
+    def log(self, code: str, **fields: object) -> None:
+        self.run.events.tell(code, self.name, **fields)
 
     async def enter(self, make: Any) -> Any:
         """Enter the resource of the streams."""
@@ -200,7 +214,7 @@ class InnerNode(KernelNode):
     def match(self) -> None:
         """Open a reading for each stream of the kernel, and close all others."""
         wanted = self.inner_kernel.inner
-        if wanted == self.matched:
+        if self.inner_kernel.plays or wanted == self.matched:
             return
         self.matched = list(wanted)
         kept = set(wanted)
@@ -360,15 +374,18 @@ class InnerNode(KernelNode):
         if error is None and self.lingering == MIN and self.kernel.held() and not self.is_ended:
             if self.inner_kernel.ends_alone:
                 self.drains = True
+                self.inner_kernel.on_drain()
+                self.look()
                 return
             self.stop_all()
         super().inputs_ended(error)
 
     def close_all(self) -> None:
-        """Close all streams."""
+        """Close all streams, and what the kernel has opened."""
         readings, self.readings = self.readings, {}
         for reading in readings.values():
             reading.close()
+        self.inner_kernel.close()
 
     def forget_state(self) -> None:
         super().forget_state()

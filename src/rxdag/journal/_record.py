@@ -31,6 +31,17 @@ class Kind(enum.IntEnum):
     """The source has ended by itself."""
     SOURCES = 6
     """The sources that the segments before have, so that only the last segment needs to be scanned."""
+    ANSWER = 7
+    """The answer or the final failure of a call of a node."""
+    ASKED = 8
+    """An item for which a node has made a call; without one, the answer to an earlier call was used."""
+    BEGAN = 9
+    """The numbers of a node's answers begin again: a run has started without a checkpoint."""
+
+    @property
+    def is_of_node(self) -> bool:
+        """True if a node has recorded it, not a source."""
+        return self >= Kind.ANSWER
 
 
 class Damaged(Exception):

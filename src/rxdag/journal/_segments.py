@@ -84,7 +84,7 @@ class Tail:
         arrival: Arrival number of the next record.
         began: Time of receipt of the first record of the segment, ns since the epoch.
         at: Time of receipt of the last record of the journal, ns since the epoch.
-        sources: Last record of each source.
+        sources: Last record of each source; nodes that record answers are none.
     """
 
     first: int | None = None
@@ -103,7 +103,7 @@ class Tail:
             self.began = record.at
             known = _CODEC.decode(record.payload, where="journal")
             self.sources = {name: Last(*last) for name, last in known.items()}
-        else:
+        elif not record.kind.is_of_node:
             self.sources[record.source] = Last(record.at, record.kind is Kind.END, self.arrival)
 
     def index(self) -> bytes:

@@ -45,7 +45,9 @@ class JournalWriter:
         self.folder = folder
         self.retention = retention
         self.recorded: set[str] = set()
-        """Names of the sources that record into it now."""
+        """Names of the sources and nodes that record into it now."""
+        self.has_retention = False
+        """True if a source has set the retention, which all others then share."""
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._confirmed: dict[str, int] = {}
@@ -70,10 +72,12 @@ class JournalWriter:
         except BaseException:
             self.close()
             raise
-        self._limits()
+        self.retain(retention)
 
-    def _limits(self) -> None:
-        kept = self.retention or Retention()
+    def retain(self, retention: Retention | None) -> None:
+        """Set how long records are kept."""
+        self.retention = retention
+        kept = retention or Retention()
         age_ns = kept.max_age_ns()
         self._segment_bytes = min(_SEGMENT_BYTES, (kept.max_bytes or 1 << 62) // _OF_LIMIT)
         self._segment_ns = (1 << 62) if age_ns is None else age_ns // _OF_LIMIT
@@ -234,7 +238,9 @@ class JournalWriter:
         self._lock.release()
 
 
-def open_writer(folder: str, owner: str, source: str, retention: Retention | None) -> JournalWriter:
+def open_writer(
+    folder: str, owner: str, source: str, retention: Retention | None, *, is_node: bool = False
+) -> JournalWriter:
     """Open the writer of a folder for a source, or return the one that this process has open.
 
     Args:
@@ -242,6 +248,7 @@ def open_writer(folder: str, owner: str, source: str, retention: Retention | Non
         owner: Name of the dag.
         source: Name of the source; `close_writer` gives the writer back.
         retention: How long records are kept; None for ever.
+        is_node: True for a node that records answers, which are kept as long as the sources of the folder say.
 
     Raises:
         SourceError: If another process writes to the folder, it is damaged or cannot be written, the retention is
@@ -257,7 +264,9 @@ def open_writer(folder: str, owner: str, source: str, retention: Retention | Non
                 raise SourceError(
                     f'journal: "{folder}" must be a folder that can be written, got {os.strerror(error.errno or 0)}'
                 ) from error
-        if writer.retention != retention:
+        if not (is_node or writer.has_retention):
+            writer.retain(retention)
+        elif not is_node and writer.retention != retention:
             raise SourceError(
                 f'journal: sources that share the folder "{folder}" must have the same retention, got {retention} and '
                 f"{writer.retention}"
@@ -266,6 +275,7 @@ def open_writer(folder: str, owner: str, source: str, retention: Retention | Non
             raise SourceError(
                 f'journal: each source must be recorded once in "{folder}", got "{source}" twice; use another folder'
             )
+        writer.has_retention |= not is_node
         writer.recorded.add(source)
         return writer
 

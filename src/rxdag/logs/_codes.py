@@ -221,6 +221,22 @@ _ALL: Final = (
         "Free space on the disk of the journal. Items after the last checkpoint are lost if the process is killed now.",
     ),
     _code(
+        "answers.unused",
+        "node",
+        _WARNING,
+        "dag node n",
+        "recorded answers do not fit the items that come after the restart; calls are made again",
+        "Nothing, if the graph before the node has changed, or if it merges live sources: their order can be another one after a restart.",
+    ),
+    _code(
+        "replay.asks",
+        "node",
+        _WARNING,
+        "dag node",
+        "the sources are recordings, but the node makes its calls again; their answers can be others",
+        "Pass `record=` to the operator in the run that records the sources.",
+    ),
+    _code(
         "journal.cut",
         "source",
         _WARNING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rxdag.contract import CONTEXT, MAP_ASYNC, async_kind, check_arguments, check_awaited, check_function
+from rxdag.contract import CONTEXT, MAP_ASYNC, async_kind, check_arguments, check_awaited, check_function, checked_path
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, check_field
 
@@ -63,6 +63,17 @@ def resource_or_none(fn: Any, where: str) -> Any:
         GraphError: If it is not a function, or is a coroutine function.
     """
     return None if fn is None else function(fn, where, instead=CONTEXT)
+
+
+def folder_or_none(path: Any, where: str) -> str | None:
+    """Return the folder of a journal as text, or None.
+
+    Raises:
+        GraphError: If it is not a path.
+    """
+    if isinstance(path, bool):
+        raise GraphError(f"{where} must be the folder of a journal, got {path}; name that of the recorded sources")
+    return None if path is None else checked_path(path, where)
 
 
 def _callable(fn: Any, where: str) -> Any:

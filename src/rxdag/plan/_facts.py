@@ -27,7 +27,8 @@ class NodeFacts(TypedDict):
         runs_on: Name of its scheduler.
         lane: "rows" or "columns".
         why_rows: Reason why it works on rows although it gets columns; None if it works on columns or gets none.
-        notes: Conversions between rows and columns at this node, and items that a source may miss.
+        notes: Conversions between rows and columns at this node, items that a source may miss, and where the answers to
+            its calls are recorded.
     """
 
     name: str
@@ -167,6 +168,8 @@ def _node(plan: Plan, name: str, segment: int) -> NodeFacts:
         notes.append(f"its ways meet in order at {lanes.met[name]}")
     if isinstance(node.thing, Source) and node.thing.may_miss is not None:
         notes.append(node.thing.may_miss)
+    if (answers := plan.topology.note_on_answers(name)) is not None:
+        notes.append(answers)
     if name in lanes.parted:
         notes.append(f"gives rows: {PARTED}")
     return {

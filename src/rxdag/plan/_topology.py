@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakSet
 
-from rxdag.contract import AnyOperator, Foreign, Kernel, check_methods, label_of, on_item_parameters
+from rxdag.contract import (
+    AnyOperator,
+    Foreign,
+    InnerKernel,
+    Kernel,
+    Source,
+    check_methods,
+    label_of,
+    on_item_parameters,
+)
 from rxdag.errors import CompileError, shown
 from rxdag.graph import Dag, Edge, Node
 
@@ -57,6 +66,30 @@ class Topology:
     def is_choice(self, name: str) -> bool:
         """Return True if an item goes one of several ways out of a node, by its own doing."""
         return self.nodes[name].ports[:1] not in ((), ("out",)) and len({e.port for e in self.out_of[name]}) > 1
+
+    def replays(self, name: str) -> bool:
+        """Return True if a source that a node depends on is a finished recording."""
+        thing = self.nodes[name].thing
+        if isinstance(thing, Source):
+            return thing.replays
+        return any(self.replays(edge.producer) for edge in self.into[name])
+
+    def asking_again(self) -> list[str]:
+        """Return the nodes that make calls although their items are replayed, since the answers are not recorded."""
+        return [
+            name
+            for name, kernel in self.kernels.items()
+            if isinstance(kernel, InnerKernel) and kernel.asks and kernel.record is None and self.replays(name)
+        ]
+
+    def note_on_answers(self, name: str) -> str | None:
+        """Return where the answers to the calls of a node are recorded or come from, for `explain()`; None for no calls."""
+        kernel = self.kernels.get(name)
+        if not isinstance(kernel, InnerKernel) or not kernel.asks:
+            return None
+        if kernel.record is not None:
+            return f'answers {"come from" if self.replays(name) else "are recorded in"} "{kernel.record}"'
+        return "asks again in this replay; record= keeps the answers" if self.replays(name) else None
 
 
 def normalise(dag: Dag) -> Topology:

@@ -14,7 +14,7 @@ import msgspec
 
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec, detached
-from rxdag.engine import Ledger, Writes
+from rxdag.engine import InnerNode, Ledger, Writes
 from rxdag.errors import CheckpointError, RxDagError, text_of
 from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
 from rxdag.runtime._result import RunStats
@@ -100,6 +100,9 @@ class Checkpointing:
         for source in execution.program.sources:
             source.saves = True
             source.keeps_position = source.source.where == "blocking"
+        for node in execution.program.nodes.values():
+            if isinstance(node, InnerNode):
+                node.saves = True
 
     @property
     def session(self) -> Session:

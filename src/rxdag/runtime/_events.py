@@ -61,6 +61,8 @@ class RunEvents:
         nodes = self._execution.plan.dag.nodes
         self._told = dict(self._counts())
         self.of_run("run.started", nodes=len(nodes))
+        for name in self._execution.plan.topology.asking_again():
+            self.tell("replay.asks", name)
         if any(node.in_shape.timed for node in nodes.values()):
             self._later(self._execution.clock.now() + SILENT_NS, self._warn_if_silent)
 

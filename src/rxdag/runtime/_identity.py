@@ -108,9 +108,9 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
 
 
 def _arguments(thing: Any, made: Made, depth: int, left_out: Sequence[str] = ()) -> dict[str, str]:
-    """Return the arguments of a call in canonical form, without those that equal their default or may be secret."""
-    defaults, hidden = made.defaults(), {*left_out, *getattr(thing, "secrets", ())}
-    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in hidden}
+    """Return the arguments of a call in canonical form, without those that equal their default or do not count."""
+    defaults, others = made.defaults(), {*left_out, *getattr(thing, "secrets", ()), *getattr(thing, "apart", ())}
+    texts = {name: _canonical(value, name, depth) for name, value in made.understood().items() if name not in others}
     return {
         name: text
         for name, text in texts.items()

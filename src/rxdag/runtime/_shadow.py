@@ -7,6 +7,7 @@ from typing import Any
 
 from rxdag.checkpoints import SqliteStore
 from rxdag.codec import Codec
+from rxdag.engine import InnerNode
 from rxdag.errors import CheckpointError
 from rxdag.runtime._execution import Execution
 from rxdag.runtime._graph_changes import Changes
@@ -34,6 +35,9 @@ class Shadow:
         Raises:
             CheckpointError: If there is no state, or it does not fit the graph.
         """
+        for node in execution.program.nodes.values():
+            if isinstance(node, InnerNode):
+                node.records = False  # the job records its own answers
         where, last = f'checkpoints "{self.store.path}"', self.store.latest()
         if last is None or last.is_done:
             found = "none yet" if last is None else f"checkpoint {last.id} of a job that is done"

@@ -98,6 +98,8 @@ class _Wiring:
         self.program.nodes[name] = made
         if isinstance(made, Guarded | SourceNode):
             made.is_caught = name in plan.caught
+        if isinstance(made, InnerNode):
+            made.replays = self.topology.replays(name)
         read = {edge.port for edge in self.topology.out_of[name]}
         for port in node.ports:
             if port in LEAVINGS and port not in read:

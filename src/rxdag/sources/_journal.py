@@ -40,6 +40,7 @@ class Journal(SourceAround[T]):
     is_stored = False
     gives_columns = False
     recorded_at = None
+    replays = False
     adjustable = ("durable", "on_full", "retention")
 
     @property

@@ -129,6 +129,10 @@ class Recorded(Source[T]):
         return not self.follow
 
     @property
+    def replays(self) -> bool:  # type: ignore[override]
+        return not self.follow
+
+    @property
     def recorded_at(self) -> int | None:  # type: ignore[override]
         cursor = Cursor(self.path)
         try:

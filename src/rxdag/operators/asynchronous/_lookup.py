@@ -6,15 +6,16 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, Generic, Self, TypeVar, overload
 
-from rxdag.contract import MAX, Duration, Emit, Inner, InnerKernel, Operator, Shape, Source, positive_ns, whole
+from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, positive_ns, whole
 from rxdag.expressions import Expr, Field, bound, called, check_field
-from rxdag.operators._arguments import awaited_function, field_of, function, resource_or_none
+from rxdag.operators._arguments import awaited_function, field_of, folder_or_none, function, resource_or_none
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
 from rxdag.operators._least_time import LeastTime
-from rxdag.operators.asynchronous._calls import Call
+from rxdag.operators.asynchronous._call_kernel import CallKernel
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 from rxdag.operators.keyed._key_by_kernel import blamed_key
 
@@ -25,25 +26,19 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
-class _LookupKernel(InnerKernel):
+class _LookupKernel(CallKernel):
     """Items wait in order for the value of their key; one call per key, and a cache of the results."""
 
-    state = ("waiting", "known", "now", "lingers")
-    derived = ("inner", "_asking", "_times")
-    passes = True
-    ends_alone = True
+    state = ("waiting", "known", "now", "lingers", "answers")
+    derived = (*CallKernel.derived, "inner", "_asking", "_times")
+    label = "lookup"
 
     def __init__(self, spec: _Lookup[Any, Any], key_of: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._fn = spec.fn
+        super().__init__(spec)
         self._key_of = first_read(key_of, "lookup: key", self, "_key_of")
         self._into = spec.into
-        self._most = spec.concurrency
-        self._timeout_ns = spec.timeout_ns
         self._ttl_ns = spec.ttl_ns
         self._max_keys = spec.max_keys
-        self.concurrency = spec.concurrency
-        self.resource = spec.resource
         self.waiting: deque[tuple[Any, Inner]] = deque()
         """Requested key and item, in order of arrival."""
         self._asking: dict[Any, list[Inner]] = {}
@@ -56,51 +51,79 @@ class _LookupKernel(InnerKernel):
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed_key("lookup", self._key_of, item, error)
 
-    def want(self, now: int) -> int | None:
+    def calls(self) -> list[Inner]:
+        return self.inner
+
+    def room(self) -> int:
         return self._most - len(self.waiting)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
         asked = self._key_of(item)
         # Any error is raised before the state changes.
         hash(asked)
-        found = self.known.pop(asked, None)
         row = Inner(item, ts, sequence, key)
+        if self.answers is not None:
+            row.number = self.begin_item(self.answers)
         self.waiting.append((asked, row))
         self._times.add(ts)
         self._now = now
-        if found is not None and found[1] > now:
-            # Reinserted at the end, to keep keys in order of last use.
-            self.known[asked] = found
-            row.results.append(found[0])
-        else:
-            self._ask(asked, row)
+        if not (self.plays and self._found_as_recorded(asked, row)):
+            self._find(asked, row)
 
-    def _ask(self, asked: Any, row: Inner) -> None:
-        """Keep an item until the call for its key has returned; make the call if none is running."""
+    def _find(self, asked: Any, row: Inner) -> None:
+        """Give an item the value of its key, or keep it until there is one."""
+        found = self.known.pop(asked, None)
+        if found is not None and found[1] > self._now:
+            self._use(asked, row, found)
+        elif asked in self._asking:
+            self._asking[asked].append(row)
+        else:
+            self._ask(asked, row, self._now)
+            self.note_asked(self.inner[-1])
+
+    def _found_as_recorded(self, asked: Any, row: Inner) -> bool:
+        """Do as the recorded run did with an item; False if it is another item, and the run can make calls."""
+        made = self.asked_at(row.number, asked)
+        found = self.known.pop(asked, None)
         rows = self._asking.get(asked)
-        if rows is not None:
+        if made is not None and rows is None:
+            self._ask(asked, row, made)
+        elif made is None and found is not None:
+            self._use(asked, row, found)
+        elif made is None and rows is not None:
             rows.append(row)
-            return
+        else:
+            self.problem = self.missing(row)
+            self.follow()
+            if found is not None:
+                self.known[asked] = found
+            return self.plays
+        return True
+
+    def _use(self, asked: Any, row: Inner, found: tuple[Any, int]) -> None:
+        # Reinserted at the end, to keep keys in order of last use.
+        self.known[asked] = found
+        row.results.append(found[0])
+
+    def _ask(self, asked: Any, row: Inner, made: int) -> None:
+        """Make a call for the key of an item, and keep the item until it has returned."""
         self._asking[asked] = [row]
         call = Inner(asked, row.ts, row.sequence, row.key)
-        call.results.append(self._now)  # when it was made
+        call.number = row.number
+        call.results.append(made)
         self.inner.append(call)
 
-    def source_of(self, inner: Inner) -> Source[Any]:
-        args = (inner.item,) if self.resource is None else (self.opened, inner.item)
-        return Call(self._fn, args, self._timeout_ns, "lookup")
-
-    def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
-        self.inner.remove(inner)
-        for row in self._asking.pop(inner.item):
-            row.results.append(item)
-        self.known[inner.item] = (item, MAX if self._ttl_ns is None else inner.results[0] + self._ttl_ns)
+    def settle(self, call: Inner, value: Any) -> None:
+        self.inner.remove(call)
+        for row in self._asking.pop(call.item):
+            row.results.append(value)
+        self.known[call.item] = (value, MAX if self._ttl_ns is None else call.results[0] + self._ttl_ns)
         if len(self.known) > self._max_keys:
             pop_first(self.known)
 
-    def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
-        self.inner.remove(inner)
-        for row in self._asking.pop(inner.item):
+    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+        self.inner.remove(call)
+        for row in self._asking.pop(call.item):
             row.error = (error, attempts)
 
     def let_go(self, inner: Inner) -> Inner | None:
@@ -111,7 +134,7 @@ class _LookupKernel(InnerKernel):
         self._times.remove(first.ts)
         return first
 
-    def ready(self) -> Inner | None:
+    def take_settled(self) -> Inner | None:
         if not self.waiting or not self.waiting[0][1].is_settled:
             return None
         row = self.waiting.popleft()[1]
@@ -131,7 +154,8 @@ class _LookupKernel(InnerKernel):
     def snapshot(self) -> dict[str, Any]:
         rows = [[asked, row.item, row.ts, row.sequence, row.key, list(row.results)] for asked, row in self.waiting]
         known = [[key, value, until] for key, (value, until) in self.known.items()]
-        return {"waiting": rows, "known": known, "now": self._now, "lingers": self.lingers}
+        answers = None if self.answers is None else self.answers.snapshot([row.number for _, row in self.waiting])
+        return {"waiting": rows, "known": known, "now": self._now, "lingers": self.lingers, "answers": answers}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.waiting, self.inner, self._asking = deque(), [], {}
@@ -142,9 +166,13 @@ class _LookupKernel(InnerKernel):
             row.results = list(results)
             self.waiting.append((asked, row))
             self._times.add(ts)
-            # A call that had not returned is made again.
-            if not results:
-                self._ask(asked, row)
+        self.restore_answers(saved, [row for _, row in self.waiting])
+        # A call that had not returned is made again.
+        for asked, row in self.waiting:
+            if not row.results and asked in self._asking:
+                self._asking[asked].append(row)
+            elif not row.results:
+                self._ask(asked, row, self._now)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])
 
 
@@ -162,8 +190,10 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     timeout_ns: int | None
     ttl_ns: int | None
     max_keys: int
+    record: str | None
     label = "lookup"
     adjustable = ("concurrency", "timeout", "ttl")
+    apart = ("record",)
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.key, shape.item_type, f"{where}: key")
@@ -188,6 +218,7 @@ def lookup(
     timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, tuple[A, V]]: ...
 @overload
 def lookup(
@@ -200,6 +231,7 @@ def lookup(
     timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, B]: ...
 @overload
 def lookup(
@@ -212,6 +244,7 @@ def lookup(
     timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, tuple[A, V]]: ...
 @overload
 def lookup(
@@ -225,6 +258,7 @@ def lookup(
     timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, B]: ...
 @overload
 def lookup(
@@ -238,6 +272,7 @@ def lookup(
     timeout: Duration | None = ...,
     ttl: Duration | None = ...,
     max_keys: int = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[Any, Any]: ...
 def lookup(
     fn: Any,
@@ -250,6 +285,7 @@ def lookup(
     timeout: Duration | None = None,
     ttl: Duration | None = None,
     max_keys: int = 10_000,
+    record: str | PathLike[str] | None = None,
 ) -> Any:
     """Look up a value for the key of each item with a coroutine, and cache it.
 
@@ -258,7 +294,8 @@ def lookup(
     Emits: `into(item, value)` for each item, in order, with its event time and key.
     Drops: nothing.
     Holds: up to `concurrency` items, after which no more are read; up to `max_keys` values, of which the least recently
-        used is discarded. After a restart, calls that were under way are made again.
+        used is discarded. After a restart, calls that were under way are made again, except those whose answers are
+        recorded.
     Ends: when the source has ended, after the last call; a drain waits for calls under way. Fails: if `key`, `fn` or
         `into` raises, or a call takes longer than `timeout` (TimeoutError), subject to the node's `on_error`. A failed
         call fails each item that waits for it, and is not cached.
@@ -274,9 +311,14 @@ def lookup(
         timeout: Longest time that a call may take, after which it is cancelled; by default unlimited.
         ttl: How long a value is valid, counted from the call; by default for ever.
         max_keys: Maximum number of cached values, 1 or more.
+        record: Folder of a journal, best that of the recorded sources. Each answer and each final failure is written to
+            it before it leaves the node. Where a source is a `journal_reader` without `follow`, they are taken from
+            there, in the recorded order, and `fn` is not called. By default nothing is recorded.
 
     Raises:
         GraphError: If an argument is invalid.
+        SourceError: In the run, if the journal cannot be written, is damaged, or lacks an answer in a replay.
+        StateError: In the run, if an answer cannot be saved.
 
     Example:
         >>> async def name_of(id):
@@ -293,6 +335,7 @@ def lookup(
         None if timeout is None else positive_ns(timeout, "lookup: timeout"),
         None if ttl is None else positive_ns(ttl, "lookup: ttl"),
         whole(max_keys, "lookup: max_keys", least=1),
+        folder_or_none(record, "lookup: record"),
     )
     awaited_function(fn, "lookup: fn", *(() if resource is None else ("the opened resource",)), "the key")
     return made

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import (
-    END,
-    MAX,
-    RECEIVES,
-    BadProgram,
-    Chunk,
-    Duration,
-    Emit,
-    EndsProcess,
-    Inner,
-    InnerKernel,
-    Operator,
-    Read,
-    Reader,
-    Shape,
-    Source,
-    SourceContext,
-    contained,
-    flag,
-    format_ns,
-    positive_ns,
-    whole,
-)
-from rxdag.errors import shown
-from rxdag.operators._arguments import awaited_function, resource_or_none
+from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, flag, positive_ns, whole
+from rxdag.operators._arguments import awaited_function, folder_or_none, resource_or_none
+from rxdag.operators.asynchronous._call_kernel import CallKernel
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 
 A = TypeVar("A")
@@ -41,98 +18,36 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
-class _CallReader(Reader):
-    """A running call: it delivers its result, and ends."""
-
-    def __init__(self, work: Awaitable[Any], context: SourceContext) -> None:
-        self._task = asyncio.ensure_future(contained(work))
-        self._task.add_done_callback(lambda _: context.wake())
-        self._is_read = False
-
-    def read(self, max_items: int) -> Read:
-        if not self._task.done():
-            return None
-        if self._is_read:
-            return END
-        self._is_read = True
-        if self._task.cancelled():
-            raise RuntimeError("a call must return or raise, got one that was cancelled from outside")
-        try:
-            return Chunk([self._task.result()])
-        except EndsProcess as carried:
-            raise carried.error from None
-
-    async def aclose(self) -> None:
-        was_done = self._task.done()
-        self._task.cancel()
-        await asyncio.wait((self._task,))
-        error = None if self._task.cancelled() else self._task.exception()
-        if error is not None and not was_done:  # of its cleanup
-            raise error
-
-
-@dataclass(frozen=True)
-class Call(Source[Any]):
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    timeout_ns: int | None
-    operator: str
-    label = "call"
-    where = "async"
-    no_position = RECEIVES
-
-    def open(self, context: SourceContext) -> Reader:
-        work = self.fn(*self.args)
-        if not inspect.isawaitable(work):
-            raise BadProgram(
-                f"{self.operator}: fn must return an awaitable, got {shown(work)}; a plain function goes into ops.map"
-            )
-        within = work if self.timeout_ns is None else _within(work, self.timeout_ns, self.operator)
-        return _CallReader(within, context)
-
-
-async def _within(work: Awaitable[Any], timeout_ns: int, operator: str) -> Any:
-    timeout = asyncio.timeout(timeout_ns / 1e9)
-    try:
-        async with timeout:
-            return await work
-    except TimeoutError as error:
-        if not timeout.expired():
-            raise
-        raise TimeoutError(f"{operator}: a call must return within {format_ns(timeout_ns)}, got no result") from error
-
-
-class _MapAsyncKernel(InnerKernel):
+class _MapAsyncKernel(CallKernel):
     """A call for each item; in order a result waits for those before it."""
 
-    state = ("inner", "lingers")
-    passes = True
-    ends_alone = True
+    state = ("inner", "lingers", "answers")
+    label = "map_async"
 
     def __init__(self, spec: _MapAsync[Any, Any]) -> None:
-        super().__init__()
-        self._fn = spec.fn
+        super().__init__(spec)
         self._is_ordered = spec.ordered
-        self._timeout_ns = spec.timeout_ns
-        self._most = spec.concurrency
-        self.concurrency = spec.concurrency
-        self.resource = spec.resource
 
-    def want(self, now: int) -> int | None:
+    def calls(self) -> list[Inner]:
+        return [inner for inner in self.inner if not inner.is_settled]
+
+    def room(self) -> int:
         return self._most - len(self.inner)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
-        self.inner.append(Inner(item, ts, sequence, key))
+        inner = Inner(item, ts, sequence, key)
+        if self.answers is not None:
+            inner.number = self.begin_item(self.answers)
+        self.inner.append(inner)
 
-    def source_of(self, inner: Inner) -> Source[Any]:
-        args = (inner.item,) if self.resource is None else (self.opened, inner.item)
-        return Call(self._fn, args, self._timeout_ns, "map_async")
+    def settle(self, call: Inner, value: Any) -> None:
+        call.results.append(value)
+        call.is_done = True
 
-    def on_inner(self, inner: Inner, item: Any, emit: Emit[Any]) -> None:
-        inner.results.append(item)
-        inner.is_done = True
+    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+        call.error = (error, attempts)
 
-    def ready(self) -> Inner | None:
+    def take_settled(self) -> Inner | None:
         if self._is_ordered:
             return self.inner.pop(0) if self.inner and self.inner[0].is_settled else None
         found = next((inner for inner in self.inner if inner.is_settled), None)
@@ -148,7 +63,9 @@ class _MapAsyncKernel(InnerKernel):
 
     def snapshot(self) -> dict[str, Any]:
         rows = [[inner.item, inner.ts, inner.sequence, inner.key, list(inner.results)] for inner in self.inner]
-        return {"inner": rows, "lingers": self.lingers}
+        numbers = [inner.number for inner in self.inner]
+        answers = None if self.answers is None else self.answers.snapshot(numbers)
+        return {"inner": rows, "lingers": self.lingers, "answers": answers}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.inner = []
@@ -157,6 +74,7 @@ class _MapAsyncKernel(InnerKernel):
             inner.results, inner.is_done = list(results), bool(results)
             self.inner.append(inner)
         self.lingers = saved["lingers"]
+        self.restore_answers(saved, self.inner)
 
 
 @dataclass(frozen=True)
@@ -166,8 +84,10 @@ class _MapAsync(Operator[A, B]):
     ordered: bool
     timeout_ns: int | None
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None
+    record: str | None
     label = "map_async"
     adjustable = ("concurrency", "timeout")
+    apart = ("record",)
 
     def shape(self, shape: Shape) -> Shape:
         return replace(
@@ -186,6 +106,7 @@ def map_async(
     concurrency: int = ...,
     ordered: bool = ...,
     timeout: Duration | None = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, B]: ...
 @overload
 def map_async(
@@ -196,6 +117,7 @@ def map_async(
     concurrency: int = ...,
     ordered: bool = ...,
     timeout: Duration | None = ...,
+    record: str | PathLike[str] | None = ...,
 ) -> Operator[A, B]: ...
 def map_async(
     fn: Any,
@@ -205,6 +127,7 @@ def map_async(
     concurrency: int = CONCURRENCY,
     ordered: bool = True,
     timeout: Duration | None = None,
+    record: str | PathLike[str] | None = None,
 ) -> Any:
     """Await a coroutine for each item, several at a time, and emit the results.
 
@@ -212,7 +135,7 @@ def map_async(
         calls finish, without event time.
     Drops: nothing.
     Holds: up to `concurrency` items, in progress or waiting for earlier ones; after that no more are read. After a
-        restart, calls that were under way are made again.
+        restart, calls that were under way are made again, except those whose answers are recorded.
     Ends: when the source has ended, after the last call; a drain waits for calls under way. Fails: if `fn` raises or
         takes longer than `timeout` (TimeoutError), subject to the node's `on_error`; if ordered, after the results
         before it.
@@ -225,9 +148,14 @@ def map_async(
         concurrency: Maximum number of concurrent calls, 1 or more.
         ordered: False to emit results as they finish.
         timeout: Longest time that a call may take, after which it is cancelled; by default unlimited.
+        record: Folder of a journal, best that of the recorded sources. Each answer and each final failure is written to
+            it before it leaves the node. Where a source is a `journal_reader` without `follow`, they are taken from
+            there, in the recorded order, and `fn` is not called. By default nothing is recorded.
 
     Raises:
         GraphError: If an argument is invalid.
+        SourceError: In the run, if the journal cannot be written, is damaged, or lacks an answer in a replay.
+        StateError: In the run, if an answer cannot be saved.
 
     Example:
         >>> import asyncio
@@ -240,5 +168,6 @@ def map_async(
     most = whole(concurrency, "map_async: concurrency", least=1)
     wait = None if timeout is None else positive_ns(timeout, "map_async: timeout")
     resource_or_none(resource, "map_async: resource")
+    folder = folder_or_none(record, "map_async: record")
     awaited_function(fn, "map_async: fn", *(() if resource is None else ("the opened resource",)), "the item")
-    return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource)
+    return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource, folder)
