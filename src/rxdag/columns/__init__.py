@@ -19,6 +19,7 @@ from rxdag.columns._column import (
     Column,
     Nullable,
     as_column,
+    bounds_of,
     column_of,
     concatenate,
     ints_of,
@@ -37,6 +38,7 @@ from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
 from rxdag.columns._spans import Spans
 from rxdag.columns._times import exact_ns, times_of, utc_of
+from rxdag.columns._value import Value
 
 __all__ = [
     "Array",
@@ -51,9 +53,11 @@ __all__ = [
     "Places",
     "SCALAR",
     "Spans",
+    "Value",
     "as_column",
     "arrow_of_values",
     "batch_of_columns",
+    "bounds_of",
     "code_values",
     "column_of",
     "column_of_arrow",

@@ -186,7 +186,8 @@ class Columns:
             return None
         return self._blocks[0].columns, self._blocks[0].at
 
-    def _value(self, fn: Any) -> Value:
+    def measured(self, fn: Any) -> Value:
+        """Return `values`, and if they are ints, a lower and an upper bound, perhaps too wide."""
         if not isinstance(fn, FieldReader):
             raise TypeError(f"columns: takes an expression of fields, got {shown(fn)}")
         if fn.vector is None:
@@ -203,7 +204,7 @@ class Columns:
         Raises:
             RowFailed: If it raises for an item; at the first such item.
         """
-        return self._value(fn)[0]  # type: ignore[no-any-return]
+        return self.measured(fn)[0]  # type: ignore[no-any-return]
 
     def ordinals(self, fn: Any) -> Array:
         """Return `values` as an array of numbers or of Python objects."""
@@ -246,7 +247,7 @@ class Columns:
         new: dict[str, Column] = {}
         bounds: dict[str, Bounds] = {}
         for name, fn in fns.items():
-            new[name], low, high = self._value(fn)
+            new[name], low, high = self.measured(fn)
             bounds[name] = (low, high)
         if not keep:
             return Columns((Block(new, None, bounds),), self.n, tuple(new), of).beside(self)
