@@ -33,12 +33,13 @@ from rxdag.columns._gathered import columns_of_rows, gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
-from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
+from rxdag.columns._keys import KeyPacker, code_values, coded_texts, distinct, first_rows
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
 from rxdag.columns._spans import Spans
 from rxdag.columns._times import exact_ns, times_of, utc_of
 from rxdag.columns._value import Value
+from rxdag.columns._ways import split, ways_of
 
 __all__ = [
     "Array",
@@ -59,6 +60,7 @@ __all__ = [
     "batch_of_columns",
     "bounds_of",
     "code_values",
+    "coded_texts",
     "column_of",
     "column_of_arrow",
     "columns_of_batch",
@@ -80,8 +82,10 @@ __all__ = [
     "rejoined",
     "restored_columns",
     "saved_columns",
+    "split",
     "times_of",
     "typed",
     "utc_of",
     "values_of",
+    "ways_of",
 ]

@@ -187,7 +187,7 @@ class Columns:
         return self._blocks[0].columns, self._blocks[0].at
 
     def measured(self, fn: Any) -> Value:
-        """Return `values`, and if they are ints, a lower and an upper bound, perhaps too wide."""
+        """Return `values` with a lower and an upper bound; the bounds hold for ints only, and may be too wide."""
         if not isinstance(fn, FieldReader):
             raise TypeError(f"columns: takes an expression of fields, got {shown(fn)}")
         if fn.vector is None:
