@@ -37,6 +37,7 @@ from rxdag.columns._keys import KeyPacker, code_values, coded_texts, distinct, f
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
 from rxdag.columns._spans import Spans
+from rxdag.columns._span_tables import MISSING, SpanTables
 from rxdag.columns._times import exact_ns, times_of, utc_of
 from rxdag.columns._value import Value
 from rxdag.columns._ways import split, ways_of
@@ -50,10 +51,12 @@ __all__ = [
     "Groups",
     "IntTable",
     "KeyPacker",
+    "MISSING",
     "Nullable",
     "Places",
     "SCALAR",
     "Spans",
+    "SpanTables",
     "Value",
     "as_column",
     "arrow_of_values",
