@@ -7,7 +7,7 @@ import pytest
 import rxdag
 from rxdag import col, on_error, sinks, sources
 from rxdag import operators as ops
-from rxdag.columns import Columns, coded_texts, column_of, split, ways_of
+from rxdag.columns import Columns, coded_texts, column_of, ways_of
 from rxdag.contract import RowFailed
 from rxdag.expressions import FieldReader
 from rxdag.testing import Chunked
@@ -85,10 +85,17 @@ def test_a_part_is_the_hash_of_the_text_of_the_key(keys, port, columns):
 
 
 @BOTH
-def test_equal_keys_of_different_texts_go_to_different_parts(columns):
-    rows = [Row(i, key, 0) for i, key in enumerate([0.0, -0.0, 0, False, 0.0])]
-    expected = {"1": [0, 4], "3": [1], "6": [3], "7": [2]}
-    assert ports_of(ops.partition(8, "s"), rows, columns=columns)[0] == expected
+@pytest.mark.parametrize(
+    ("keys", "ports"),
+    [
+        ([0.0, -0.0, 0, False, 0.0], {"1": [0, 4], "3": [1], "6": [3], "7": [2]}),
+        ([0.0, -0.0, 0.0], {"1": [0, 2], "3": [1]}),
+    ],
+    ids=["of several types", "floats"],
+)
+def test_equal_keys_of_different_texts_go_to_different_parts(keys, ports, columns):
+    rows = [Row(i, key, 0) for i, key in enumerate(keys)]
+    assert ports_of(ops.partition(8, "s"), rows, columns=columns)[0] == ports
 
 
 @BOTH
@@ -141,8 +148,8 @@ def test_the_first_item_whose_way_fails_is_the_one_that_fails():
 
 def test_a_run_that_is_split_keeps_the_order_in_each_way():
     columns = Columns.from_columns({"t": column_of([10, 11, 12, 13, 14])})
-    parts = split(columns, ways_of(column_of(["a", "bbb", "a", "bbb", "a"]), len))
-    assert [(way, part["t"].tolist()) for way, part in parts] == [(1, [10, 12, 14]), (3, [11, 13])]
+    parts = columns.split(ways_of(column_of(["a", "bbb", "a", "bbb", "a"]), len), 4)
+    assert [part["t"].tolist() for part in parts] == [[], [10, 12, 14], [], [11, 13]]
 
 
 def test_the_texts_of_a_dictionary_are_not_made_anew_for_each_item():

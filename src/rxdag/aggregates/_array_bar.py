@@ -104,8 +104,9 @@ class ArrayBar(ColumnsAggregate):
     def _vwaps(self, places: Places) -> list[Any]:
         """Return the average price of each bar, as `vwap_within` does."""
         cells = (self._turnover, self._volume, self._low, self._high)
-        total, volume, low, high = ([] if each.array is None else each.array[places] for each in cells)
-        if not all(is_array(each, "f") for each in (total, volume, low, high)) or not np.all(volume):
+        chosen: list[Any] = [None if each.array is None else each.array[places] for each in cells]
+        total, volume, low, high = chosen
+        if not all(is_array(each, "f") for each in chosen) or not volume.all():
             return list(map(vwap_within, *(each.at(places) for each in cells)))
         with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
             vwap: Array = total / volume

@@ -36,11 +36,11 @@ from rxdag.columns._joins import joined, parted, rejoined
 from rxdag.columns._keys import KeyPacker, code_values, coded_texts, distinct, first_rows
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
-from rxdag.columns._spans import Spans
 from rxdag.columns._span_tables import MISSING, SpanTables
+from rxdag.columns._spans import Spans
 from rxdag.columns._times import exact_ns, times_of, utc_of
 from rxdag.columns._value import Value
-from rxdag.columns._ways import split, ways_of
+from rxdag.columns._ways import ways_of
 
 __all__ = [
     "Array",
@@ -85,7 +85,6 @@ __all__ = [
     "rejoined",
     "restored_columns",
     "saved_columns",
-    "split",
     "times_of",
     "typed",
     "utc_of",

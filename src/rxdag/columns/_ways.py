@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._column import Coded
-from rxdag.columns._columns import Columns
 from rxdag.columns._keys import distinct, first_rows
 from rxdag.contract import RowFailed
 
@@ -37,19 +36,3 @@ def ways_of(key: Coded, way_of: Callable[[Any], int]) -> NDArray[np.intp]:
         first = min(failed, key=lambda i: int(rows[i]))
         raise RowFailed(int(rows[first]), failed[first]) from failed[first]
     return ways[group]
-
-
-def split(columns: Columns, ways: NDArray[np.intp]) -> list[tuple[int, Columns]]:
-    """Return each way that has items, with these items in order.
-
-    Args:
-        columns: The items.
-        ways: shape (rows,), the way of each item, 0 or more.
-    """
-    counts = np.bincount(ways)
-    # numpy sorts small ints by radix, which is faster.
-    order = np.argsort(ways.astype(np.min_scalar_type(len(counts))), kind="stable")
-    gathered = columns.take(order)
-    ends = np.cumsum(counts).tolist()
-    bounds = enumerate(zip([0, *ends], ends, strict=False))
-    return [(way, gathered.take(slice(start, end))) for way, (start, end) in bounds if start < end]

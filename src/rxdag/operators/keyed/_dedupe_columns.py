@@ -77,8 +77,8 @@ class DedupeColumnsKernel(Kernel):
         first, within = self._first, self._within
         came, found = first.find(keys)
         known, fresh = np.flatnonzero(came != MISSING), np.flatnonzero(came == MISSING)
-        came = came[known]
-        is_known = (ts[known] - came < within) & (came >= _of(since, known))
+        came_at = came[known]
+        is_known = (ts[known] - came_at < within) & (came_at >= _of(since, known))
         keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
         # An item before `since` passes, but would be forgotten at once, so it is not remembered.
@@ -89,10 +89,13 @@ class DedupeColumnsKernel(Kernel):
             old = fresh[:0]
         # Repeats within the run: insert() keeps the first time of each key, and returns the other rows.
         again = fresh[first.insert(keys[fresh], ts[fresh], None if found is None else found[fresh])]
-        open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
+        after = np.concatenate((again, self._behind(old, fresh, keys)))
+        if len(after):
+            came[after], _ = first.find(keys[after])
+        open_ = np.concatenate((after, known[~is_known]))
         if len(open_):
             # Sorted, since _settle() processes the items of some keys in order of arrival.
-            self._settle(np.sort(open_), keys, ts, since, keep)
+            self._settle(np.sort(open_), keys, ts, came, since, keep)
         self._set_wake()
         return keep
 
@@ -130,28 +133,46 @@ class DedupeColumnsKernel(Kernel):
         rows: NDArray[np.intp],
         keys: NDArray[np.int64],
         ts: NDArray[np.int64],
+        came: NDArray[np.int64],
         since: Any,
         keep: NDArray[np.bool_],
     ) -> None:
         """Decide on items that depend on an earlier one of the same run, or follow their key's span."""
-        first, within = self._first, self._within
-        came, _ = first.find(keys[rows])
-        is_near = (ts[rows] - came < within) & (came >= _of(since, rows))
+        within = self._within
+        least = np.broadcast_to(_of(since, rows), rows.shape)
+        keys, ts, came = keys[rows], ts[rows], came[rows]
+        is_near = (ts - came < within) & (came >= least)
         keep[rows[is_near]] = False
         if is_near.all():
             return
-        # The first time of these keys changes within the run, so their items are processed one by one.
-        moving = dict.fromkeys(keys[rows[~is_near]].tolist())
+        _, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        is_alone = counts[which] == 1
+        moves = is_alone & ~is_near & (ts >= least)
+        # The first time of the other keys changes within the run.
+        moving = set(keys[~(is_alone | is_near)].tolist())
+        several = [each[~is_alone].tolist() for each in (rows, keys, came, ts, least)]
+        moved = self._one_by_one(several, moving, keep)
+        self._first.put(
+            np.concatenate((keys[moves], np.array([*moved], np.int64))),
+            np.concatenate((ts[moves], np.array([*moved.values()], np.int64))),
+        )
+
+    def _one_by_one(self, columns: list[list[int]], moving: set[int], keep: NDArray[np.bool_]) -> dict[int, int]:
+        """Decide on items of some keys in order of arrival; return the new first times of these keys.
+
+        Args:
+            columns: Row, key, first time, event time and first instant not forgotten, of each item.
+            moving: The keys.
+            keep: shape (rows,), which items pass; it is changed.
+        """
         moved: dict[int, int] = {}
-        least = np.broadcast_to(_of(since, rows), rows.shape)
-        columns = (each.tolist() for each in (rows, keys[rows], came, ts[rows], least))
         for row, key, came_at, at, floor in zip(*columns, strict=True):
             if key in moving:
                 before = moved.get(key, came_at)
-                keep[row] = not (at - before < within and before >= floor)
+                keep[row] = not (at - before < self._within and before >= floor)
                 if keep[row] and at >= floor:
                     moved[key] = at
-        first.put(np.array([*moved], np.int64), np.array([*moved.values()], np.int64))
+        return moved
 
     def _set_wake(self) -> None:
         """Note the watermark at which the earliest span is forgotten."""

@@ -147,12 +147,12 @@ class RouteByKernel(Splitter):
         return why_opaque(self.key_of) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        from rxdag.columns import split, ways_of  # they load numpy
+        from rxdag.columns import ways_of  # it loads numpy
 
         ports = [*self.port_of.values(), self.default]
         ways = {key: way for way, key in enumerate(self.port_of)}
-        for way, part in split(columns, ways_of(columns.coded(self.key_of), lambda key: ways.get(key, len(ways)))):
-            port = ports[way]
+        taken = ways_of(columns.coded(self.key_of), lambda key: ways.get(key, len(ways)))
+        for port, part in zip(ports, columns.split(taken, len(ports)), strict=True):
             if port is None:
                 emit.unrouted(len(part))
             else:
