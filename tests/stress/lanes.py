@@ -77,6 +77,8 @@ def make(seed: int, source: rxdag.Source[Row], *, hops: tuple[str, ...] = (), is
                 _with,
                 _dedupe,
                 _route,
+                _keyed_ways,
+                _sharded,
                 _diamond,
                 _opaque,
                 _window,
@@ -241,6 +243,24 @@ def _route(stream: Any, rng: random.Random) -> list[Any]:
     routes = stream.pipe(ops.route({"a": col.s == "a", "x": col.x > 20}, default="rest"), on_error=on_error.skip)
     branches = [_branch(routes[port], rng) for port in ("a", "x", "rest")]
     return [rxdag.merge(*branches)] if rng.random() < 0.7 else branches
+
+
+def _keyed_ways(stream: Any, rng: random.Random) -> list[Any]:
+    ways, ports = rng.choice(
+        [
+            (ops.route_by("s", ["a", "b"], default="rest"), ("a", "b", "rest")),
+            (ops.route_by(rng.choice(["n", "y"]), [1, 2]), ("1", "2")),
+            (ops.partition(3, rng.choice(["s", "x", "y", "n"])), ("0", "1", "2")),
+            (ops.partition(3, lambda row: (row.s, row.x), hash_fn="murmur3_64"), ("0", "1", "2")),
+        ]
+    )
+    routes = stream.pipe(ways, on_error=on_error.skip)
+    branches = [_branch(routes[port], rng) for port in ports]
+    return [rxdag.merge(*branches)] if rng.random() < 0.7 else branches
+
+
+def _sharded(stream: Any, rng: random.Random) -> list[Any]:
+    return [_pipe(stream, ops.shard(rng.choice(["s", "x", "y", "n", col.x % 3])), rng)]
 
 
 def _routed(stream: Any, rng: random.Random) -> list[Any]:

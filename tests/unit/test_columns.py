@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 
 from rxdag import Expr, col, lit
-from rxdag.columns import Coded, Columns, IntTable, Nullable, as_column, column_of, concatenate, rejoined, values_of
+from rxdag.columns import (
+    MISSING,
+    Coded,
+    Columns,
+    IntTable,
+    Nullable,
+    SpanTables,
+    as_column,
+    column_of,
+    concatenate,
+    rejoined,
+    values_of,
+)
 from rxdag.contract import RowFailed
 from rxdag.expressions import FieldReader, element
 
@@ -236,3 +248,32 @@ def test_an_int_table_holds_what_a_dict_holds(batches: list[list[int]], forget: 
             known = {k: v for k, v in known.items() if v >= clock - forget}
         keys, values = table.items()
         assert dict(zip(keys.tolist(), values.tolist(), strict=True)) == known
+
+
+_TIMED = st.lists(st.tuples(st.integers(0, 30), st.integers(-25, 60)), max_size=25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_TIMED, max_size=8), st.integers(-2, 5))
+def test_tables_of_spans_hold_the_first_time_of_a_key_until_its_span_is_forgotten(
+    batches: list[list[tuple[int, int]]], forget: int
+) -> None:
+    tables, known = SpanTables(10), dict[int, int]()
+    for batch in batches:
+        keys, times = (np.array([pair[i] for pair in batch], np.int64) for i in (0, 1))
+        found, places = tables.find(keys)
+        assert found.tolist() == [known.get(key, MISSING) for key in keys.tolist()]
+        fresh = np.flatnonzero(found == MISSING)
+        again = tables.insert(keys[fresh], times[fresh], None if places is None else places[fresh])
+        firsts = dict(zip(keys[fresh][::-1].tolist(), times[fresh][::-1].tolist(), strict=True))
+        assert len(fresh) - len(again) == len(firsts)
+        known |= firsts
+        moved = {key: known[key] + 10 + key for key in firsts if key % 3 == 0}
+        tables.put(np.array([*moved], np.int64), np.array([*moved.values()], np.int64))
+        known |= moved
+        assert dict(zip(*(each.tolist() for each in tables.items()), strict=True)) == known
+    tables.forget(forget)
+    kept = {key: time for key, time in known.items() if time >= forget * 10}
+    left = dict(zip(*(each.tolist() for each in tables.items()), strict=True))
+    assert kept.items() <= left.items() <= known.items()
+    assert all(time >= forget * 10 - 10 for time in left.values())

@@ -12,7 +12,7 @@ from rxdag.aggregates._arrays import ArrayCount, traded, turnover
 from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
 from rxdag.aggregates._rolled import each_rolled
 from rxdag.aggregates.accumulators import bars, vwap_within
-from rxdag.columns import Array, Columns, Groups, Places, Spans
+from rxdag.columns import Array, Columns, Groups, Places, Spans, is_array
 from rxdag.contract import MAX, MIN, ColumnsAggregate, SavedRows
 
 
@@ -97,14 +97,22 @@ class ArrayBar(ColumnsAggregate):
         self._last_ts.replace(places[is_later], groups.ts[chosen], empty)
 
     def results(self, places: Places) -> list[Any]:
-        columns = [
-            cells.at(places) for cells in (self._open, self._high, self._low, self._close, self._volume, self._turnover)
-        ]
+        prices = [cells.at(places) for cells in (self._open, self._high, self._low, self._close)]
         counts = self._count.results(places)
-        return [
-            self._make(o, h, low, c, volume, vwap_within(total, volume, low, h), n)
-            for o, h, low, c, volume, total, n in zip(*columns, counts, strict=True)
-        ]
+        return list(map(self._make, *prices, self._volume.at(places), self._vwaps(places), counts))
+
+    def _vwaps(self, places: Places) -> list[Any]:
+        """Return the average price of each bar, as `vwap_within` does."""
+        cells = (self._turnover, self._volume, self._low, self._high)
+        chosen: list[Any] = [None if each.array is None else each.array[places] for each in cells]
+        total, volume, low, high = chosen
+        if not all(is_array(each, "f") for each in chosen) or not volume.all():
+            return list(map(vwap_within, *(each.at(places) for each in cells)))
+        with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+            vwap: Array = total / volume
+        capped: Array = np.where(vwap > high, high, vwap)
+        within: Array = np.where(vwap < low, low, capped)
+        return within.tolist()  # type: ignore[no-any-return]
 
     def rolled(self, values: Any, spans: Spans) -> list[Any]:
         prices, quantities = values

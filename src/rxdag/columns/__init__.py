@@ -19,6 +19,7 @@ from rxdag.columns._column import (
     Column,
     Nullable,
     as_column,
+    bounds_of,
     column_of,
     concatenate,
     ints_of,
@@ -32,11 +33,14 @@ from rxdag.columns._gathered import columns_of_rows, gathered
 from rxdag.columns._groups import Groups, Places
 from rxdag.columns._int_table import IntTable
 from rxdag.columns._joins import joined, parted, rejoined
-from rxdag.columns._keys import KeyPacker, code_values, distinct, first_rows
+from rxdag.columns._keys import KeyPacker, code_values, coded_texts, distinct, first_rows
 from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
+from rxdag.columns._span_tables import MISSING, SpanTables
 from rxdag.columns._spans import Spans
 from rxdag.columns._times import exact_ns, times_of, utc_of
+from rxdag.columns._value import Value
+from rxdag.columns._ways import ways_of
 
 __all__ = [
     "Array",
@@ -47,14 +51,19 @@ __all__ = [
     "Groups",
     "IntTable",
     "KeyPacker",
+    "MISSING",
     "Nullable",
     "Places",
     "SCALAR",
     "Spans",
+    "SpanTables",
+    "Value",
     "as_column",
     "arrow_of_values",
     "batch_of_columns",
+    "bounds_of",
     "code_values",
+    "coded_texts",
     "column_of",
     "column_of_arrow",
     "columns_of_batch",
@@ -80,4 +89,5 @@ __all__ = [
     "typed",
     "utc_of",
     "values_of",
+    "ways_of",
 ]

@@ -38,7 +38,7 @@ class Block:
         elif isinstance(mine, slice):
             composed = slice(mine.start + at.start, mine.start + at.stop) if isinstance(at, slice) else at + mine.start
         else:
-            composed = mine[at]
+            composed = mine[at] if isinstance(at, slice) else mine.take(at)
         return Block(self.columns, composed, self.bounds)
 
 

@@ -36,7 +36,7 @@ class Coded:
         return len(self.codes)
 
     def __getitem__(self, at: At) -> Coded:
-        return Coded(self.codes[at], self.names)
+        return Coded(of_array(self.codes, at), self.names)
 
 
 class Nullable:
@@ -163,9 +163,12 @@ def is_array(column: object, kinds: str) -> TypeGuard[Array]:
 
 def taken(column: Column, at: At) -> Column:
     """Return the values at those places."""
-    if isinstance(column, np.ndarray) and not isinstance(at, slice):
-        return column.take(at)  # twice as fast as indexing
-    return column[at]
+    return of_array(column, at) if isinstance(column, np.ndarray) else column[at]
+
+
+def of_array(array: Array, at: At) -> Array:
+    """Return the values of an array at those places."""
+    return array[at] if isinstance(at, slice) else array.take(at)  # twice as fast as indexing
 
 
 def bounds_of(column: Column) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._blocks import Block, Bounds, without
-from rxdag.columns._column import Array, At, Coded, Column, bounds_of, objects_of, taken, values_of
+from rxdag.columns._column import Array, At, Coded, Column, bounds_of, is_array, objects_of, of_array, taken, values_of
 from rxdag.columns._keys import coded_key
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
 from rxdag.columns._truth import truths_of
@@ -109,15 +109,17 @@ class Columns:
     def take(self, at: At) -> Columns:
         """Return the items at those positions, in that order."""
         n = max(at.stop - at.start, 0) if isinstance(at, slice) else len(at)
-        taken = Columns(tuple(block.take(at) for block in self._blocks), n, self.names, self.of)
-        taken.ts = None if self.ts is None else self.ts[at]
-        taken.sequence = None if self.sequence is None else self.sequence[at]
-        taken.key = None if self.key is None else self.key[at]
+        selected = Columns(tuple([block.take(at) for block in self._blocks]), n, self.names, self.of)
+        selected.key = None if self.key is None else self.key[at]
+        if self.ts is not None:
+            selected.ts = of_array(self.ts, at)
+        if self.sequence is not None:
+            selected.sequence = of_array(self.sequence, at)
         if self.index is not None:
-            taken.index = self.index[at]
+            selected.index = of_array(self.index, at)
         if self.before is not None:
-            taken.before = self.before[at]
-        return taken
+            selected.before = of_array(self.before, at)
+        return selected
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
         """Return the items for which the mask is true."""
@@ -186,13 +188,18 @@ class Columns:
             return None
         return self._blocks[0].columns, self._blocks[0].at
 
-    def _value(self, fn: Any) -> Value:
+    def measured(self, fn: Any) -> Value:
+        """Return `values` with a lower and an upper bound; the bounds hold for ints only, and may be too wide."""
+        return self._vector(fn).value(self)
+
+    @staticmethod
+    def _vector(fn: Any) -> Vector:
         if not isinstance(fn, FieldReader):
             raise TypeError(f"columns: takes an expression of fields, got {shown(fn)}")
         if fn.vector is None:
             fn.vector = Vector(fn.expr, fn)
-        value: Value = fn.vector.value(self)
-        return value
+        vector: Vector = fn.vector
+        return vector
 
     def values(self, fn: Any) -> Column:
         """Return the value of an expression for each item.
@@ -203,7 +210,7 @@ class Columns:
         Raises:
             RowFailed: If it raises for an item; at the first such item.
         """
-        return self._value(fn)[0]  # type: ignore[no-any-return]
+        return self.measured(fn)[0]  # type: ignore[no-any-return]
 
     def ordinals(self, fn: Any) -> Array:
         """Return `values` as an array of numbers or of Python objects."""
@@ -228,25 +235,48 @@ class Columns:
         Raises:
             RowFailed: If a condition raises for an item.
         """
-        places = np.arange(self.n)
-        rest = self
-        parts: list[Columns] = []
-        for condition in conditions:
-            try:
-                meets = rest.truths(condition)
-            except RowFailed as failed:
-                # The index refers to the items that have met no condition so far.
-                raise RowFailed(int(places[failed.index]), failed.cause) from failed.cause
-            parts.append(rest.where(meets))
-            rest, places = rest.where(~meets), places[~meets]
-        return parts, rest
+        meets = [self._certain(condition) for condition in conditions]
+        ways = np.full(self.n, len(conditions), np.min_scalar_type(len(conditions)))
+        if all(each is not None for each in meets):
+            for way in reversed(range(len(conditions))):
+                ways[meets[way]] = way
+        else:
+            left = np.arange(self.n)
+            for way, condition in enumerate(conditions):
+                try:
+                    is_met = self.take(left).truths(condition)
+                except RowFailed as failed:
+                    # The index refers to the items that have met no condition so far.
+                    raise RowFailed(int(left[failed.index]), failed.cause) from failed.cause
+                ways[left[is_met]] = way
+                left = left[~is_met]
+        parts = self.split(ways, len(conditions) + 1)
+        return parts[:-1], parts[-1]
+
+    def _certain(self, condition: Any) -> NDArray[np.bool_] | None:
+        """Return for which items an expression is true; None if numpy cannot tell for all of them."""
+        value = self._vector(condition).certain(self)
+        return truths_of(value[0]) if value is not None and is_array(value[0], "ifb") else None
+
+    def split(self, ways: NDArray[Any], n: int) -> list[Columns]:
+        """Return the items of each way, in order.
+
+        Args:
+            ways: shape (rows,), the way of each item, from 0.
+            n: Number of ways.
+        """
+        # numpy sorts small ints by radix, which is faster.
+        order = np.argsort(ways.astype(np.min_scalar_type(n), copy=False), kind="stable")
+        sorted_ = self.take(order)
+        ends = np.cumsum(np.bincount(ways, minlength=n)).tolist()
+        return [sorted_.take(slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
 
     def mapped(self, fns: dict[str, Any], of: Any = None, *, keep: bool = False) -> Columns:
         """Return items with new columns computed by expressions; with `keep`, the old columns stay too."""
         new: dict[str, Column] = {}
         bounds: dict[str, Bounds] = {}
         for name, fn in fns.items():
-            new[name], low, high = self._value(fn)
+            new[name], low, high = self.measured(fn)
             bounds[name] = (low, high)
         if not keep:
             return Columns((Block(new, None, bounds),), self.n, tuple(new), of).beside(self)

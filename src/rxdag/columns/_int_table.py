@@ -20,75 +20,87 @@ class IntTable:
     """A hash table of ints: open addressing with linear probing, at most half full.
 
     Keys are any int64 except the smallest.
+
+    Args:
+        room: Number of keys for which it has room at first.
     """
 
-    __slots__ = ("_bits", "_keys", "_owner", "_values", "n")
+    __slots__ = ("_bits", "_keys", "_values", "n")
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 0) -> None:
         self.n = 0
-        self._clear(_FIRST_BITS)
+        self._clear(max(_FIRST_BITS, (_MOST_FULL * max(room, 1) - 1).bit_length()))
 
     def _clear(self, bits: int) -> None:
         self._bits = bits
         self._keys = np.full(1 << bits, _EMPTY)
         self._values = np.zeros(1 << bits, np.int64)
-        self._owner = np.zeros(1 << bits, np.int32)
 
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        return self._keys.nbytes + self._values.nbytes + self._owner.nbytes
+        return self._keys.nbytes + self._values.nbytes
 
     def _place(self, keys: Ints) -> Ints:
         return ((keys.view(np.uint64) * _MULTIPLIER) >> np.uint64(64 - self._bits)).view(np.int64)
 
     def find(self, keys: Ints) -> Ints:
-        """Place of each key; -1 for missing ones."""
+        """Place of each key; for a missing one -1 minus the free place where its search ended."""
         last = (1 << self._bits) - 1
         at = self._place(keys)
-        there = self._keys[at]
-        found = np.where(there == keys, at, -1)
-        open_ = np.flatnonzero((there != keys) & (there != _EMPTY))
-        at = at[open_]
+        there = self._keys.take(at)
+        is_hit = there == keys
+        found = np.where(is_hit, at, -1 - at)
+        open_ = np.flatnonzero(~(is_hit | (there == _EMPTY)))
+        at, wanted = at.take(open_), keys.take(open_)
         while len(open_):
             at = (at + 1) & last
-            there = self._keys[at]
-            hit = there == keys[open_]
-            found[open_[hit]] = at[hit]
-            going = ~hit & (there != _EMPTY)
-            open_, at = open_[going], at[going]
+            there = self._keys.take(at)
+            is_hit = there == wanted
+            found[open_] = np.where(is_hit, at, -1 - at)
+            going = np.flatnonzero(~(is_hit | (there == _EMPTY)))
+            open_, at, wanted = open_.take(going), at.take(going), wanted.take(going)
         return found
 
     def at(self, places: Ints) -> Ints:
         """Return the values at those places."""
         return self._values[places]
 
-    def one(self, place: int) -> int:
-        """Return the value at a place."""
-        return int(self._values[place])
+    def put(self, keys: Ints, values: Ints) -> None:
+        """Set the values of keys, which are all different."""
+        places = self.find(keys)
+        is_known = places >= 0
+        self._values[places[is_known]] = values[is_known]
+        self.insert(keys[~is_known], values[~is_known])
 
-    def put(self, place: int, value: int) -> None:
-        """Change the value at a place."""
-        self._values[place] = value
+    def insert(self, keys: Ints, values: Ints, found: Ints | None = None) -> Ints:
+        """Insert keys that are not there; of equal ones the first. Returns the indices of the others.
 
-    def insert(self, keys: Ints, values: Ints) -> Ints:
-        """Put in keys that are not there; of equal ones the first. Returns which were not the first."""
+        Args:
+            keys: shape (rows,).
+            values: shape (rows,).
+            found: What `find` has returned for the keys, if nothing was inserted since.
+        """
         while (self.n + len(keys)) * _MOST_FULL > 1 << self._bits:
             self._grow()
+            found = None
         last = (1 << self._bits) - 1
-        rows = np.arange(len(keys), dtype=np.int32)
-        at = self._place(keys)
-        place = np.empty(len(keys), np.int64)
-        while len(rows):
-            free = np.flatnonzero(self._keys[at] == _EMPTY)[::-1]  # written backwards, so that the first row stays
-            self._keys[at[free]] = keys[rows[free]]
-            self._owner[at[free]] = rows[free]
-            mine = self._keys[at] == keys[rows]
-            place[rows[mine]] = at[mine]
-            rows, at = rows[~mine], (at[~mine] + 1) & last
-        owns = self._owner[place] == np.arange(len(keys), dtype=np.int32)
-        self._values[place[owns]] = values[owns]
-        self.n += int(np.count_nonzero(owns))
+        at = self._place(keys) if found is None else -1 - found
+        rows, wanted, place = np.arange(len(keys)), keys, at.copy()
+        while True:
+            free = np.flatnonzero(self._keys.take(at) == _EMPTY)[::-1]  # written backwards, so that the first row stays
+            to = at.take(free)
+            self._keys[to] = wanted.take(free)
+            self._values[to] = rows.take(free)  # until all are in, a value is the row that has put its key in
+            out = np.flatnonzero(self._keys.take(at) != wanted)
+            if not len(out):
+                break
+            rows, wanted, at = rows.take(out), wanted.take(out), (at.take(out) + 1) & last
+            place[rows] = at
+        owns = self._values.take(place) == np.arange(len(keys))
+        first = np.flatnonzero(owns)
+        self._values[place.take(first)] = values.take(first)
+        self.n += len(first)
         return np.flatnonzero(~owns)
 
     def _grow(self) -> None:

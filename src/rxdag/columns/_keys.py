@@ -40,6 +40,28 @@ def coded_key(columns: Columns, fn: Any) -> Coded:
     return code_column(columns.values(fn))
 
 
+def coded_texts(columns: Columns, fn: Any) -> Coded:
+    """Return keys, dictionary-coded, where keys of one code have the same text.
+
+    Equal keys may have different texts, as 1 and 1.0; such keys are coded by their texts.
+
+    Raises:
+        RowFailed: If the expression or the text of its value raises for an item.
+    """
+    is_tuple = isinstance(fn, FieldReader) and isinstance(fn.expr, Several)
+    found = [columns.values(part) for part in (_cached_parts(fn) if is_tuple else [fn])]
+    if all(isinstance(column, Coded) or is_array(column, "ib") for column in found):
+        parts = [code_column(column) for column in found]
+        return _combined(parts) if is_tuple else parts[0]
+    texts: list[str] = []
+    for index, value in enumerate(values_of(columns.values(fn))):
+        try:
+            texts.append(str(value))
+        except Exception as error:
+            raise RowFailed(index, error) from error
+    return code_values(texts)
+
+
 def _cached_parts(fn: FieldReader) -> list[FieldReader]:
     if fn.vector is None:
         fn.vector = parts_of(fn)

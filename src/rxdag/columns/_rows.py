@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import starmap
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from rxdag.columns._column import Column, column_of
-from rxdag.expressions import ITEM, field_names, positional
+from rxdag.expressions import ITEM, field_names, plain_fields, positional
 
 SCALAR: Final = (ITEM,)
 """Column names of a stream whose items are not records."""
+
+_new_tuple: Final[Callable[..., Any]] = vars(tuple)["__new__"]
 
 Maker = Callable[[Sequence[list[Any]]], list[Any]]
 
@@ -24,8 +27,11 @@ def row_maker(of: Any, names: tuple[str, ...]) -> Maker:
         return lambda lists: list(lists[0])
     if of is None or _is_mapping(of):
         return lambda lists: [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+    if names == plain_fields(of):
+        make = partial(_new_tuple, of)  # what the generated constructor calls
+        return lambda lists: list(map(make, zip(*lists, strict=True)))
     if names == positional(of):
-        return lambda lists: [of(*row) for row in zip(*lists, strict=True)]
+        return lambda lists: list(starmap(of, zip(*lists, strict=True)))
     return lambda lists: [of(**dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
 
 

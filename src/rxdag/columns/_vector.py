@@ -21,7 +21,7 @@ from rxdag.columns._arithmetic import (
     negative,
     power,
 )
-from rxdag.columns._column import INT64_MAX, INT64_MIN, Coded, Column, Nullable, column_of, is_array, is_ndarray
+from rxdag.columns._column import INT64_MAX, INT64_MIN, Coded, Column, Nullable, column_of, is_array, is_ndarray, taken
 from rxdag.columns._truth import COMPARISONS, both, compare, comparison, either, is_in, negation
 from rxdag.columns._value import (
     INT64_CHAR,
@@ -71,13 +71,17 @@ class Vector:
 
     def value(self, columns: Columns) -> Value:
         """Return the values and their bounds."""
+        value = self.certain(columns)
+        return (self._by_item(columns), INT64_MIN, INT64_MAX) if value is None else value
+
+    def certain(self, columns: Columns) -> Value | None:
+        """Return the values and their bounds; None if rows must decide."""
         try:
             data, low, high = self._step(columns)
         except Exception:  # whatever the error, rows decide
-            column = self._by_item(columns)
-            return column, INT64_MIN, INT64_MAX
+            return None
         if data.__class__ is not np.ndarray and not is_column(data):
-            data = column_of([data] * columns.n) if columns.n else np.empty(0)
+            data = taken(column_of([data]), np.zeros(columns.n, np.intp))
         return data, low, high
 
     def _by_item(self, columns: Columns) -> Column:

@@ -276,34 +276,10 @@ class Kernel:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Splitter(Kernel):
-    """A kernel that sends each item to the port of the first condition that holds.
+    """A kernel that sends each item to one port at once, or counts it as unrouted.
 
-    If none holds, the item goes to `default`.
+    Branches of its ports that meet again on columns keep the order of the items.
     """
-
-    conditions: tuple[tuple[str, Callable[[Any], Any]], ...]
-    """Pairs of port and condition, in order."""
-    default: str | None
-    """Port for items that meet no condition; None to count them as unrouted."""
-
-    def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        """Send the item to its port."""
-        for port, condition in self.conditions:
-            if condition(item):
-                return emit.to(port, item)
-        if self.default is None:
-            return emit.unrouted(item)
-        return emit.to(self.default, item)
-
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        """Send the items to their ports; conditions after the first match are skipped."""
-        parts, rest = columns.divided([condition for _, condition in self.conditions])
-        for (port, _), part in zip(self.conditions, parts, strict=True):
-            emit.to(port, part)
-        if self.default is None:
-            emit.unrouted(len(rest))
-        else:
-            emit.to(self.default, rest)
 
 
 PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")

@@ -120,6 +120,8 @@ class ColumnsNode(KernelNode):
             failures = self.failed
             failed = self.call_columns(input, part)
             if failed is None:
+                if part is columns:  # the common case
+                    return
                 columns = columns[len(part) :]
                 most *= 2
                 if self.is_ended:

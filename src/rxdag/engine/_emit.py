@@ -82,6 +82,24 @@ class KernelEmit:
             node.made += 1
             node.give(main, item, ts, 0, key)
 
+    def make_some(self, items: list[Any], ts: i64, keys: list[Any]) -> int:
+        """Emit items other than those that came in, all at one time, until the rest should wait; return how many."""
+        if self.given < 0:
+            self._check()
+        node = self._node
+        main = node.main
+        n: i64 = len(items)
+        if main is None:
+            return int(n)
+        i: i64 = 0
+        while i < n:
+            node.made += 1
+            node.give(main, items[i], ts, 0, keys[i])
+            i += 1
+            if node.blocked > node.free or node.domain.must_give_back():
+                break
+        return int(i)
+
     def must_pause(self) -> bool:
         """Return True if the rest should wait: there is no room, or the run needs the thread."""
         node = self._node

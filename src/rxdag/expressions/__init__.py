@@ -7,6 +7,7 @@ from rxdag.expressions._col import Record as Record
 from rxdag.expressions._col import Several as Several
 from rxdag.expressions._col import as_tuple as as_tuple
 from rxdag.expressions._col import col, element, lit
+from rxdag.expressions._col import plain_fields as plain_fields
 from rxdag.expressions._col import positional as positional
 from rxdag.expressions._comprehend import comprehend as comprehend
 from rxdag.expressions._expr import Between as Between

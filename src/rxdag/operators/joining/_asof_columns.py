@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Columns, joined
 from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
-from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, rows_of, saved_rows, split_late, times
+from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
 _LAST: Final = (1 << 63) - 1
@@ -84,7 +84,7 @@ class AsofColumnsKernel(Kernel):
         self.lefts = Runs()
         self.settling: Columns | None = None
         """Left items that the watermark has passed and that have not been emitted, in order."""
-        self._certain: Iterator[tuple[list[Any], Any]] | None = None
+        self._certain: Iterator[tuple[tuple[Any, ...], Any]] | None = None
         """Rows and right items still to be emitted after a pause, in order; None if there are none."""
         self._n_certain = 0
         self.rights: list[Columns] = []
@@ -132,9 +132,9 @@ class AsofColumnsKernel(Kernel):
                 # _LAST means no limit: only the end makes such a match final.
                 open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
                 n = int(open_ones[0]) if len(open_ones) else n
-            items = self.rights[0].rows() if self.rights else []
-            rights = [items[at] if at >= 0 else None for at in found[:n].tolist()]
-            certain, self._n_certain = zip(rows_of(lefts[:n]), rights, strict=True), n
+            some = lefts[:n]
+            rows = zip(some.rows(), *some.beside_rows(), strict=True)
+            certain, self._n_certain = zip(rows, self._rights_at(found[:n]), strict=True), n
         self._certain = None
         given = 0
         try:
@@ -150,6 +150,17 @@ class AsofColumnsKernel(Kernel):
             # Also if `into` raises: emitted items are no longer held, but the failing item still is.
             self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
+
+    def _rights_at(self, found: NDArray[np.intp]) -> list[Any]:
+        """Return the right item of each index, None for -1; no other items are made."""
+        is_found = found >= 0
+        if not is_found.any():
+            return [None] * len(found)
+        matched, which = np.unique(found[is_found], return_inverse=True)
+        items = [*self.rights[0].take(matched).rows(), None]
+        places = np.full(len(found), -1)
+        places[is_found] = which
+        return [items[place] for place in places.tolist()]
 
     def _matches(self, lefts: Columns) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return the index of the right item of each left one, -1 for none, and until when a better one may come."""

@@ -1,4 +1,4 @@
-"""Dedupe over columns: the first times in one table, probed for a whole run at once."""
+"""Dedupe over columns: the first times in a table for each span, probed for a whole run at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, IntTable, KeyPacker
+from rxdag.columns import MISSING, Columns, KeyPacker, SpanTables
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import FieldReader
 
@@ -27,16 +27,14 @@ class DedupeColumnsKernel(Kernel):
     """
 
     state = ("first", "since")
-    derived = ("wake", "_first", "_packer", "_oldest")
+    derived = ("wake", "_first", "_packer")
 
     def __init__(self, key_of: FieldReader, within: int) -> None:
         self._key_of = key_of
         self._within = within
         self.wake = MAX
         self._packer = KeyPacker(key_of)
-        self._first = IntTable()
-        self._oldest = MAX
-        """Minimum of the first times."""
+        self._first = SpanTables(within)
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
@@ -74,13 +72,13 @@ class DedupeColumnsKernel(Kernel):
 
     def _kept(self, keys: NDArray[np.int64], ts: NDArray[np.int64], since: Any) -> NDArray[np.bool_]:
         """Take in the keys of some items: which of these pass."""
-        if isinstance(since, int) and self._oldest < since:
+        if isinstance(since, int):
             self._forget(since)
         first, within = self._first, self._within
-        place = first.find(keys)
-        known, fresh = np.flatnonzero(place >= 0), np.flatnonzero(place < 0)
-        came = first.at(place[known])
-        is_known = (ts[known] - came < within) & (came >= _of(since, known))
+        came, found = first.find(keys)
+        known, fresh = np.flatnonzero(came != MISSING), np.flatnonzero(came == MISSING)
+        came_at = came[known]
+        is_known = (ts[known] - came_at < within) & (came_at >= _of(since, known))
         keep = np.ones(len(keys), np.bool_)
         keep[known[is_known]] = False
         # An item before `since` passes, but would be forgotten at once, so it is not remembered.
@@ -90,13 +88,15 @@ class DedupeColumnsKernel(Kernel):
         else:
             old = fresh[:0]
         # Repeats within the run: insert() keeps the first time of each key, and returns the other rows.
-        again = fresh[first.insert(keys[fresh], ts[fresh])]
-        open_ = np.concatenate((again, known[~is_known], self._behind(old, fresh, keys)))
+        again = fresh[first.insert(keys[fresh], ts[fresh], None if found is None else found[fresh])]
+        after = np.concatenate((again, self._behind(old, fresh, keys)))
+        if len(after):
+            came[after], _ = first.find(keys[after])
+        open_ = np.concatenate((after, known[~is_known]))
         if len(open_):
             # Sorted, since _settle() processes the items of some keys in order of arrival.
-            self._settle(np.sort(open_), keys, ts, since, keep)
-        if len(fresh):
-            self._note_oldest(min(self._oldest, int(ts[fresh].min())))
+            self._settle(np.sort(open_), keys, ts, came, since, keep)
+        self._set_wake()
         return keep
 
     def _least(self) -> int:
@@ -133,43 +133,59 @@ class DedupeColumnsKernel(Kernel):
         rows: NDArray[np.intp],
         keys: NDArray[np.int64],
         ts: NDArray[np.int64],
+        came: NDArray[np.int64],
         since: Any,
         keep: NDArray[np.bool_],
     ) -> None:
         """Decide on items that depend on an earlier one of the same run, or follow their key's span."""
-        first, within = self._first, self._within
-        places = first.find(keys[rows])
-        came = first.at(places)
-        is_near = (ts[rows] - came < within) & (came >= _of(since, rows))
+        within = self._within
+        least = np.broadcast_to(_of(since, rows), rows.shape)
+        keys, ts, came = keys[rows], ts[rows], came[rows]
+        is_near = (ts - came < within) & (came >= least)
         keep[rows[is_near]] = False
         if is_near.all():
             return
-        # The first time of these keys changes within the run, so their items are processed one by one.
-        moving = set(places[~is_near].tolist())
-        when = ts[rows].tolist()
-        least = np.broadcast_to(_of(since, rows), rows.shape).tolist()
-        for row, place, at, floor in zip(rows.tolist(), places.tolist(), when, least, strict=True):
-            if place in moving:
-                came_at = first.one(place)
-                keep[row] = not (at - came_at < within and came_at >= floor)
-                if keep[row] and at >= floor:
-                    first.put(place, at)
+        _, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        is_alone = counts[which] == 1
+        moves = is_alone & ~is_near & (ts >= least)
+        # The first time of the other keys changes within the run.
+        moving = set(keys[~(is_alone | is_near)].tolist())
+        several = [each[~is_alone].tolist() for each in (rows, keys, came, ts, least)]
+        moved = self._one_by_one(several, moving, keep)
+        self._first.put(
+            np.concatenate((keys[moves], np.array([*moved], np.int64))),
+            np.concatenate((ts[moves], np.array([*moved.values()], np.int64))),
+        )
 
-    def _note_oldest(self, oldest: int) -> None:
-        """Note the least first time, and the watermark at which it is forgotten."""
-        self._oldest = oldest
-        self.wake = MAX if oldest == MAX else (oldest // self._within + 2) * self._within - 1
+    def _one_by_one(self, columns: list[list[int]], moving: set[int], keep: NDArray[np.bool_]) -> dict[int, int]:
+        """Decide on items of some keys in order of arrival; return the new first times of these keys.
+
+        Args:
+            columns: Row, key, first time, event time and first instant not forgotten, of each item.
+            moving: The keys.
+            keep: shape (rows,), which items pass; it is changed.
+        """
+        moved: dict[int, int] = {}
+        for row, key, came_at, at, floor in zip(*columns, strict=True):
+            if key in moving:
+                before = moved.get(key, came_at)
+                keep[row] = not (at - before < self._within and before >= floor)
+                if keep[row] and at >= floor:
+                    moved[key] = at
+        return moved
+
+    def _set_wake(self) -> None:
+        """Note the watermark at which the earliest span is forgotten."""
+        first = self._first.first
+        self.wake = MAX if first is None else (first + 2) * self._within - 1
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         self._forget(self._least())
+        self._set_wake()
 
     def _forget(self, since: int) -> None:
-        """Forget the keys whose first time is before an instant."""
-        keys, values = self._first.items()
-        live = values >= since
-        keys, values = keys[live], values[live]
-        self._first.replace(keys, values)
-        self._note_oldest(int(values.min()) if len(values) else MAX)
+        """Forget the keys whose first time is before an instant, which begins a span."""
+        self._first.forget(since // self._within)
 
     def snapshot(self) -> dict[str, Any]:
         packed, times = self._first.items()
@@ -179,12 +195,12 @@ class DedupeColumnsKernel(Kernel):
 
     def restore(self, saved: dict[str, Any]) -> None:
         self._packer = KeyPacker(self._key_of)
-        self._first = IntTable()
+        self._first = SpanTables(self._within)
         if not saved["first"]:
             return
         keys, times = zip(*saved["first"], strict=True)
         self._first.insert(np.array([*map(self._packer.code, keys)], np.int64), np.array(times, np.int64))
-        self._note_oldest(min(times))
+        self._set_wake()
 
 
 def _of(since: Any, rows: NDArray[np.intp]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rxdag.columns import Array, Columns, values_of
+from rxdag.columns import Array, Column, Columns, Value, bounds_of, values_of
 from rxdag.contract import ColumnsEmit, RowFailed
 from rxdag.expressions import FieldReader
 from rxdag.operators.keyed._fold_kernel import FoldKernel
@@ -31,7 +31,7 @@ class TotalColumnsKernel(FoldKernel):
     def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], value_of: FieldReader) -> None:
         super().__init__(initial, step)
         self._value_of = value_of
-        self._whole: Callable[[Array], Any] = {"sum": self._sum, "min": self._min, "max": self._max}.get(
+        self._whole: Callable[[Value], tuple[Any] | None] = {"sum": self._sum, "min": self._min, "max": self._max}.get(
             name, _no_value
         )
         self._counts = name == "count"
@@ -51,9 +51,10 @@ class TotalColumnsKernel(FoldKernel):
 
     def _with(self, columns: Columns) -> Any:
         """Return the total with the values of a run; nothing has changed if one of them fails."""
-        column = columns.values(self._value_of)
+        value = columns.measured(self._value_of)
+        column: Column = value[0]
         if isinstance(column, np.ndarray) and column.dtype.kind in "if":
-            whole = self._whole(column)
+            whole = self._whole(value)
             if whole is not None:
                 return whole[0]
         total = self.value
@@ -64,20 +65,24 @@ class TotalColumnsKernel(FoldKernel):
                 raise RowFailed(index, error) from error
         return total
 
-    def _sum(self, column: Array) -> tuple[Any] | None:
+    def _sum(self, value: Value) -> tuple[Any] | None:
         """Return the sum as Python adds it up, one after the other; None if that takes Python's numbers."""
+        column, low, high = value
         if column.dtype.kind == "i":
-            most = max(abs(int(column.min())), abs(int(column.max()))) * len(column)
-            return (self.value + int(column.sum()),) if most <= _INT64.max and type(self.value) is int else None
+            if type(self.value) is not int or not (_fits(column, low, high) or _fits(column, *bounds_of(column))):
+                return None
+            return (self.value + int(column.sum()),)
         if type(self.value) not in (int, float) or abs(self.value) > _INT64.max:
             return None
-        return (np.add.accumulate(np.concatenate(([float(self.value)], column)))[-1].item(),)
+        sums = column.copy()
+        sums[0] += float(self.value)
+        return (np.add.accumulate(sums, out=sums)[-1].item(),)
 
-    def _min(self, column: Array) -> tuple[Any] | None:
-        return self._ranked(column, np.argmin)
+    def _min(self, value: Value) -> tuple[Any] | None:
+        return self._ranked(value[0], np.argmin)
 
-    def _max(self, column: Array) -> tuple[Any] | None:
-        return self._ranked(column, np.argmax)
+    def _max(self, value: Value) -> tuple[Any] | None:
+        return self._ranked(value[0], np.argmax)
 
     def _ranked(self, column: Array, place_of: Callable[[Array], Any]) -> tuple[Any] | None:
         """Return the first of the least or greatest; None if there is a NaN, which the row step has to refuse."""
@@ -85,5 +90,10 @@ class TotalColumnsKernel(FoldKernel):
         return None if best != best else (self.fn(self.value, best),)
 
 
-def _no_value(_: Array) -> None:
+def _fits(column: Array, low: int, high: int) -> bool:
+    """Return whether the sum of ints within bounds fits into an int64."""
+    return max(abs(low), abs(high)) * len(column) <= _INT64.max
+
+
+def _no_value(_: Value) -> None:
     return None

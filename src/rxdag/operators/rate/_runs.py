@@ -50,13 +50,6 @@ class Runs:
             self.add(columns)
 
 
-def rows_of(columns: Columns) -> list[list[Any]]:
-    """Return items as plain data: [item, event time, sequence, key]."""
-    nothing = [None] * columns.n
-    parts = (columns.rows(), columns.times() or nothing, columns.sequences() or nothing, columns.keys() or nothing)
-    return [list(row) for row in zip(*parts, strict=True)]
-
-
 def saved_rows(columns: Columns | None) -> list[list[Any]]:
     """Return items as rows for a row kernel: [item, event time, sequence, key], with 0 or None for missing parts."""
     if columns is None:

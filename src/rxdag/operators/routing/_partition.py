@@ -4,28 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from rxdag.contract import Emit, Kernel, RouteOp, Shape, whole
+from rxdag.contract import ColumnsEmit, Emit, Kernel, RouteOp, Shape, Splitter, whole
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter
+from rxdag.expressions import Field, bound, called, check_field, getter, why_opaque
 from rxdag.operators._arguments import TAKEN, checked_default, field_of
 from rxdag.operators._first_read import first_read
 from rxdag.operators.routing._route_nodes import RouteByKernel
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 
 Hash = Literal["murmur3_32", "murmur3_64"]
 
 
-class _PartitionKernel(Kernel):
+class _PartitionKernel(Splitter):
     def __init__(self, n: int, key_of: Callable[[Any], Any], hash_by: Hash) -> None:
         self._n = n
-        self._key_of = first_read(key_of, "partition: key", self, "_key_of")
+        self._given = key_of
+        self._key_of = first_read(called(key_of), "partition: key", self, "_key_of")
         self._hash_of = HASHES[hash_by]
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        emit.to(str(self._hash_of(self._key_of(item)) % self._n), item)
+        emit.to(str(self._way_of(self._key_of(item))), item)
+
+    def _way_of(self, key: Any) -> int:
+        return self._hash_of(key) % self._n
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self._given) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        from rxdag.columns import coded_texts, ways_of  # they load numpy
+
+        ways = ways_of(coded_texts(columns, self._given), self._way_of)
+        for way, part in enumerate(columns.split(ways, self._n)):
+            emit.to(str(way), part)
 
 
 def _murmur3_32(key: object) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import Emit, FirstCall, Kernel, Splitter, first_call
+from rxdag.contract import ColumnsEmit, Emit, FirstCall, Kernel, Splitter, first_call
 from rxdag.engine import Exit, KernelNode
-from rxdag.expressions import called
+from rxdag.expressions import called, why_opaque
+
+if TYPE_CHECKING:
+    from rxdag.columns import Columns
 
 
 class _RouteNode(KernelNode):
@@ -55,7 +58,7 @@ class ConditionsNode(_RouteNode):
     def open(self) -> None:
         super().open()
         kernel = self.kernel
-        assert isinstance(kernel, Splitter)
+        assert isinstance(kernel, ConditionsKernel)
         self.ways: list[tuple[Exit, Callable[[Any], Any]]] = [
             (self.ports[port], FirstCall(called(condition), f'route: predicate of "{port}"', partial(self.put_way, i)))
             for i, (port, condition) in enumerate(kernel.conditions)
@@ -71,6 +74,41 @@ class ConditionsNode(_RouteNode):
             if condition(item):
                 return way
         return self.otherwise
+
+
+class ConditionsKernel(Splitter):
+    """Sends each item to the port of the first condition that holds, else to `default`.
+
+    Args:
+        conditions: Pairs of port and condition, in order.
+        default: Port for items that meet no condition; None to count them as unrouted.
+    """
+
+    node = ConditionsNode
+
+    def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
+        self.conditions = conditions
+        self.default = default
+
+    def on_item(self, item: Any, emit: Emit[Any]) -> None:
+        for port, condition in self.conditions:
+            if condition(item):
+                return emit.to(port, item)
+        if self.default is None:
+            return emit.unrouted(item)
+        return emit.to(self.default, item)
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(*(condition for _, condition in self.conditions)) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        parts, rest = columns.divided([condition for _, condition in self.conditions])
+        for (port, _), part in zip(self.conditions, parts, strict=True):
+            emit.to(port, part)
+        if self.default is None:
+            emit.unrouted(len(rest))
+        else:
+            emit.to(self.default, rest)
 
 
 class RouteByNode(_RouteNode):
@@ -89,7 +127,7 @@ class RouteByNode(_RouteNode):
         return self.otherwise if way is None else way
 
 
-class RouteByKernel(Kernel):
+class RouteByKernel(Splitter):
     """Sends each item to the port of its key, else to `default`."""
 
     node = RouteByNode
@@ -104,3 +142,18 @@ class RouteByKernel(Kernel):
         if port is None:
             return emit.unrouted(item)
         return emit.to(port, item)
+
+    def in_columns(self) -> Kernel | str:
+        return why_opaque(self.key_of) or self
+
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+        from rxdag.columns import ways_of  # it loads numpy
+
+        ports = [*self.port_of.values(), self.default]
+        ways = {key: way for way, key in enumerate(self.port_of)}
+        taken = ways_of(columns.coded(self.key_of), lambda key: ways.get(key, len(ways)))
+        for port, part in zip(ports, columns.split(taken, len(ports)), strict=True):
+            if port is None:
+                emit.unrouted(len(part))
+            else:
+                emit.to(port, part)

@@ -7,28 +7,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from rxdag.contract import Emit, FirstCall, Kernel, RouteOp, Shape, Splitter, flag
+from rxdag.contract import Emit, FirstCall, Kernel, RouteOp, Shape, flag
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, bound, check_field, getter, why_opaque
+from rxdag.expressions import Field, bound, check_field, getter
 from rxdag.operators._arguments import TAKEN, checked_default, field_of
-from rxdag.operators.routing._route_nodes import ConditionsNode
+from rxdag.operators.routing._route_nodes import ConditionsKernel
 
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
-
-
-class _RouteKernel(Splitter):
-    node = ConditionsNode
-
-    def __init__(self, conditions: tuple[tuple[str, Callable[[Any], Any]], ...], default: str | None) -> None:
-        self.conditions = conditions
-        self.default = default
-
-    def in_columns(self) -> Kernel | str:
-        return why_opaque(*(condition for _, condition in self.conditions)) or self
 
 
 class _EveryRouteKernel(Kernel):
@@ -83,7 +72,7 @@ class _Route(RouteOp[A]):
 
     def kernel(self) -> Kernel:
         conditions = tuple((name, getter(predicate)) for name, predicate in self.routes)
-        return (_EveryRouteKernel if self.multi else _RouteKernel)(conditions, self.default)
+        return (_EveryRouteKernel if self.multi else ConditionsKernel)(conditions, self.default)
 
 
 def route(routes: Mapping[str, Field[A, bool]], /, *, default: str | None = None, multi: bool = False) -> RouteOp[A]:

@@ -26,18 +26,21 @@ class Places:
 
     def take(self) -> int:
         """Return a free cell, cleared for a new pane."""
-        place = self.reserve()
-        self._arrays.clear(np.array([place], np.intp))
-        return place
+        places = self.reserve(1)
+        self._arrays.clear(np.array(places, np.intp))
+        return places[0]
 
-    def reserve(self) -> int:
-        """Return a free cell, not cleared yet."""
-        if not self._free:
-            size = max(_FIRST, 2 * self._size)
+    def reserve(self, n: int) -> list[int]:
+        """Return free cells, not cleared yet."""
+        free = self._free
+        if len(free) < n:
+            size = max(_FIRST, 2 * self._size, self._size + n)
             self._arrays.reserve(size)
-            self._free = list(range(size - 1, self._size - 1, -1))
+            self._free = free = [*range(size - 1, self._size - 1, -1), *free]
             self._size = size
-        return self._free.pop()
+        taken = free[len(free) - n :]
+        del free[len(free) - n :]
+        return taken
 
     def give_back(self, places: Iterable[int]) -> None:
         """Return cells, so that `take` can use them again."""

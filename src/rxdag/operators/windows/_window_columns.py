@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, SavedRows, migrated, with_versions
+from rxdag.engine import KernelEmit
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
 from rxdag.operators.windows._live import read_live
@@ -17,7 +19,12 @@ from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._places import Places
 
 _LONG: Final = (1 << 63) - 1
+_TURN: Final = 1024
+"""Most panes that are emitted without a look at signals."""
+_READ: Final = 4096
+"""Number of panes from which on no further window is read together with the others."""
 
+_Window = tuple[int, int]
 _Open = dict[Any, int]
 
 
@@ -33,7 +40,7 @@ class WindowColumnsKernel(ClosingKernel):
     """
 
     state = ("slices", "open", "left")
-    derived = ("wake", "counts", "ends", "_arrays", "_places", "is_paused", "left_of", "_values")
+    derived = ("wake", "counts", "ends", "_arrays", "_places", "is_paused", "left_of", "_due", "_until")
     gives_columns = False
 
     def __init__(
@@ -53,8 +60,10 @@ class WindowColumnsKernel(ClosingKernel):
         self.open: dict[tuple[int, int], _Open] = {}
         self.counts: dict[tuple[int, int], int] = {}
         self._places = Places(arrays)
-        self._values: list[Any] = []
-        """Results of the keys in `left`; empty if they must be computed again."""
+        self._due: dict[_Window, tuple[list[Any], list[Any]]] = {}
+        """Keys and results still to be emitted, of windows whose results have been read."""
+        self._until = 0
+        """Watermark up to which windows are being closed."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -97,42 +106,39 @@ class WindowColumnsKernel(ClosingKernel):
             windows = some.tolist()
         names = len(key.names) + 1
         found, group = distinct(window * names + key.codes + 1, len(windows) * names)  # a null is 0
-        counts = np.bincount(group, minlength=len(found)).tolist()
-        places = self._places_of(found.tolist(), counts, windows, key.names, group)
+        places = self._places_of(found, group, windows, key.names)
         self._arrays.add(values, Groups(places, group, ts, columns.sequence))
 
     def _places_of(
-        self,
-        found: list[int],
-        counts: list[int],
-        windows: Sequence[int],
-        keys: Sequence[Any],
-        group: NDArray[np.intp],
+        self, found: NDArray[np.int64], group: NDArray[np.intp], windows: Sequence[int], keys: Sequence[Any]
     ) -> NDArray[np.intp]:
         """Return the cell of the pane of each window and key, including new panes."""
-        fresh: list[tuple[int, _Open, Any, int]] = []
+        window, name = np.divmod(found, len(keys) + 1)
+        # In each window by arrival, which is the order of keys that cannot be sorted.
+        order = np.argsort(window * len(group) + first_rows(group, len(found)))
+        names = name[order].tolist()
+        starts = np.flatnonzero(np.diff(window, prepend=-1))
+        counts = np.add.reduceat(np.bincount(group, minlength=len(found)), starts).tolist()
+        bounds = [*starts.tolist(), len(found)]
         places: list[int] = []
-        at, opened, bounds = -1, dict[Any, int](), (0, 0)
-        for number, (code, n) in enumerate(zip(found, counts, strict=True)):
-            index, name = divmod(code, len(keys) + 1)
-            if index != at:
-                at = index
-                bounds, opened = self._window(windows[index])
-            key = keys[name - 1] if name else None
-            place = opened.get(key)
-            if place is None:
-                place = self._places.reserve()
-                fresh.append((number, opened, key, place))
-            places.append(place)
-            self.counts[bounds] += n
+        fresh: list[int] = []
+        indices: list[int] = window[starts].tolist()
+        for i, (index, n) in enumerate(zip(indices, counts, strict=True)):
+            which, opened = self._window(windows[index])
+            self.counts[which] += n
+            here = [keys[code - 1] if code else None for code in names[bounds[i] : bounds[i + 1]]]
+            new = [key for key in here if key not in opened] if opened else here
+            taken = self._places.reserve(len(new))
+            opened.update(zip(new, taken, strict=True))
+            fresh += taken
+            places += map(opened.__getitem__, here)
         if fresh:
-            self._arrays.clear(np.array([place for *_, place in fresh], np.intp))
-            came = first_rows(group, len(found)).tolist()
-            for _, opened, key, place in sorted(fresh, key=lambda each: came[each[0]]):
-                opened[key] = place  # in order of arrival, which is the order of keys that cannot be sorted
-        return np.array(places, np.intp)
+            self._arrays.clear(np.array(fresh, np.intp))
+        made = np.empty(len(found), np.intp)
+        made[order] = places
+        return made
 
-    def _window(self, index: int) -> tuple[tuple[int, int], _Open]:
+    def _window(self, index: int) -> tuple[_Window, _Open]:
         start = index * self._size + self._offset
         window = (start + self._size, start)
         opened = self.open.get(window)
@@ -145,25 +151,54 @@ class WindowColumnsKernel(ClosingKernel):
     def held(self) -> int:
         return sum(self.counts.values())
 
-    def fire(self, window: tuple[int, int], closed_by: Any, emit: Emit[Any]) -> bool:
-        end, start = window
-        opened = self.open[window]
-        left = self.left if self.left_of == window else in_order(opened)[::-1]
-        # In the same order as `left`, since both are popped from the end.
-        values = self._values or list(self._arrays.results(np.array([opened[key] for key in left], np.intp)))
-        while left:
-            key = left.pop()
-            pane: Any = Pane(key, start, end, 0, values.pop(), closed_by)
-            made = pane if self._into is None else self._into(pane)
-            emit(made, ts=min(end - 1, MAX - 1), sequence=0, key=key)
-            if left and emit.must_pause():
-                self.left, self.left_of, self._values = left, window, values
+    def _close(self, watermark: int, closed_by: Any, emit: Emit[Any]) -> None:
+        self._until = watermark
+        super()._close(watermark, closed_by, emit)
+
+    def _read(self) -> None:
+        """Read the results of several windows that are to be closed at once, the earliest first."""
+        keys: dict[_Window, list[Any]] = {}
+        places: list[int] = []
+        for window in sorted(window for window in self.ends if window[0] - 1 <= self._until):
+            keys[window] = self.left[::-1] if self.left_of == window else in_order(self.open[window])
+            places += map(self.open[window].__getitem__, keys[window])
+            if len(places) >= _READ:
+                break
+        values = list(self._arrays.results(np.array(places, np.intp)))
+        at = 0
+        for window, each in keys.items():
+            self._due[window] = each, values[at : at + len(each)]
+            at += len(each)
+
+    def fire(self, window: _Window, closed_by: Any, emit: Emit[Any]) -> bool:
+        if window not in self._due:
+            self._read()
+        keys, values = self._due.pop(window)
+        at = 0
+        while at < len(keys):
+            at += self._give(window, keys, values, at, closed_by, emit)
+            if at < len(keys) and emit.must_pause():
+                self.left, self.left_of = keys[at:][::-1], window
+                self._due[window] = keys[at:], values[at:]
                 return False
-        self.left, self.left_of, self._values = [], None, []
-        del self.open[window]
-        self._places.give_back(opened.values())
+        self.left, self.left_of = [], None
+        self._places.give_back(self.open.pop(window).values())
         emit.absorbed(self.counts.pop(window))
         return True
+
+    def _give(
+        self, window: _Window, keys: list[Any], values: list[Any], at: int, closed_by: Any, emit: Emit[Any]
+    ) -> int:
+        """Emit panes from an index on; return how many."""
+        end, start = window
+        ts = min(end - 1, MAX - 1)
+        if self._into is None and isinstance(emit, KernelEmit):
+            some = keys[at : at + _TURN]
+            fields = repeat(start), repeat(end), repeat(0), values[at : at + _TURN], repeat(closed_by)
+            return emit.make_some(list(map(Pane, some, *fields)), ts, some)
+        pane: Any = Pane(keys[at], start, end, 0, values[at], closed_by)
+        emit(pane if self._into is None else self._into(pane), ts=ts, sequence=0, key=keys[at])
+        return 1
 
     def snapshot(self) -> dict[str, Any]:
         rows: list[Any] = []
@@ -175,8 +210,7 @@ class WindowColumnsKernel(ClosingKernel):
         return {"slices": rows, "open": [list(window) for window in self.open], "left": self.saved_left()}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self.open, self.counts = {}, {}
-        self._values = []
+        self.open, self.counts, self._due = {}, {}, {}
         blank = self._aggregate.accumulator()
         self.restore_left(saved["left"])
         for end, start, n, rows in saved["slices"]:
