@@ -8,7 +8,7 @@ import pytest
 import rxdag
 from rxdag import NodeError, on_error, orchestration, sinks, sources
 from rxdag import operators as ops
-from rxdag.contract import BadProgram, KeyedProcess, Sink, Source, Writer
+from rxdag.contract import BadProgram, Kernel, KeyedProcess, Operator, Sink, Source, Writer
 
 POLICIES = pytest.mark.parametrize(
     "policy",
@@ -298,3 +298,19 @@ def test_a_task_that_a_function_starts_is_its_own_affair():
         return result[kept]
 
     assert (asyncio.run(main()), done) == (2, [1, 2])
+
+
+class Pairs(Operator):
+    def kernel(self):
+        class Of(Kernel):
+            def on_item(self, item, emit):
+                emit(item, 5)
+
+        return Of()
+
+
+def test_emit_takes_its_options_by_name_only():
+    with pytest.raises(NodeError) as caught:
+        rxdag.from_source(sources.iterable([1])).pipe(Pairs(), name="pairs").collect()
+    said = 'node "pairs": emit takes one item by position, got 5 as well; pass ts, sequence and key by name'
+    assert said in str(caught.value)

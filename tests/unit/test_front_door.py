@@ -30,6 +30,32 @@ assert not {'reactivex', 'numpy', 'threading'} & (set(sys.modules) - before), sy
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_looking_up_run_async_loads_only_what_a_run_needs():
+    code = """
+import sys, rxdag
+rxdag.run_async
+print(sorted({'rxdag.aggregates', 'rxdag.market', 'rxdag.operators.joining', 'rxdag.spec', 'numpy'} & set(sys.modules)))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_run_async_imports_nothing_while_the_loop_runs():
+    code = """
+import asyncio, sys, rxdag
+from rxdag import operators as ops, sinks, sources
+run_async = rxdag.run_async
+doubled = rxdag.from_source(sources.range(9)).pipe(ops.map(lambda x: 2 * x)).pipe(ops.filter(lambda x: x > 4))
+
+async def main():
+    before = set(sys.modules)
+    await run_async(doubled.to(sinks.call(lambda x: None)))
+    print(sorted(set(sys.modules) - before))
+
+asyncio.run(main())
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", rxdag.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(rxdag, name) is not None

@@ -9,6 +9,7 @@ import pytest
 import rxdag
 from rxdag import operators as ops
 from rxdag import sinks, sources
+from rxdag.engine import Domain
 
 BURST = 16
 """So many items an iterator makes before it looks whether the run wants the thread."""
@@ -158,3 +159,27 @@ def test_a_slow_iterator_gives_each_item_on_as_it_comes():
     rxdag.run(rxdag.from_source(sources.iterable(slow())).to(sinks.call(lambda n: seen.append(("taken", n)))))
     assert seen[:2] == [("made", 0), ("made", 1)] or seen[:2] == [("made", 0), ("taken", 0)]
     assert seen.index(("taken", 1)) < seen.index(("made", 3))
+
+
+def readings(ns_per_item, deadline, n=70):
+    """Numbers of the items of a turn before which the clock is read, and of the item before which the turn ends."""
+    domain, at, read = Domain(1024), [0], []
+    domain.ticks = lambda: read.append(at[0]) or 10**12 + at[0] * ns_per_item
+    domain.deadline = 10**12 + deadline
+    for at[0] in range(n):  # the clock reads it
+        if domain.is_over(at[0]):
+            return read, at[0]
+    return read, None
+
+
+def test_the_clock_is_read_more_rarely_while_items_are_quick():
+    assert readings(1_000, 10**9) == ([1, 2, 4, 8, 16, 32, 48, 64], None)
+
+
+def test_the_clock_is_read_before_each_item_while_items_are_slow():
+    assert readings(50_000, 10**9, n=6) == ([1, 2, 3, 4, 5], None)
+
+
+def test_a_turn_ends_at_its_deadline_between_two_slow_items_and_moves_one_at_least():
+    assert readings(1_000_000, 2_500_000) == ([1, 2, 3], 3)
+    assert readings(1_000_000, 0) == ([1], 1)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests import feeds
 import rxdag
 from rxdag import on_error, sinks, sources, testing
 from rxdag import operators as ops
+from rxdag.contract import SourceContextAround
 from rxdag.errors import GraphError, NodeError
 
 MS = 1_000_000
@@ -228,6 +230,44 @@ def test_a_hundred_losses_lose_no_item_and_open_one_connection_at_a_time():
     assert [x for _, x in out] == list(range(100))
     assert feed.most_open == 1
     assert sum(kind == "lost" for _, kind, _ in told) == 100
+
+
+def test_an_iterator_needs_no_aiter_of_its_own():
+    class Numbers:
+        def __aiter__(self):
+            return Bare()
+
+    class Bare:
+        n = 0
+
+        async def __anext__(self):
+            self.n += 1
+            if self.n > 3:
+                raise StopAsyncIteration
+            return self.n
+
+    assert rxdag.from_source(sources.async_iterable(Numbers)).collect() == [1, 2, 3]
+
+
+def test_a_burst_of_items_wakes_the_run_once():
+    async def burst():
+        for n in range(100):
+            yield n
+
+    source = sources.async_iterable(burst)
+    woken = []
+
+    @dataclass(frozen=True)
+    class Watched(sources.Source):
+        where = "async"
+
+        def open(self, context):
+            around = SourceContextAround(context)
+            around.wake = lambda: woken.append(None) or context.wake()
+            return source.open(around)
+
+    assert rxdag.from_source(Watched()).collect() == list(range(100))
+    assert len(woken) == 2  # for the items, and for the end
 
 
 def test_a_coroutine_function_may_make_the_iterator():

@@ -1,9 +1,11 @@
-"""A field of a named tuple is what its attribute is, whatever class an item has, in both forms."""
+"""Fields of named tuples, and expressions of them, are what their attributes are, whatever class an item has, in both forms."""
 
+import traceback
 from typing import NamedTuple
 
 import pytest
 
+from rxdag import col
 from rxdag.expressions import bound, called
 
 
@@ -57,3 +59,49 @@ def test_a_field_that_was_replaced_in_the_class_is_read_as_it_is_now():
 
     Patched.bid = property(lambda self: self[0] * 10)
     assert read([Patched(1.0)], Patched, "bid") == [10.0]
+
+
+SAME = [
+    (lambda q: q.bid + 1, col.bid + 1),
+    (lambda q: q.bid - q.ask, col.bid - col.ask),
+    (lambda q: q.bid * 2.5, col.bid * 2.5),
+    (lambda q: 1 / q.bid, 1 / col.bid),
+    (lambda q: q.bid < q.ask, col.bid < col.ask),
+    (lambda q: q.bid <= 2, col.bid <= 2),
+    (lambda q: q.bid > q.ask, col.bid > col.ask),
+    (lambda q: q.bid >= 2, col.bid >= 2),
+    (lambda q: q.bid == q.ask, col.bid == col.ask),
+    (lambda q: q.bid != "x", col.bid != "x"),
+    (lambda q: q.bid and q.ask, col.bid & col.ask),
+    (lambda q: q.bid or q.ask, col.bid | col.ask),
+    (lambda q: not q.bid, ~col.bid),
+    (lambda q: -q.bid, -col.bid),
+    (lambda q: q.bid // 2 + q.ask % 2, col.bid // 2 + col.ask % 2),
+]
+
+
+@pytest.mark.parametrize(("fn", "expr"), SAME, ids=[repr(expr) for _, expr in SAME])
+def test_an_expression_is_what_python_makes_of_it_for_any_values(fn, expr):
+    def made(reader, item):
+        try:
+            value = reader(item)
+        except Exception as error:
+            return type(error), str(error)
+        return type(value), repr(value)
+
+    for reader in (called(bound(fn, Quote)), called(bound(expr, Quote))):
+        for bid in (0, 1, 2.0, float("nan"), -0.0, True, None, "x", 10**30, [1]):
+            for item in (Quote(bid, 2), Quote(2, bid), Mid(bid, 2.0), Loud(bid, 2.0)):
+                assert made(reader, item) == made(fn, item)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_several_values_are_a_tuple(n):
+    fns = {1: lambda q: (q.ask,), 2: lambda q: (q.ask, q.bid), 3: lambda q: (0, q.bid * 2, q.ask)}
+    assert called(bound(fns[n], Quote))(Quote(1.5, 2.5)) == {1: (2.5,), 2: (2.5, 1.5), 3: (0, 3.0, 2.5)}[n]
+
+
+def test_an_error_in_an_expression_shows_the_line_of_the_user():
+    with pytest.raises(TypeError) as caught:
+        called(bound(lambda q: q.bid > 0, Quote))(Quote(None, 1.0))
+    assert "lambda q: q.bid > 0" in "".join(traceback.format_exception(caught.value))

@@ -28,6 +28,20 @@ class Around(Assigner):
         return () if ts < 0 else ((ts - reach, ts + reach),)
 
 
+@dataclass(frozen=True)
+class Gaps(Assigner):
+    """Sessions that do not say how far they reach."""
+
+    gap: int
+
+    @property
+    def merges(self):
+        return True
+
+    def assign(self, ts):
+        return ((ts, ts + self.gap),)
+
+
 def panes_of(times, assigner, aggregate=None):
     timed = rxdag.from_source(sources.iterable(times)).pipe(
         ops.event_time(lambda t: t, unit="ns", out_of_order="1s"), ops.key_by(lambda t: "k")
@@ -297,3 +311,11 @@ def test_an_item_that_ends_a_pause_is_in_its_window_and_holds_the_watermark_agai
     assert run[out] == ["x", ["a", "b"]]
     run.cancel()
     assert run.finish().problems == ()
+
+
+def test_sessions_that_say_their_reach_are_those_that_assign_each_item():
+    rng = random.Random(7)
+    times = [rng.randrange(3_000) for _ in range(400)]
+    said, assigned = panes_of(times, windows.session("5ns")), panes_of(times, Gaps(5))
+    assert said == assigned
+    assert len(said[0]) > 50

@@ -141,6 +141,11 @@ class Assigner(ABC):
         return False
 
     @property
+    def reach(self) -> int | None:
+        """Return the length of windows that begin at their item and merge, ns; None for all others."""
+        return None
+
+    @property
     def is_endless(self) -> bool:
         """Return True if windows end only with the stream."""
         return False

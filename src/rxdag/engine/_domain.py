@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rxdag.engine._sink_node import SinkNode
 
 
+_MOST_UNSEEN: Final = 16
+"""Most items between two readings of the clock."""
+_QUICK_NS: Final = 20_000
+"""Time of the items between two readings, ns, up to which the next reading may be farther away."""
 TURNS_NS: Final = 1_000_000
 """Time for which pumps take turns before the driver checks its timers again, ns."""
 QUANTUM: Final = 1024
@@ -80,7 +84,7 @@ class Domain:
         is_in_order: True if the domain gives pumps their turns itself, in that order; else the driver chooses each one.
         turn_of: The pump that has its turn, if `is_in_order`; else None.
         is_looked_for: True if the driver has something new to check: a timer, or a request to stop.
-        deadline: Time by `ticks` at which pumps must return; checked between items if `is_timed`.
+        deadline: Time by `ticks` at which pumps must return; checked between items by `is_over` if `is_timed`.
         resting: Nodes that rest.
         retired: Nodes that have ended and still hold items or resources.
         unwritten: Nodes that have gathered items: sinks, and nodes that build columns.
@@ -105,6 +109,12 @@ class Domain:
         self.is_unsettled = False
         self.is_timed = False
         self.deadline: i64 = 0
+        self.looked_at: i64 = 0
+        """Last reading of the clock by `is_over`."""
+        self.n_unseen: i64 = 0
+        """Items that it lets pass before it reads the clock again."""
+        self.look_at: i64 = 0
+        """Number of the item before which it does."""
         self.resting: list[Point] = []
         self.retired: deque[Node] = deque()
         self.unwritten: list[SinkNode | GatherNode] = []
@@ -139,6 +149,24 @@ class Domain:
                     return
         finally:
             self.turn_of = None
+
+    def is_over(self, n: i64) -> bool:
+        """Return True if a turn of a pump that has moved `n` items is over, if `is_timed`.
+
+        While items are quick, the clock is read after 1, 2, 4, 8, 16 and then every 16 items.
+        """
+        if n == 0:  # a pump moves one item at least, even if the deadline has passed
+            self.look_at = self.n_unseen = 1
+            self.looked_at = 0
+            return False
+        if n < self.look_at:
+            return False
+        now: i64 = self.ticks()
+        is_quick = now - self.looked_at <= _QUICK_NS
+        self.n_unseen = min(2 * self.n_unseen, _MOST_UNSEEN) if is_quick else 1
+        self.looked_at = now
+        self.look_at = n + self.n_unseen
+        return now >= self.deadline
 
     def must_give_back(self) -> bool:
         """Return True if the running node should yield the thread."""

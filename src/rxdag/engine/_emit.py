@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rxdag.contract import MAX, MIN, BadProgram
 from rxdag.engine._node import Exit
+from rxdag.errors import shown
 
 if TYPE_CHECKING:
     from rxdag.engine._calling_node import CallingNode
@@ -51,11 +52,19 @@ class KernelEmit:
         self.given = 1
         self._node.give(exit_, item, ts, sequence, key)
 
-    def __call__(self, item: Any, /, *, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
+    # Keyword-only parameters would make a compiled call slow, so `other` stands where a second positional one goes.
+    def __call__(
+        self, item: Any, other: Any = _KEEP, /, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP
+    ) -> None:
         if self.given:
             self._again()
-        self.given = 1
         node = self._node
+        if other is not _KEEP:
+            raise TypeError(
+                f'node "{node.name}": emit takes one item by position, got {shown(other)} as well; '
+                f"pass ts, sequence and key by name"
+            )
+        self.given = 1
         main = node.main
         if main is None:
             raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')

@@ -127,8 +127,7 @@ class GatePump(Pump):
             # Before each item, so that a cancel or a full gate takes effect within one call of user code.
             if self.blocked or domain.stop:
                 return
-            # Not before the first item: with a deadline in the past, the pump would never move one.
-            if domain.is_timed and n and domain.ticks() >= domain.deadline:
+            if domain.is_timed and domain.is_over(n):
                 return
             entry: Rested | None = None
             if queue:  # an exception would take longer than the test

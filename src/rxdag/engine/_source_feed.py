@@ -124,8 +124,7 @@ class SourceFeed(OpenedSource):
                 break
             if self.blocked or domain.stop:
                 break
-            # At least one item per turn, as in GatePump.feed().
-            if is_timed and i > first and domain.ticks() >= domain.deadline:
+            if is_timed and domain.is_over(i - first):
                 break
             item = items[i]
             ts: i64 = 0 if times is None else times[i]

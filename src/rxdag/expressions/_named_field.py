@@ -30,18 +30,19 @@ class _Sample(NamedTuple):
 
 _DESCRIPTOR: Final = vars(_Sample)["field"].__class__
 """Class of the descriptor of a named tuple's field."""
-_IS_COMPILED: Final = not hasattr(_PlaceInTuple.__call__, "__code__")
+IS_COMPILED: Final = not hasattr(_PlaceInTuple.__call__, "__code__")
+"""True in the compiled form, where a call of an object of this package takes no Python frame."""
 
 
 def attribute(item_type: Any, names: tuple[str, ...], name: str) -> Callable[[Any], Any]:
     """Return the function that reads an attribute, one of the names of all fields, of an item in the fewest steps."""
     # In the plain form a call of a method would take longer than attrgetter, which is written in C.
-    if _IS_COMPILED and _is_tuple_field(item_type, name):
+    if IS_COMPILED and is_tuple_field(item_type, name):
         return _PlaceInTuple(item_type, name, names.index(name))
     return operator.attrgetter(name)
 
 
-def _is_tuple_field(owner: type[Any], name: str) -> bool:
+def is_tuple_field(owner: type[Any], name: str) -> bool:
     """Return True if the class is a named tuple's own, and reads attributes as each tuple does."""
     reads: Any = owner.__getattribute__
     return reads is _Sample.__getattribute__ and type(vars(owner).get(name)) is _DESCRIPTOR

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rxdag.contract import check_function
 from rxdag.errors import GraphError, did_you_mean, shown
+from rxdag.expressions._evaluated import evaluated
 from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write
 from rxdag.expressions._named_field import attribute
 from rxdag.expressions._names import field_names, is_written_plainly
@@ -66,7 +67,7 @@ def check_number(field: object, item_type: Any, where: str) -> None:
 class FieldReader:
     """An expression as a function of an item."""
 
-    __slots__ = ("_constants", "_fn", "_text", "expr", "vector")
+    __slots__ = ("_constants", "_fn", "_item_type", "_text", "expr", "vector")
     _fn: Callable[[Any], Any]
 
     def __init__(self, expr: Expr, item_type: Any) -> None:
@@ -74,6 +75,7 @@ class FieldReader:
         self.vector: Any = None
         """The function that evaluates it over columns, set on first use by the columns package."""
         self._constants: dict[str, Any] = {}
+        self._item_type = item_type
         names = field_names(item_type)
         is_mapping = typing.is_typeddict(item_type) or _is_mapping(item_type)
 
@@ -111,7 +113,8 @@ class FieldReader:
             return self._fn
         except AttributeError:  # compiled on the first call, since columns do not need it
             # Made from the tree, whose names are quoted or checked to be fields, so no user text is executed.
-            self._fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
+            fn = eval(f"lambda {_ITEM}: {self._text}", dict(self._constants))
+            self._fn = evaluated(self.expr, self._item_type, fn)
             return self._fn
 
     def __repr__(self) -> str:
@@ -126,7 +129,7 @@ class FieldReader:
 class PlainReader(FieldReader):
     """A user's function that is equivalent to an expression.
 
-    Rows call the function; columns evaluate the expression.
+    Rows call the function, unless the expression is quicker; columns evaluate the expression.
 
     Args:
         fn: The function.
@@ -140,7 +143,7 @@ class PlainReader(FieldReader):
         super().__init__(expr, item_type)
         self.fn = fn
         if field_name(expr) is None:
-            self._fn = fn
+            self._fn = evaluated(expr, item_type, fn)
 
 
 class _Rename(ast.NodeTransformer):

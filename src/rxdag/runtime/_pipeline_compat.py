@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rxdag.adapters import is_linear, linear_dag, market_data
+from rxdag.adapters import is_linear, linear_dag
 from rxdag.contract import SKIP, Duration, OnError, OnErrorName, Timeout
 from rxdag.errors import GraphError, shown
 from rxdag.orchestration import RateCoordinator, RouterEvent, SourceRegistry, SourceRouter
@@ -155,6 +155,8 @@ class PipelineCompat(Supervisor):
         if self._adopted is not None:
             key: str = await self._adopted.run_pipeline(spec)
             return key
+        from rxdag.adapters import market_data  # it loads the aggregates and the market, which few runs need
+
         await self.start()
         key, pipeline, until = await market_data.build_pipeline(spec)
         self.add_pipeline(key, pipeline, until=until)

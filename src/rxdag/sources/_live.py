@@ -116,6 +116,16 @@ class _Silence:
         self._timer.cancel()
 
 
+class _Iterated:
+    """An iterator in a loop that takes an iterable: some have no `__aiter__` of their own."""
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._items
+
+
 class LiveReader(Reader):
     """Pulls async iterators, one after the other: never more items than were asked for."""
 
@@ -224,16 +234,10 @@ class LiveReader(Reader):
 
     async def _take_from(self, items: AsyncIterator[Any], silence: _Silence | None) -> None:
         is_told = False
-        while True:
-            while len(self._buffer) >= self._credit:
-                self._more.clear()
-                await self._more.wait()
-            if silence is not None:
-                silence.begin()
-            try:
-                item = await anext(items)
-            except StopAsyncIteration:
-                return
+        await self._asked()
+        if silence is not None:
+            silence.begin()
+        async for item in _Iterated(items):
             if self._has_left:  # the iterator has swallowed the cancel
                 return
             if silence is not None:
@@ -241,21 +245,34 @@ class LiveReader(Reader):
             if not is_told:
                 is_told = True
                 self._begin()
-            if item is CONNECTED:
-                continue
-            self._was_of_use = True
-            if self._skips:
-                self._skips -= 1
-                if self._skips % _SKIPPED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                continue
-            self._add(item)
+            if item is not CONNECTED:
+                self._was_of_use = True
+                if self._skips:
+                    await self._skip()
+                else:
+                    self._add(item)
+            if len(self._buffer) >= self._credit:
+                await self._asked()
+            if silence is not None:
+                silence.begin()
 
     def _add(self, item: Any) -> None:
         """Add an item to those that the next read returns."""
         self._buffer.append(item)
         if len(self._buffer) == 1:  # a reader that has been woken reads them all
             self._context.wake()
+
+    async def _asked(self) -> None:
+        """Wait until more items are asked for than there are."""
+        while len(self._buffer) >= self._credit:
+            self._more.clear()
+            await self._more.wait()
+
+    async def _skip(self) -> None:
+        """Leave an item out."""
+        self._skips -= 1
+        if self._skips % _SKIPPED_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
     def _begin(self) -> None:
         """Note that the connection is established."""

@@ -15,6 +15,10 @@ class _Session(Assigner):
     def merges(self) -> bool:
         return True
 
+    @property
+    def reach(self) -> int:
+        return self.gap_ns
+
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
         return ((ts, ts + self.gap_ns),)
 

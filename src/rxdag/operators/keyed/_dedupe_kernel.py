@@ -121,16 +121,23 @@ class SpansKernel(_Deduped):
         """Return True if a key has passed before; else remember that it passes now."""
         if not self._low <= ts < self._high:
             self._turn(ts)
-        first: Any = self._now.get(key)
-        if first is None:
-            first = self._before.get(key)
         # `since` is checked too, so that the result does not depend on when the dict is freed.
+        first: Any = self._before.get(key)
         if first is not None and ts - first < self._within and first >= self._since:
             return True
         if self._later and self._came_later(key):
             return True
-        if self._keeps or ts >= self._since:
-            self._now[key] = ts
+        if not self._keeps and ts < self._since:
+            first = self._now.get(key)
+            return first is not None and ts - first < self._within and first >= self._since
+        now = self._now
+        n = len(now)
+        first = now.setdefault(key, ts)  # most keys are new, and each look-up hashes the key again
+        if len(now) > n:
+            return False
+        if ts - first < self._within and first >= self._since:
+            return True
+        now[key] = ts
         return False
 
     def in_columns(self) -> Kernel | str:

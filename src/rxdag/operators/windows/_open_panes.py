@@ -12,7 +12,8 @@ class OpenPane:
     """An open pane: its span, its accumulator, and the number of its outputs."""
 
     fields: Final = (
-        "key", "start", "end", "accumulator", "n", "last", "is_due", "is_gone", "when", "fresh", "early_at", "most_ts",
+        "key", "start", "end", "accumulator", "n", "last", "is_due", "is_gone", "is_set", "when", "fresh", "early_at",
+        "most_ts",
     )  # fmt: skip
 
     def __init__(self, key: Any, start: int, end: int, accumulator: Accumulator[Any, Any]) -> None:
@@ -27,8 +28,9 @@ class OpenPane:
         self.is_due = True
         """True if it has yet to be emitted at its end, or has items that no emitted revision contains."""
         self.is_gone = False
-        self.when: int | None = None
-        """Position in the heap."""
+        self.is_set = False
+        """True if it has a place in the heap, at `when`."""
+        self.when = 0
         self.fresh = 0
         """Number of items since it was last emitted."""
         self.early_at = MAX
@@ -55,6 +57,10 @@ class OpenPane:
     def closes_at(self) -> int:
         """The watermark at which it is emitted; the last one if its end is not representable."""
         return min(self.end - 1, MAX)
+
+    def is_at(self, when: int) -> bool:
+        """Return True if that is its place in the heap."""
+        return self.is_set and not self.is_gone and self.when == when
 
     def take_in(self, start: int, end: int, ts: int) -> None:
         """Count an item, and widen the span by its window."""

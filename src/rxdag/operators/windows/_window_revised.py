@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 from mypy_extensions import i64, mypyc_attr
 
 from rxdag.contract import MAX, Aggregate, Assigner, Emit, Kernel, Pane
-from rxdag.engine import KernelNode
+from rxdag.engine import KernelEmit, KernelNode
 from rxdag.operators._heaps import LEAST, swept
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._open_panes import OpenPane, found_in, in_time, start_of
@@ -58,7 +57,7 @@ class RevisedWindowKernel(Kernel):
 
     node: ClassVar[Any] = _RevisedWindowNode
     state = ("parts",)
-    derived = ("wake", "_order", "_due", "_sweep_at", "_left", "is_paused")
+    derived = ("wake", "_n_scheduled", "_due", "_sweep_at", "_left", "is_paused")
     passes = False
     pauses = True
 
@@ -83,7 +82,8 @@ class RevisedWindowKernel(Kernel):
         self.parts: dict[Any, list[OpenPane]] = {}
         """Panes of each key, by start."""
         self.wake = MAX
-        self._order = itertools.count()
+        self._reach = 0 if assigner.reach is None else assigner.reach
+        self._n_scheduled = 0
         self._due: list[tuple[int, int, OpenPane]] = []
         self._sweep_at = LEAST
         self._left: list[tuple[int, OpenPane]] = []
@@ -128,10 +128,12 @@ class RevisedWindowKernel(Kernel):
         """Add an item to the session of its key that it meets, or begin one; False if the general path is needed."""
         if not self._is_plain:
             return False
-        windows = self._assigner.assign(ts)
-        if len(windows) != 1:
-            return False
-        start, end = windows[0]
+        start, end = ts, ts + self._reach
+        if not self._reach:
+            windows = self._assigner.assign(ts)
+            if len(windows) != 1:
+                return False
+            start, end = windows[0]
         parts = self.parts.get(key)
         i = -1
         if parts:
@@ -144,7 +146,7 @@ class RevisedWindowKernel(Kernel):
                 if part.end - 1 <= self.watermark or not part.is_due:
                     return False  # the pane has to be emitted again
                 if i and parts[i - 1].end >= start:
-                    return self._joins(parts, i, windows[0], item, ts, sequence)
+                    return self._joins(parts, i, (start, end), item, ts, sequence)
                 part.accumulator.add_at(item, ts, sequence)
                 part.take_in(start, end, ts)  # its heap entry is corrected when it reaches the top
                 return True
@@ -292,11 +294,13 @@ class RevisedWindowKernel(Kernel):
             when = in_time(when + self._lateness)
         elif part.early_at < when:
             when = part.early_at
-        if when != part.when:
+        if not part.is_at(when):
+            part.is_set = True
             part.when = when
-            heapq.heappush(self._due, (when, next(self._order), part))
+            self._n_scheduled += 1  # the order at one time
+            heapq.heappush(self._due, (when, self._n_scheduled, part))
             if len(self._due) > self._sweep_at:
-                self._sweep_at = swept(self._due, lambda row: not row[2].is_gone and row[2].when == row[0])
+                self._sweep_at = swept(self._due, lambda row: row[2].is_at(row[0]))
         self.wake = self._due[0][0]
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
@@ -315,14 +319,14 @@ class RevisedWindowKernel(Kernel):
         due: list[OpenPane] = []
         while self._due and self._due[0][0] == time:
             when, _, part = heapq.heappop(self._due)
-            if part.is_gone or part.when != when:
+            if not part.is_at(when):
                 continue
-            part.when = None
+            part.is_set = False
             if part.is_due and part.closes_at > when and part.early_at > when:  # a session that was extended
                 self._schedule(part)
             else:
                 due.append(part)
-        return self._in_turn([(time, part) for part in due])
+        return [(time, due[0])] if len(due) == 1 else self._in_turn([(time, part) for part in due])
 
     def _in_turn(self, due: list[tuple[int, OpenPane]]) -> list[tuple[int, OpenPane]]:
         """Return the due panes by time, window and key, the first one last."""
@@ -352,7 +356,10 @@ class RevisedWindowKernel(Kernel):
 
     def _give_out(self, part: OpenPane, closed_by: Any, when: int, emit: Emit[Any]) -> None:
         made, at = self._made(part, closed_by, when)
-        emit(made, ts=at, sequence=0, key=part.key)
+        if isinstance(emit, KernelEmit):
+            emit.make(made, at, part.key)
+        else:
+            emit(made, ts=at, sequence=0, key=part.key)
         n, part.n = part.n, 0  # emitted items are no longer held, even if the pane is emitted again
         emit.absorbed(n)
 
@@ -372,10 +379,12 @@ class RevisedWindowKernel(Kernel):
             return
         part.is_gone = True
         parts = self.parts[part.key]
-        del parts[next(i for i in range(bisect_left(parts, part.start, key=start_of), len(parts)) if parts[i] is part)]
-        if not parts:
+        if len(parts) == 1:
             del self.parts[part.key]
-        emit.absorbed(part.n)
+        else:
+            del parts[parts.index(part, bisect_left(parts, part.start, key=start_of))]
+        if part.n:
+            emit.absorbed(part.n)
 
     def held(self) -> int:
         return sum(part.n for parts in self.parts.values() for part in parts)
