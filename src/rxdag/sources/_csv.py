@@ -340,8 +340,8 @@ def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = 
     the microsecond are discarded, except for np.datetime64. A field may have up to 131,072 characters, the limit of the
     module `csv`.
 
-    If pyarrow is installed (extra "arrow"), it parses what it reads as the module `csv` would: blocks of about 1 MiB
-    without quotes, malformed rows, or numbers such as nan. All other blocks are read row by row, several times slower.
+    If pyarrow is installed (extra "arrow"), it parses the file in blocks of about 1 MiB, with the same result. A block
+    with quotes, a malformed row, or a number such as nan is read row by row, which is several times slower.
 
     Args:
         path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.
