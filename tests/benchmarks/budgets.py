@@ -36,6 +36,11 @@ COLUMNS_W2_OVER_POLARS = Budget(0.8, 0.8)
 COLUMNS_W2_SPARSE_OVER_POLARS = Budget(1.2, 1.2)
 COLUMNS_W3_OVER_LOOP = Budget(0.4, 0.4)
 
+CSV_OVER_LOOP = Budget(0.8, 0.8)
+CSV_OVER_POLARS = Budget(3, 3)
+PARQUET_OVER_LOOP = Budget(0.8, 0.8)
+PARQUET_OVER_POLARS = Budget(2, 2)
+
 HAND_OVER_US = {
     ("same thread", 10_000): Budget(2, 4),
     ("same thread", 100_000): Budget(2, 4),

@@ -1,6 +1,6 @@
 """All workloads that are measured in pairs."""
 
-from tests.benchmarks import bars, columns, dedupe, one_by_one, rolling, routing, spans, stateless, wire
+from tests.benchmarks import bars, columns, dedupe, files, one_by_one, rolling, routing, spans, stateless, wire
 
 WORKS = (
     *stateless.WORKS,
@@ -12,4 +12,5 @@ WORKS = (
     *routing.WORKS,
     *one_by_one.WORKS,
     *columns.WORKS,
+    *files.WORKS,
 )

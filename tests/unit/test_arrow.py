@@ -4,11 +4,13 @@ import datetime
 import os
 import subprocess
 import sys
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pytest
+from tests.unit.reading import Context
 
 import rxdag
 from rxdag import GraphError, NodeError, col, element, on_error, sinks, sources
@@ -130,6 +132,24 @@ def test_what_a_parquet_sink_writes_a_parquet_source_reads_bit_by_bit(tmp_path):
     rows = tmp_path / "rows.parquet"
     assert through(sources.iterable(TRADES), sinks.parquet(rows)) == 3
     assert parquet.read_table(rows).equals(parquet.read_table(path))
+
+
+def test_a_look_at_a_parquet_file_does_not_hold_its_row_group(tmp_path):
+    values = np.random.default_rng(1).random((2, 1_000_000))
+    parquet.write_table(pa.table({"a": values[0], "b": values[1]}), tmp_path / "in.parquet")
+    before = pa.total_allocated_bytes()
+    with closing(sources.parquet(tmp_path / "in.parquet").open(Context())) as reader:
+        read = reader.read(5)
+        held = pa.total_allocated_bytes() - before
+    assert [item["b"] for item in read.rows().items] == values[1, :5].tolist()
+    assert held < values.nbytes / 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 1023, 1024, 1025, 70_000])
+@pytest.mark.parametrize("group_rows", [7, 1000, 100_000])
+def test_the_small_first_batch_of_a_parquet_file_is_read_once(tmp_path, n, group_rows):
+    parquet.write_table(pa.table({"a": pa.array(range(n), pa.int64())}), tmp_path / "x", row_group_size=group_rows)
+    assert [item["a"] for item in rxdag.from_source(sources.parquet(tmp_path / "x")).collect()] == list(range(n))
 
 
 def test_columns_go_from_parquet_to_parquet_without_becoming_rows(tmp_path):

@@ -8,6 +8,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -34,6 +35,8 @@ class LineFile:
         self.byte = 0
         """Number of bytes, decompressed, in the lines so far."""
         self._head = b""
+        self._ahead: list[bytes] = []
+        """Lines of a block that are read one by one, the next one last."""
         self._opened: list[IO[bytes]] = []
         self._raw = self._open()
 
@@ -65,8 +68,9 @@ class LineFile:
             SourceError: If the file is truncated, not gzip although its name ends in ".gz", or not UTF-8.
         """
         line = b""
+        ahead, read_line = self._ahead, self._raw.readline
         try:
-            for line in self._raw:
+            while line := ahead.pop() if ahead else read_line():
                 self.line += 1
                 text = line.decode() if self.byte >= _HEAD_BYTES else self._decode_head(line)
                 self.byte += len(line)
@@ -78,6 +82,30 @@ class LineFile:
             raise problem from None
         except _DAMAGE as error:
             raise self._damaged(error) from None
+
+    def block(self, n_bytes: int) -> bytes:
+        """Return the next lines, `n_bytes` and the rest of the last line, without counting them as read.
+
+        Give them to `pass_lines` or `put_back`. There are none at the end, while lines of an earlier block are left, and
+        shortly before a place where the file is damaged.
+        """
+        if self._ahead:
+            return b""
+        try:
+            return self._raw.read(n_bytes) + self._raw.readline()
+        except _DAMAGE:
+            self._raw.seek(self.byte)  # `lines` yields those before the damage
+            return b""
+
+    def pass_lines(self, block: bytes, n_lines: int) -> None:
+        """Count lines of a block as read."""
+        self._head += block[: max(0, _HEAD_BYTES - self.byte)]
+        self.byte += len(block)
+        self.line += n_lines
+
+    def put_back(self, block: bytes) -> None:
+        """Let `lines` yield the lines of a block."""
+        self._ahead += reversed(BytesIO(block).readlines())
 
     def _decode_head(self, line: bytes) -> str:
         if self.line == 1:

@@ -22,6 +22,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
+from rxdag.sinks._cells import cells_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered, of_worker
 from rxdag.sinks._roll import Roll, RollBy
@@ -104,8 +105,25 @@ class _CsvWriter(_FileWriter):
     def write(self, chunk: Chunk | str) -> None:  # the csv module calls it with text
         if isinstance(chunk, str):
             self._rows.append(chunk)
-        else:
-            super().write(chunk)
+        elif chunk.columns is None or not self._write_columns(chunk.columns):
+            super().write(chunk.rows())
+
+    def _write_columns(self, columns: Any) -> bool:
+        """Write the items of columns; return False, with nothing written, if they must be written one by one."""
+        cells = cells_of(columns)
+        if cells is None:
+            return False
+        self._columns = self._columns or tuple(cells)
+        if set(cells) != set(self._columns):
+            return False
+        self._rows.clear()
+        self._writer.writerows(zip(*(cells[name] for name in self._columns), strict=True))
+        try:
+            lines = [row.removesuffix(_CRLF).encode() + b"\n" for row in self._rows]
+        except UnicodeEncodeError:
+            return False
+        self._put(lines)
+        return True
 
     def save(self) -> dict[str, Any] | None:
         saved = super().save()
@@ -173,6 +191,7 @@ class _File(Sink[object, int]):
 class _Csv(_File):
     columns: tuple[str, ...]
     label = "csv"
+    takes_columns = True
 
     def columns_of_file(self) -> tuple[str, ...]:
         """Return the columns of the file that is appended to, else those that were given.

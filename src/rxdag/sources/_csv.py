@@ -25,16 +25,16 @@ from rxdag.contract import (
 )
 from rxdag.errors import SourceError, shown, text_of
 from rxdag.expressions import checks_itself
+from rxdag.sources._blocks import LinesReader, Parse, in_blocks
+from rxdag.sources._csv_blocks import CsvBlocks, CsvColumn
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, record_fields, refused, required_fields
 from rxdag.sources._texts import check_texts, converter, no_text
 
 T = TypeVar("T")
 
-Column = tuple[str, int, Callable[[str], Any]]
 
-
-class _CsvReader(IteratorReader):
+class _CsvReader(IteratorReader, LinesReader):
     def __init__(self, path: str, of: Any, zone: tzinfo | None, context: SourceContext) -> None:
         self._of = of
         self._zone = zone
@@ -47,7 +47,7 @@ class _CsvReader(IteratorReader):
         """Lines to read again, the next one last."""
         self._opened: Iterator[list[str]] | None = None
         self._width = 0
-        self._columns: list[Column] = []
+        self._columns: list[CsvColumn] = []
         super().__init__(self._parse(), context, blocking=path == "-")
 
     def _parse(self) -> Generator[Any]:
@@ -102,6 +102,12 @@ class _CsvReader(IteratorReader):
         self._width = len(header)
         self._columns = self._found(header)
 
+    def is_between_lines(self) -> bool:
+        return self._opened is not None and not self._again and self._error is None
+
+    def parser(self) -> Parse:
+        return CsvBlocks(self._columns, self._width, self._of).parse
+
     def give_back(self) -> None:
         """Count the lines of the current row as not read."""
         self.file.give_back(self._taken)
@@ -139,7 +145,7 @@ class _CsvReader(IteratorReader):
 
         if len(columns) != self._width:
             raise ValueError("rows must be as long as the header")
-        made = {name: column_of([convert(text) for text in columns[at]]) for name, at, convert in self._columns}
+        made = {name: column_of([convert(text) for text in columns[at]]) for name, at, _, convert in self._columns}
         return Columns.from_columns(made, self._of)
 
     def _lines(self) -> Iterator[str]:
@@ -171,12 +177,12 @@ class _CsvReader(IteratorReader):
             message = f"must be CSV, got {text_of(error)}: {shown(first, most=80)}"
             raise _BadRow(str(self.file.problem(message)), [first]) from None
 
-    def _found(self, header: list[str]) -> list[Column]:
+    def _found(self, header: list[str]) -> list[CsvColumn]:
         names = [name.strip() for name in header]
         at = {name: i for i, name in enumerate(names)}
         check_columns(self._of, names, lambda what: self.file.problem(f"header {what}"))
         types = record_fields(self._of, "csv")
-        return [(name, at[name], self._converter(name, kind)) for name, kind in types.items() if name in at]
+        return [(name, at[name], kind, self._converter(name, kind)) for name, kind in types.items() if name in at]
 
     def _converter(self, name: str, hint: Any) -> Callable[[str], Any]:
         try:
@@ -191,7 +197,7 @@ class _CsvReader(IteratorReader):
                 str(self.file.problem(f"must have {width} values, got {len(row)}: {shown(row, most=80)}")), row
             )
         fields: dict[str, Any] = {}
-        for name, at, convert in self._columns:
+        for name, at, _, convert in self._columns:
             try:
                 fields[name] = convert(row[at])
             except ValueError as error:
@@ -208,11 +214,12 @@ class _CsvReader(IteratorReader):
         self.file.close()
 
 
-class _CsvColumnsReader(Reader):
+class _CsvColumnsReader(LinesReader):
     """Reads a CSV file as columns; a run with a malformed row is taken apart row by row."""
 
     def __init__(self, rows: _CsvReader) -> None:
         self._rows = rows
+        self.file = rows.file
         self._error: Exception | None = None
         self._lines: list[int] = []
         self._ends: list[int] = []
@@ -234,12 +241,11 @@ class _CsvColumnsReader(Reader):
                 raise self._error
 
     def _raw(self, max_items: int) -> list[list[str]]:
-        """Return rows, and note the line and the byte at the end of each."""
+        """Return rows, and note the line and the byte before the first and at the end of each."""
         rows: list[list[str]] = []
-        lines: list[int] = []
-        ends: list[int] = []
-        self._lines, self._ends = lines, ends
         file = self._rows.file
+        lines, ends = [file.line], [file.byte]
+        self._lines, self._ends = lines, ends
         try:
             for row in self._rows.raw():
                 rows.append(row)
@@ -259,15 +265,20 @@ class _CsvColumnsReader(Reader):
         good: list[list[str]] = []
         read = 0
         try:
-            for row, line in zip(rows, self._lines, strict=True):
+            for row, line in zip(rows, self._lines[1:], strict=True):
                 if self._rows.is_good(row, line):
                     good.append(row)
                 read += 1
         except Exception as error:
             self._error = error
-            if read:
-                file.line, file.byte = self._lines[read - 1], self._ends[read - 1]
+            file.line, file.byte = self._lines[read], self._ends[read]
         return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
+
+    def is_between_lines(self) -> bool:
+        return self._rows.is_between_lines() and self._error is None
+
+    def parser(self) -> Parse:
+        return self._rows.parser()
 
     def position(self) -> Any:
         return self._rows.position()
@@ -310,8 +321,9 @@ class _Csv(Source[T]):
         return None if self.where == "inline" else RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
-        reader = _CsvReader(self.path, self.of, self.zone, context)
-        return _CsvColumnsReader(reader) if context.wants_columns else reader
+        rows = _CsvReader(self.path, self.of, self.zone, context)
+        reader = _CsvColumnsReader(rows) if context.wants_columns else rows
+        return in_blocks(reader) if self.gives_columns else reader
 
 
 def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:
@@ -327,6 +339,9 @@ def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = 
     without any field of the type, a truncated file and invalid UTF-8 always end the run. Digits of a time below
     the microsecond are discarded, except for np.datetime64. A field may have up to 131,072 characters, the limit of the
     module `csv`.
+
+    If pyarrow is installed (extra "arrow"), it parses the file in blocks of about 1 MiB, with the same result. A block
+    with quotes, a malformed row, or a number such as nan is read row by row, which is several times slower.
 
     Args:
         path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from itertools import accumulate
+from itertools import accumulate, islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
@@ -22,6 +22,9 @@ from rxdag.sources._records import record_fields
 T = TypeVar("T")
 
 _BATCH_ROWS: Final = 1 << 16
+_FIRST_ROWS: Final = 1 << 10
+_BUFFER_BYTES: Final = 1 << 16
+"""Bytes of each column read at a time; by default pyarrow reads the whole row group."""
 
 
 class _ParquetReader(BatchesReader):
@@ -33,7 +36,7 @@ class _ParquetReader(BatchesReader):
             what = f'got the directory "{path}"' if Path(path).is_dir() else f'got "{path}"{nearest_file(path)}'
             raise SourceError(f"parquet: path must be a file, {what}")
         try:
-            self._file = parquet.ParquetFile(path)
+            self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         except Exception as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
         self._footer = _footer(path)
@@ -43,13 +46,21 @@ class _ParquetReader(BatchesReader):
     def batches(self, first: int) -> Iterator[Any]:
         there, of = self._file.schema_arrow, self._of
         names = None if of is None else [name for name in there.names if name in record_fields(of, "parquet")]
-        group, row = self._place(first)
-        groups = range(group, self._file.num_row_groups)
-        batches = self._file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=names)
         try:
-            yield from fitting(after(batches, row), there, of, self._where)
+            yield from fitting(self._grown(first, names), there, of, self._where)
         except OSError as error:
             raise SourceError(f"{self._where}: must be a Parquet file that is whole, got {error}") from error
+
+    def _grown(self, first: int, names: list[str] | None) -> Iterator[Any]:
+        """Yield the batches of the rows after so many; the first of a file is small, for a look at a few rows."""
+        group, row = self._place(first)
+        groups = range(group, self._file.num_row_groups)
+        if not first and groups:
+            small = self._file.iter_batches(batch_size=_FIRST_ROWS, row_groups=groups[:1], columns=names)
+            for batch in islice(small, 1):
+                yield batch
+                row = batch.num_rows
+        yield from after(self._file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=names), row)
 
     def n_rows(self) -> int:
         rows: int = self._file.metadata.num_rows
@@ -123,7 +134,8 @@ def parquet(path: str | PathLike[str], /, *, tz: str | tzinfo | None = None) -> 
 def parquet(path: str | PathLike[str], /, of: Any = None, *, tz: str | tzinfo | None = None) -> Any:
     """Read a Parquet file as columns: one item per row. Needs the extra "arrow".
 
-    The file is read in batches of 65,536 rows, and only the columns needed by the items.
+    The file is read in batches of 65,536 rows, the first of 1,024, and only the columns needed by the items. A row group
+    is never held as a whole.
 
     Values are converted to the types of the fields: ints to float, times to datetime (in UTC, truncated to
     microseconds), dicts to records, texts to enumerations. A row is malformed if a value does not fit, such as a null

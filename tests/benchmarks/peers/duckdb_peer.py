@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from tests.benchmarks import loops, more_loops
 from tests.benchmarks.data import ints, repeated, ticks
+from tests.benchmarks.file_loops import Files, bars_in, csv_loop, parquet_loop
 from tests.benchmarks.peers.running import Entry, by_start, rounded, tell
 from tests.benchmarks.table import table_of
 
@@ -31,11 +32,17 @@ def numbers(rows):
 
 
 W1 = "select sum(y + 1) from (select x * 2 as y from given) where y % 3 = 0"
-W2 = f"""
-select sym, ts // {loops.SIZE_US} * {loops.SIZE_US} as start,
-       arg_min(price, ts), max(price), min(price), arg_max(price, ts), sum(size)
-from given group by all order by start, sym
+
+
+def bars_of(table):
+    return f"""
+select sym, ts // {loops.SIZE_US} * {loops.SIZE_US} as start, arg_min(price, ts) as open, max(price) as high,
+       min(price) as low, arg_max(price, ts) as close, sum(size) as volume
+from {table} group by all order by start, sym
 """
+
+
+W2 = bars_of("given")
 W3 = f"""
 select count(*) filter (branch = 0), count(*) filter (branch = 1), count(*) filter (branch = 2),
        sum(value) filter (branch = 0), sum(value) filter (branch = 1), sum(value) filter (branch = 2)
@@ -61,6 +68,17 @@ select sym, slice - i * {more_loops.SLIDE_US} as start, sum(size) from (
 ), range(10) as windows(i) group by all
 """
 
+
+def to_file(source, target):
+    """Return what makes W2's bars of a file, and writes another."""
+
+    def run(given):
+        LINE.execute(f"copy ({bars_of(repr(str(given.at(source))))}) to '{given.at(target)}'")
+        return given.at(target)
+
+    return run
+
+
 ENTRIES = (
     Entry("W1 duckdb, the whole set at once", ints, loops.w1_loop, over(W1), numbers, lambda out: out[0][0]),
     Entry("W2 duckdb, the whole set at once", ticks, loops.w2_loop, over(W2), table_of, by_start),
@@ -75,6 +93,22 @@ ENTRIES = (
     ),
     Entry("W7 duckdb, the whole set at once", ticks, more_loops.w7_loop, over(W7), table_of, sorted, sorted, SHARE),
     Entry("W8 duckdb, the whole set at once", ticks, more_loops.w8_loop, over(W8), table_of, sorted, sorted, SHARE),
+    Entry(
+        "W11 duckdb, CSV.gz to CSV",
+        lambda n: Files(ticks(n)),
+        csv_loop,
+        to_file("ticks.csv.gz", "duckdb.csv"),
+        answer=bars_in,
+        expected=bars_in,
+    ),
+    Entry(
+        "W11 duckdb, Parquet to Parquet",
+        lambda n: Files(ticks(n)),
+        parquet_loop,
+        to_file("ticks.parquet", "duckdb.parquet"),
+        answer=bars_in,
+        expected=bars_in,
+    ),
 )
 
 if __name__ == "__main__":
