@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rxdag.aggregates._cells import Highest, Lowest, Total
 from rxdag.aggregates._rolled import extremes, sums
+from rxdag.aggregates.accumulators import priced, turnover_of
 from rxdag.columns import Array, Columns, Groups, Places, Spans, objects_of
 from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows
 from rxdag.errors import text_of
@@ -202,22 +203,38 @@ class ArrayExtreme(ColumnsAggregate):
         self._count.n[place] = 1
 
 
-def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> tuple[Array, Array]:
-    """Return prices and quantities, checked."""
+def traded(columns: Columns, price: Any, qty: Any, where: str) -> tuple[Array, Array]:
+    """Return prices and quantities, checked.
+
+    Args:
+        columns: The items.
+        price: Reader of the price.
+        qty: Reader of the quantity.
+        where: Name of the aggregate, for messages.
+
+    Raises:
+        RowFailed: With a BadItem, at the first item whose price and quantity are not those of a trade.
+    """
     prices = _unchecked(columns, price)
     quantities = _unchecked(columns, qty)
+
+    def checked(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        trade = priced(*pair, where)
+        turnover_of(*trade, f"{where}: price")  # raises if the two cannot be multiplied
+        return trade
+
     if "O" in (prices.dtype.kind, quantities.dtype.kind):
         pairs = enumerate(zip(prices.tolist(), quantities.tolist(), strict=True))
-        checked = [refuse(index, lambda pair: check(*pair), pair) for index, pair in pairs]
-        prices, quantities = np.empty((2, len(checked)), object)
-        for index, pair in enumerate(checked):
+        trades = [refuse(index, checked, pair) for index, pair in pairs]
+        prices, quantities = np.empty((2, len(trades)), object)
+        for index, pair in enumerate(trades):
             prices[index], quantities[index] = pair
         return prices, quantities
     # False for NaN too.
     good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
     if not bool(good.all()):
         index = int(np.argmin(good))
-        refuse(index, lambda pair: check(*pair), (prices[index].item(), quantities[index].item()))
+        refuse(index, checked, (prices[index].item(), quantities[index].item()))
     return prices, quantities
 
 
@@ -234,19 +251,19 @@ class ArrayVwap(ColumnsAggregate):
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
+        where: Name of the aggregate, for messages.
     """
 
-    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    def __init__(self, price: Any, qty: Any, where: str) -> None:
         self._price = price
         self._qty = qty
-        self._check = check
+        self._where = where
         self._count = ArrayCount()
         self._turnover = Total()
         self._volume = Total()
 
     def read(self, columns: Columns) -> tuple[Array, Array]:
-        return traded(columns, self._price, self._qty, self._check)
+        return traded(columns, self._price, self._qty, self._where)
 
     def reserve(self, size: int) -> None:
         for each in (self._count, self._turnover, self._volume):
@@ -285,7 +302,8 @@ def turnover(prices: Array, quantities: Array) -> Array:
         most = max(abs(int(prices.min())), abs(int(prices.max()))) * max(abs(int(quantities.max())), 1)
         if most > MAX:
             prices, quantities = prices.astype(object), quantities.astype(object)
-    product: Array = prices * quantities
+    with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+        product: Array = prices * quantities
     if product.dtype.kind != "O":
         return product.astype(np.float64, copy=False)
     product[:] = [float(each) if isinstance(each, int) else each for each in product.tolist()]

@@ -43,8 +43,9 @@ def sums(values: Array, spans: Spans) -> Array:
         most = max(abs(int(values.min())), abs(int(values.max())))
         if most * int((spans.high - spans.low).max()) > _INT64.max:
             values = values.astype(object)
-    # From 0 on, as the accumulators: a sum of -0.0 is 0.0.
-    return scanned(values + 0, spans, np.add, np.add)
+    with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+        # From 0 on, as the accumulators: a sum of -0.0 is 0.0.
+        return scanned(values + 0, spans, np.add, np.add)
 
 
 def extremes(values: Array, spans: Spans, *, is_max: bool) -> Array:
