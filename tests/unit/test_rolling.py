@@ -219,3 +219,26 @@ def test_a_price_that_cannot_be_multiplied_by_its_quantity_fails_its_item_alone(
     assert [error.partition(": ")[2] for error in dead] == [
         "price must be of a type that can be multiplied by its qty, got Decimal('1') and 1000.0; cast both to one type"
     ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (agg.sum("x"), [1.5, 4.0, 6.0, 8.0]),
+        (agg.mean("x"), [1.5, 2.0, 3.0, 4.0]),
+        (agg.var("x"), [None, 0.5, 0.5, 0.5]),
+    ],
+    ids=["sum", "mean", "var"],
+)
+def test_a_value_that_does_not_add_to_those_of_its_window_fails_its_item_alone(of, expected, columns):
+    kept, dead = outcome(ops.rolling(2, of), [1.5, 2.5, Decimal(1), 3.5, Decimal(2), 4.5], columns)
+    assert kept == repr(expected)
+    assert ["must be of a type that adds to the values before it" in error for error in dead] == [True, True]
+
+
+@BOTH
+def test_a_sum_over_time_of_types_that_do_not_add_ends_the_run_with_both(columns):
+    message = r"sum: value must be .*, got Decimal\('1'\) to add to 1\.5; cast all to one type"
+    with pytest.raises(rxdag.NodeError, match=message):
+        outcome(ops.rolling("5s", agg.sum("x")), [1.5, Decimal(1)], columns)

@@ -12,7 +12,7 @@ from rxdag.aggregates._cells import Highest, Lowest, Total
 from rxdag.aggregates._rolled import extremes, sums
 from rxdag.aggregates.accumulators import priced, turnover_of
 from rxdag.columns import Array, Columns, Groups, Places, Spans, objects_of
-from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows
+from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows, finite
 from rxdag.errors import text_of
 
 _INF: Final = float("inf")
@@ -96,17 +96,17 @@ class ArraySum(ColumnsAggregate):
 
     Args:
         get: Reader of the value.
-        check: Converts a value to a Python number; raises BadItem if it is not finite.
+        what: Name of the value, for messages.
     """
 
-    def __init__(self, get: Any, check: Callable[[Any], Any]) -> None:
+    def __init__(self, get: Any, what: str) -> None:
         self._get = get
-        self._check = check
+        self._what = what
         self._count = ArrayCount()
         self._total = Total()
 
     def read(self, columns: Columns) -> Array:
-        return numbers(columns, self._get, self._check)
+        return numbers(columns, self._get, lambda value: finite(value, self._what))
 
     def reserve(self, size: int) -> None:
         self._count.reserve(size)
@@ -125,7 +125,7 @@ class ArraySum(ColumnsAggregate):
         return self._total.at(places)
 
     def rolled(self, values: Any, spans: Spans) -> list[Any]:
-        totals: list[Any] = sums(values, spans).tolist()
+        totals: list[Any] = sums(values, spans, self._what).tolist()
         return totals
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
@@ -284,8 +284,9 @@ class ArrayVwap(ColumnsAggregate):
 
     def rolled(self, values: Any, spans: Spans) -> list[Any]:
         prices, quantities = values
-        traded = sums(turnover(prices, quantities), spans).tolist(), sums(quantities, spans).tolist()
-        return [vwap_of(*pair) for pair in zip(*traded, strict=True)]
+        total = sums(turnover(prices, quantities), spans, f"{self._where}: price")
+        volume = sums(quantities, spans, f"{self._where}: qty")
+        return [vwap_of(*pair) for pair in zip(total.tolist(), volume.tolist(), strict=True)]
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self._turnover.at(places), self._volume.at(places))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates.accumulators import Count, Sum, Vwap
-from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape, finite
+from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 
@@ -53,7 +53,7 @@ class _SumOf(ByFactory[ItemT, float]):
             return reason
         from rxdag.aggregates._arrays import ArraySum  # it loads numpy
 
-        return ArraySum(self.value, lambda value: finite(value, "sum: value"))
+        return ArraySum(self.value, "sum: value")
 
 
 def sum(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
