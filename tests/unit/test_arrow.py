@@ -14,6 +14,7 @@ from tests.unit.reading import Context
 
 import rxdag
 from rxdag import GraphError, NodeError, col, element, on_error, sinks, sources
+from rxdag import aggregates as agg
 from rxdag import operators as ops
 
 pa = pytest.importorskip("pyarrow")
@@ -196,6 +197,22 @@ def test_every_kind_of_arrow_column_is_read():
         {"u": 2**63, "h": 0.5, "b": True, "d": day, "c": "x", "n": None, "i": 1},
         {"u": 1, "h": None, "b": None, "d": None, "c": "y", "n": None, "i": None},
     ]
+
+
+def test_entries_of_a_dictionary_that_are_repeated_or_null_are_one_key():
+    names = pa.array(["a", "b", "a", None])
+    symbols = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 3, None, 3]), names)
+    table = pa.table({"s": symbols, "t": list(range(6))})
+    counted = (
+        rxdag.from_source(sources.arrow(table))
+        .pipe(ops.event_time("t"))
+        .pipe(ops.key_by(col.s))
+        .pipe(ops.rolling(9, agg.count()), name="rolling")
+        .to(sinks.collect())
+    )
+    plan = rxdag.compile(rxdag.Dag(counted), columns=True)
+    assert [n["lane"] for n in plan.explain(form="dict")["nodes"] if n["name"] == "rolling"] == ["columns"]
+    assert rxdag.run(plan)[counted] == [1, 1, 2, 1, 2, 3]
 
 
 def test_a_record_batch_reader_is_read_once():

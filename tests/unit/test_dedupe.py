@@ -1,11 +1,14 @@
 """Dedupe by spans of time: how many it keeps, also after a restart, and that it rests where there is no room."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import rxdag
+from rxdag import col, sinks, sources
 from rxdag import operators as ops
-from rxdag import sinks, sources
 from rxdag.operators.keyed._dedupe_kernel import SpansKernel
 
 
@@ -84,3 +87,20 @@ def test_dedupe_rests_where_there_is_no_room_behind():
     result = rxdag.run(kept)
     assert result[kept] == list(range(50))
     assert result.problems == ()
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_numbers_of_all_types_that_are_equal_are_one_key(columns):
+    keys = [1, Decimal(1), Fraction(1), 1.0, True, Decimal("1.5"), 1.5, Decimal(0), 0, Decimal("NaN"), float("inf")]
+    stream = rxdag.from_source(sources.arrays({"k": keys, "t": list(range(11))})).pipe(ops.event_time("t"))
+    kept = stream.pipe(ops.dedupe(col.k, within="1s")).to(sinks.collect())
+    result = rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))
+    assert [row["t"] for row in result[kept]] == [0, 5, 7, 9, 10]
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_a_key_of_dedupe_that_cannot_be_hashed_is_named(columns):
+    stream = rxdag.from_source(sources.arrays({"k": [["a"]], "t": [1]})).pipe(ops.event_time("t"))
+    kept = stream.pipe(ops.dedupe(col.k, within="1s")).to(sinks.collect())
+    with pytest.raises(rxdag.NodeError, match=r"dedupe: a key must be hashable, got \['a'\]; use a tuple"):
+        rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))

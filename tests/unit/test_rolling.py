@@ -2,7 +2,9 @@
 
 import random
 import struct
+import warnings
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 import hypothesis.strategies as st
@@ -11,8 +13,8 @@ from hypothesis import given
 
 import rxdag
 from rxdag import aggregates as agg
+from rxdag import on_error, sinks, sources, windows
 from rxdag import operators as ops
-from rxdag import sinks, sources, windows
 from rxdag.aggregates import Accumulator, Aggregate
 from rxdag.testing import Chunked
 
@@ -176,3 +178,67 @@ def test_what_is_left_after_a_removal_is_what_a_new_accumulator_gives(name, valu
     again = REMOVING[name].accumulator()
     again.restore(whole.snapshot())
     assert again.result() == rest.result()
+
+
+ADDED = [agg.sum("x"), agg.mean("x"), agg.vwap("x", "q"), agg.ohlcv("x", "q")]
+OPERATORS = {
+    "rolling items": lambda of: ops.rolling(2, of),
+    "rolling time": lambda of: ops.rolling("5s", of),
+    "window": lambda of: ops.window(windows.tumbling("10s"), of),
+}
+
+
+def outcome(operator, values, columns):
+    """Return the results and the errors of dead items; the key makes windows work on columns."""
+    data = {"t": list(range(len(values))), "x": values, "q": [1000.0] * len(values), "k": ["a"] * len(values)}
+    stream = rxdag.from_source(sources.arrays(data)).pipe(ops.event_time("t", unit="s")).pipe(ops.key_by("k"))
+    made = stream.pipe(operator, name="made", on_error=on_error.dead)
+    dead = made.dead.pipe(ops.map(lambda letter: str(letter.error))).to(sinks.collect())
+    kept = made.to(sinks.collect())
+    plan = rxdag.compile(rxdag.Dag(kept, dead), columns=columns)
+    assert ("made" in plan.lanes.columns) == columns
+    result = rxdag.run(plan)
+    return repr(result[kept]), result[dead]
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("of", ADDED, ids=lambda of: of.name)
+def test_a_sum_that_overflows_is_infinite_without_a_warning(operator, of):
+    made = OPERATORS[operator](of)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = outcome(made, [1.7e308, 1.7e308, -1.7e308], columns=True)
+    assert found == outcome(made, [1.7e308, 1.7e308, -1.7e308], columns=False)
+
+
+@BOTH
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("of", [agg.vwap("x", "q"), agg.ohlcv("x", "q")], ids=["vwap", "ohlcv"])
+def test_a_price_that_cannot_be_multiplied_by_its_quantity_fails_its_item_alone(operator, of, columns):
+    _, dead = outcome(OPERATORS[operator](of), [1.5, Decimal(1), 2.5], columns)
+    assert [error.partition(": ")[2] for error in dead] == [
+        "price must be of a type that can be multiplied by its qty, got Decimal('1') and 1000.0; cast both to one type"
+    ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (agg.sum("x"), [1.5, 4.0, 6.0, 8.0]),
+        (agg.mean("x"), [1.5, 2.0, 3.0, 4.0]),
+        (agg.var("x"), [None, 0.5, 0.5, 0.5]),
+    ],
+    ids=["sum", "mean", "var"],
+)
+def test_a_value_that_does_not_add_to_those_of_its_window_fails_its_item_alone(of, expected, columns):
+    kept, dead = outcome(ops.rolling(2, of), [1.5, 2.5, Decimal(1), 3.5, Decimal(2), 4.5], columns)
+    assert kept == repr(expected)
+    assert ["must be of a type that adds to the values before it" in error for error in dead] == [True, True]
+
+
+@BOTH
+def test_a_sum_over_time_of_types_that_do_not_add_ends_the_run_with_both(columns):
+    message = r"sum: value must be .*, got Decimal\('1'\) to add to 1\.5; cast all to one type"
+    with pytest.raises(rxdag.NodeError, match=message):
+        outcome(ops.rolling("5s", agg.sum("x")), [1.5, Decimal(1)], columns)

@@ -3,8 +3,8 @@
 import pytest
 
 import rxdag
+from rxdag import on_error, sinks, sources
 from rxdag import operators as ops
-from rxdag import sinks, sources
 from rxdag.operators.routing import _shard
 
 KEYS = {
@@ -41,3 +41,14 @@ def test_on_columns_each_name_is_hashed_once_and_others_are_counted_as_filtered(
     assert hashed == ["a", "bb", None]
     books = result.stats.nodes["share"]
     assert (books.passed, books.filtered) == (50_000, 50_000)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("hash_fn", ["murmur3_32", "murmur3_64"])
+@pytest.mark.parametrize("keys", [["a", "\ud800", "b"], ["a", "\ud800", 1]], ids=["texts", "a mixture"])
+def test_a_key_that_utf_8_lacks_fails_its_item_alone(columns, hash_fn, keys):
+    stream = rxdag.from_source(sources.arrays({"k": keys, "n": [0, 1, 2]}))
+    share = stream.pipe(ops.shard("k", hash_fn=hash_fn), name="share", on_error=on_error.skip)
+    result = rxdag.run(rxdag.compile(rxdag.Dag(share.to(sinks.collect(), name="out")), columns=columns))
+    assert [row["n"] for row in result["out"]] == [0, 2]
+    assert result.stats.nodes["share"].dropped == {"skipped": 1}

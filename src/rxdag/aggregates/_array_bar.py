@@ -22,16 +22,14 @@ class ArrayBar(ColumnsAggregate):
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
+        where: Name of the aggregate, for messages.
         make: Makes a bar from open, high, low, close, volume, vwap and count.
     """
 
-    def __init__(
-        self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]], make: Callable[..., Any]
-    ) -> None:
+    def __init__(self, price: Any, qty: Any, where: str, make: Callable[..., Any]) -> None:
         self._price = price
         self._qty = qty
-        self._check = check
+        self._where = where
         self._make = make
         self._count = ArrayCount()
         self._open, self._close = Chosen(0.0), Chosen(0.0)
@@ -49,7 +47,7 @@ class ArrayBar(ColumnsAggregate):
         )  # fmt: skip
 
     def read(self, columns: Columns) -> tuple[Array, Array]:
-        return traded(columns, self._price, self._qty, self._check)
+        return traded(columns, self._price, self._qty, self._where)
 
     def reserve(self, size: int) -> None:
         for cells in self._cells:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rxdag.aggregates._cells import Highest, Lowest, Total
 from rxdag.aggregates._rolled import extremes, sums
+from rxdag.aggregates.accumulators import priced, turnover_of
 from rxdag.columns import Array, Columns, Groups, Places, Spans, objects_of
-from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows
+from rxdag.contract import MAX, BadItem, ColumnsAggregate, RowFailed, SavedRows, finite
 from rxdag.errors import text_of
 
 _INF: Final = float("inf")
@@ -95,17 +96,17 @@ class ArraySum(ColumnsAggregate):
 
     Args:
         get: Reader of the value.
-        check: Converts a value to a Python number; raises BadItem if it is not finite.
+        what: Name of the value, for messages.
     """
 
-    def __init__(self, get: Any, check: Callable[[Any], Any]) -> None:
+    def __init__(self, get: Any, what: str) -> None:
         self._get = get
-        self._check = check
+        self._what = what
         self._count = ArrayCount()
         self._total = Total()
 
     def read(self, columns: Columns) -> Array:
-        return numbers(columns, self._get, self._check)
+        return numbers(columns, self._get, lambda value: finite(value, self._what))
 
     def reserve(self, size: int) -> None:
         self._count.reserve(size)
@@ -124,7 +125,7 @@ class ArraySum(ColumnsAggregate):
         return self._total.at(places)
 
     def rolled(self, values: Any, spans: Spans) -> list[Any]:
-        totals: list[Any] = sums(values, spans).tolist()
+        totals: list[Any] = sums(values, spans, self._what).tolist()
         return totals
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
@@ -202,22 +203,38 @@ class ArrayExtreme(ColumnsAggregate):
         self._count.n[place] = 1
 
 
-def traded(columns: Columns, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> tuple[Array, Array]:
-    """Return prices and quantities, checked."""
+def traded(columns: Columns, price: Any, qty: Any, where: str) -> tuple[Array, Array]:
+    """Return prices and quantities, checked.
+
+    Args:
+        columns: The items.
+        price: Reader of the price.
+        qty: Reader of the quantity.
+        where: Name of the aggregate, for messages.
+
+    Raises:
+        RowFailed: With a BadItem, at the first item whose price and quantity are not those of a trade.
+    """
     prices = _unchecked(columns, price)
     quantities = _unchecked(columns, qty)
+
+    def checked(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        trade = priced(*pair, where)
+        turnover_of(*trade, f"{where}: price")  # raises if the two cannot be multiplied
+        return trade
+
     if "O" in (prices.dtype.kind, quantities.dtype.kind):
         pairs = enumerate(zip(prices.tolist(), quantities.tolist(), strict=True))
-        checked = [refuse(index, lambda pair: check(*pair), pair) for index, pair in pairs]
-        prices, quantities = np.empty((2, len(checked)), object)
-        for index, pair in enumerate(checked):
+        trades = [refuse(index, checked, pair) for index, pair in pairs]
+        prices, quantities = np.empty((2, len(trades)), object)
+        for index, pair in enumerate(trades):
             prices[index], quantities[index] = pair
         return prices, quantities
     # False for NaN too.
     good = (prices > -_INF) & (prices < _INF) & (quantities >= 0) & (quantities < _INF)
     if not bool(good.all()):
         index = int(np.argmin(good))
-        refuse(index, lambda pair: check(*pair), (prices[index].item(), quantities[index].item()))
+        refuse(index, checked, (prices[index].item(), quantities[index].item()))
     return prices, quantities
 
 
@@ -234,19 +251,19 @@ class ArrayVwap(ColumnsAggregate):
     Args:
         price: Reader of the price.
         qty: Reader of the quantity.
-        check: Converts price and quantity to Python numbers; raises BadItem if they are not those of a trade.
+        where: Name of the aggregate, for messages.
     """
 
-    def __init__(self, price: Any, qty: Any, check: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    def __init__(self, price: Any, qty: Any, where: str) -> None:
         self._price = price
         self._qty = qty
-        self._check = check
+        self._where = where
         self._count = ArrayCount()
         self._turnover = Total()
         self._volume = Total()
 
     def read(self, columns: Columns) -> tuple[Array, Array]:
-        return traded(columns, self._price, self._qty, self._check)
+        return traded(columns, self._price, self._qty, self._where)
 
     def reserve(self, size: int) -> None:
         for each in (self._count, self._turnover, self._volume):
@@ -267,8 +284,9 @@ class ArrayVwap(ColumnsAggregate):
 
     def rolled(self, values: Any, spans: Spans) -> list[Any]:
         prices, quantities = values
-        traded = sums(turnover(prices, quantities), spans).tolist(), sums(quantities, spans).tolist()
-        return [vwap_of(*pair) for pair in zip(*traded, strict=True)]
+        total = sums(turnover(prices, quantities), spans, f"{self._where}: price")
+        volume = sums(quantities, spans, f"{self._where}: qty")
+        return [vwap_of(*pair) for pair in zip(total.tolist(), volume.tolist(), strict=True)]
 
     def snapshot(self, places: Places) -> Sequence[list[Any]]:
         return SavedRows(self._turnover.at(places), self._volume.at(places))
@@ -285,7 +303,8 @@ def turnover(prices: Array, quantities: Array) -> Array:
         most = max(abs(int(prices.min())), abs(int(prices.max()))) * max(abs(int(quantities.max())), 1)
         if most > MAX:
             prices, quantities = prices.astype(object), quantities.astype(object)
-    product: Array = prices * quantities
+    with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+        product: Array = prices * quantities
     if product.dtype.kind != "O":
         return product.astype(np.float64, copy=False)
     product[:] = [float(each) if isinstance(each, int) else each for each in product.tolist()]

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
 from rxdag.aggregates._ohlcv import Ohlcv
-from rxdag.aggregates.accumulators import Bar, bars, priced
+from rxdag.aggregates.accumulators import Bar, bars
 from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
@@ -34,7 +34,7 @@ class _OhlcvOf(ByFactory[ItemT, Ohlcv]):
             return reason
         from rxdag.aggregates._array_bar import ArrayBar  # it loads numpy
 
-        return ArrayBar(self.price, self.qty, lambda price, qty: priced(price, qty, "ohlcv"), Ohlcv)
+        return ArrayBar(self.price, self.qty, "ohlcv", Ohlcv)
 
 
 def ohlcv(price: Field[ItemT, float], qty: Field[ItemT, float]) -> Aggregate[ItemT, Ohlcv]:

@@ -100,7 +100,8 @@ class Total(Cells):
         if array.dtype.kind == "i" and len(values):
             array, values = self._with_room(array, values, empty)
         # One by one, in order of arrival, so that float sums equal those of the accumulator to the bit.
-        np.add.at(array, groups.place_of, values)
+        with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+            np.add.at(array, groups.place_of, values)
 
     def _with_room(self, array: Array, values: Array, empty: Empty) -> tuple[Array, Array]:
         more = max(abs(int(values.min())), abs(int(values.max()))) * len(values)

@@ -32,7 +32,7 @@ class _MeanOf(ByFactory[ItemT, float]):
             return reason
         from rxdag.aggregates._arrays import ArrayMean  # it loads numpy
 
-        return ArrayMean(self.value, lambda value: finite(value, "mean: value"))
+        return ArrayMean(self.value, "mean: value")
 
 
 def mean(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Self
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.aggregates.accumulators import Count, Sum, Vwap, priced
-from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape, finite
+from rxdag.aggregates.accumulators import Count, Sum, Vwap
+from rxdag.contract import Aggregate, ColumnsAggregate, ItemT, Shape
 from rxdag.expressions import Field, bound, called, check_field, check_number, why_opaque
 
 
@@ -53,7 +53,7 @@ class _SumOf(ByFactory[ItemT, float]):
             return reason
         from rxdag.aggregates._arrays import ArraySum  # it loads numpy
 
-        return ArraySum(self.value, lambda value: finite(value, "sum: value"))
+        return ArraySum(self.value, "sum: value")
 
 
 def sum(value: Field[ItemT, float], /) -> Aggregate[ItemT, float]:
@@ -93,7 +93,7 @@ class _VwapOf(ByFactory[ItemT, "float | None"]):
             return reason
         from rxdag.aggregates._arrays import ArrayVwap  # it loads numpy
 
-        return ArrayVwap(self.price, self.qty, lambda price, qty: priced(price, qty, "vwap"))
+        return ArrayVwap(self.price, self.qty, "vwap")
 
 
 def vwap(price: Field[ItemT, float], qty: Field[ItemT, float]) -> Aggregate[ItemT, float | None]:

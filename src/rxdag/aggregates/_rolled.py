@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from rxdag.columns import Array, Spans
-from rxdag.contract import Accumulator
+from rxdag.contract import Accumulator, plus
 
 _INT64: Final = np.iinfo(np.int64)
 
@@ -37,14 +37,29 @@ def scanned(values: Array, spans: Spans, newer: Any, older: Any) -> Array:
     return out
 
 
-def sums(values: Array, spans: Spans) -> Array:
-    """Return the sum of each pane."""
+def sums(values: Array, spans: Spans, what: str) -> Array:
+    """Return the sum of each pane.
+
+    Args:
+        values: shape (rows,).
+        spans: The panes.
+        what: Name of the value, for messages.
+
+    Raises:
+        BadItem: If Python does not add up two values of a pane.
+    """
     if values.dtype.kind == "i" and len(spans):
         most = max(abs(int(values.min())), abs(int(values.max())))
         if most * int((spans.high - spans.low).max()) > _INT64.max:
             values = values.astype(object)
-    # From 0 on, as the accumulators: a sum of -0.0 is 0.0.
-    return scanned(values + 0, spans, np.add, np.add)
+    newer: Any = np.add
+    older: Any = np.add
+    if values.dtype.kind == "O":
+        newer = np.frompyfunc(lambda so_far, value: plus(so_far, value, what), 2, 1)
+        older = np.frompyfunc(lambda so_far, value: plus(value, so_far, what), 2, 1)
+    with np.errstate(all="ignore"):  # an overflow gives infinity, as in Python
+        # From 0 on, as the accumulators: a sum of -0.0 is 0.0.
+        return scanned(values + 0, spans, newer, older)
 
 
 def extremes(values: Array, spans: Spans, *, is_max: bool) -> Array:

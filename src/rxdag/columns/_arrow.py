@@ -45,8 +45,12 @@ def column_of_arrow(pa: Any, array: Any) -> Column:
         kind = array.type
     if _is_text(types, kind) or types.is_dictionary(kind):
         coded = array if types.is_dictionary(kind) else array.dictionary_encode()
+        names = coded.dictionary.to_pylist()
+        # Arrow allows a dictionary that repeats an entry or holds a null; codes must then be given anew.
+        if types.is_dictionary(kind) and (None in names or len(set(names)) < len(names)):
+            return column_of_arrow(pa, array.dictionary_decode())
         codes = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return Coded(codes, coded.dictionary.to_pylist())
+        return Coded(codes, names)
     is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
     if is_number and kind != pa.uint64():
         wide = pa.float64() if types.is_floating(kind) else pa.bool_() if types.is_boolean(kind) else pa.int64()

@@ -22,8 +22,8 @@ class Coded:
 
     Args:
         codes: shape (rows,), an integer dtype: the position of each value in `names`, -1 for None.
-        names: The values. Columns with the same list object share their codes, so the list may grow but its
-            entries must not change.
+        names: The values, all different and none of them None. Columns with the same list object share their codes, so
+            the list may grow but its entries must not change.
     """
 
     __slots__ = ("codes", "names")

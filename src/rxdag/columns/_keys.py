@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsInt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,8 +239,11 @@ class KeyPacker:
     def _part(self, kind: str, value: Any) -> int | None:
         if kind == "s":
             return self._texts.setdefault(value, len(self._texts)) if isinstance(value, str) else None
-        # 2.0 and 2 are one key, as in a dict.
-        return int(value) if isinstance(value, int | float) and value == value // 1 else None
+        try:
+            number = int(value) if isinstance(value, SupportsInt) else None
+        except (ArithmeticError, TypeError, ValueError):  # not finite, or complex
+            return None
+        return number if number == value else None  # 2.0, Decimal(2) and 2 are one key, as in a dict
 
     def _set_kinds(self, are_texts: Iterable[bool]) -> None:
         """Set the kind and the bits of each part of a key, from the first keys."""

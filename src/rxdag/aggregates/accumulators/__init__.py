@@ -8,7 +8,7 @@ from rxdag.aggregates.accumulators._folds import Folded, Reduced
 from rxdag.aggregates.accumulators._moments import Mean, Spread
 from rxdag.aggregates.accumulators._parts import Collected, Named, NamedInto
 from rxdag.aggregates.accumulators._picks import First, Last, Max, Min
-from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced, vwap_within
+from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced, turnover_of, vwap_within
 
 __all__ = [
     "Bar",
@@ -28,5 +28,6 @@ __all__ = [
     "Vwap",
     "bars",
     "priced",
+    "turnover_of",
     "vwap_within",
 ]

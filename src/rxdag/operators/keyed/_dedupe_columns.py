@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rxdag.columns import MISSING, Columns, KeyPacker, SpanTables
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import FieldReader
+from rxdag.operators.keyed._key_by_kernel import blamed_key
 
 _MOST_CUTS: Final = 2
 """A run is cut where keys are forgotten if that happens at most this many times in it."""
@@ -38,6 +39,9 @@ class DedupeColumnsKernel(Kernel):
 
     def on_item(self, item: Any, ts: int, emit: Emit[Any]) -> None:
         raise TypeError("dedupe: must get columns here")
+
+    def blame(self, item: Any, error: Exception) -> Exception:
+        return blamed_key("dedupe", self._key_of, item, error)
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         ts = columns.ts

@@ -54,7 +54,8 @@ def _murmur3_32(key: object) -> int:
 def _murmur3_64(key: object) -> int:
     import mmh3  # a compiled package, loaded on first use
 
-    return mmh3.hash64(str(key), signed=False)[0] & 0x7FFFFFFF
+    # Encoded here, since mmh3 crashes on a text that UTF-8 lacks.
+    return mmh3.hash64(str(key).encode(), signed=False)[0] & 0x7FFFFFFF
 
 
 HASHES: Final[dict[Hash, Callable[[object], int]]] = {"murmur3_32": _murmur3_32, "murmur3_64": _murmur3_64}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rxdag.columns import Column, Columns
+    from rxdag.columns import Columns
 
 A = TypeVar("A")
 
@@ -48,25 +48,39 @@ class _ShardKernel(Kernel):
         return why_opaque(self._key_of) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        mine = self._mine(columns.values(self._key_of))
+        mine = self._mine(columns)
         n = int(mine.sum())
         emit.filtered(columns.n - n)
         if n:
             emit(columns.where(mine))
 
-    def _mine(self, keys: Column) -> NDArray[np.bool_]:
+    def _mine(self, columns: Columns) -> NDArray[np.bool_]:
+        """Return which items belong to this worker.
+
+        Raises:
+            RowFailed: If a key has no hash, such as a text that UTF-8 lacks.
+        """
+        from rxdag.columns import coded_texts, ways_of  # they load numpy
+
+        keys = coded_texts(columns, self._key_of)
+        is_mine = self._of_names(keys.names)
+        return ways_of(keys, self._takes).astype(bool) if is_mine is None else is_mine.take(keys.codes)
+
+    def _of_names(self, names: Sequence[Any]) -> NDArray[np.bool_] | None:
+        """Return which names belong to this worker, then the same for None; None if names that no item has may matter."""
         import numpy as np
 
-        from rxdag.columns import Coded, values_of  # it loads numpy
-
-        if not isinstance(keys, Coded):
-            return np.array([self._takes(key) for key in values_of(keys)], np.bool_)
+        if isinstance(names, range):  # most of them may be unused
+            return None
         # A dictionary is shared by the runs of a source, and may grow: each of its names is hashed once.
         is_mine = self._is_mine
-        if is_mine is None or keys.names is not self._names or len(keys.names) >= len(is_mine):
-            self._names = keys.names
-            is_mine = self._is_mine = np.array([self._takes(name) for name in (*keys.names, None)], np.bool_)
-        return is_mine.take(keys.codes)
+        if is_mine is None or names is not self._names or len(names) >= len(is_mine):
+            try:
+                is_mine = np.array([self._takes(name) for name in (*names, None)], np.bool_)
+            except Exception:  # by the `str` of a name, which may be unused
+                return None
+            self._names, self._is_mine = names, is_mine
+        return is_mine
 
 
 @dataclass(frozen=True)

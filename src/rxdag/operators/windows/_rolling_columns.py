@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -94,15 +95,42 @@ class RollingItemsColumnsKernel(_RollingColumns):
         since = (place - first - np.repeat(n_old - newer, sizes)) % self._size
         asked = np.flatnonzero(is_new)
         low = np.maximum(first[asked], asked - self._size + 1)
-        values = self._results(whole.take(by_key), low, asked - since[asked], asked + 1)
-        # Back in order of arrival.
-        order = np.argsort(by_key[asked])
+        order = np.argsort(by_key[asked])  # of arrival
+        panes = np.stack((low, asked - since[asked], asked + 1))
+        values = self._results_or_failed(whole.take(by_key), panes, order)
         emit.rows([values[i] for i in order.tolist()], columns)
         ends = starts + sizes
         for name, n in zip(names, (since[ends - 1] + 1).tolist(), strict=True):
             self.newer[name] = n
         kept = np.sort(by_key[np.repeat(ends, sizes) - place <= self._size])
         self.past = whole.take(kept).marked(None)
+
+    def _results_or_failed(self, rows: Columns, panes: NDArray[np.intp], order: NDArray[np.intp]) -> list[Any]:
+        """Return the results of the windows of new items.
+
+        Args:
+            rows: The items by key.
+            panes: shape (3, items): first row, border and end of each window, ascending.
+            order: shape (items,): the windows in order of arrival of their items.
+
+        Raises:
+            RowFailed: At the first item whose window has no result, such as the sum of a float and a Decimal.
+        """
+
+        def error_at(n: int) -> Exception | None:
+            try:
+                self._results(rows, *panes[:, np.sort(order[: n + 1])])
+            except Exception as error:
+                return error
+            return None
+
+        try:
+            return self._results(rows, *panes)
+        except Exception as error:
+            # The windows of the first items fail if one of them does, so the first is found by bisection.
+            index = bisect_left(range(len(order) - 1), True, key=lambda n: error_at(n) is not None)
+            cause = error_at(index) or error
+            raise RowFailed(index, cause) from cause
 
     def snapshot(self) -> dict[str, Any]:
         keys: dict[Any, list[list[Any]]] = {}
