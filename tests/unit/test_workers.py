@@ -16,6 +16,7 @@ import rxdag
 from rxdag import checkpoints, sinks, sources
 from rxdag import operators as ops
 from rxdag.cli import _workers, main
+from rxdag.errors import GraphError
 
 pytestmark = pytest.mark.filterwarnings("ignore:'click:DeprecationWarning")
 
@@ -236,6 +237,51 @@ def test_workers_with_checkpoints_share_a_table(tmp_path):
         assert sorted(word for (word,) in db.execute("select word from words")) == [*"abcdefgh"]
         jobs = db.execute("select dag from _rxdag_epochs order by dag").fetchall()
     assert jobs == [("words 0/2",), ("words 1/2",)]
+
+
+@pytest.mark.parametrize("kind", ["map_async", "lookup"])
+def test_workers_record_in_folders_of_their_own_and_each_is_replayed(kind, tmp_path):
+    calls = []
+
+    async def ask(n):
+        calls.append(n)
+        return n * 10
+
+    answers = tmp_path / "answers"
+    asking = (
+        ops.map_async(ask, record=answers)
+        if kind == "map_async"
+        else ops.lookup(ask, key=lambda n: n, into=lambda n, found: found, record=answers)
+    )
+    ticks = rxdag.from_source(sources.journal(sources.iterable(range(6)), tmp_path / "ticks"), name="ticks")
+    asked = ticks.pipe(ops.shard(lambda n: n), name="share").pipe(asking, name="asked")
+    dag = rxdag.Dag(asked.to(sinks.collect(), name="out"), name="ticks")
+    shares = [rxdag.run(dag.shard(worker, 2))["out"] for worker in range(2)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers-0", "answers-1", "ticks-0", "ticks-1"]
+    calls.clear()
+    again = [
+        rxdag.run(dag.shard(worker, 2).replace({"ticks": sources.journal_reader(tmp_path / f"ticks-{worker}")}))["out"]
+        for worker in range(2)
+    ]
+    assert (again, calls) == (shares, [])
+    assert sorted(shares[0] + shares[1]) == [0, 10, 20, 30, 40, 50]
+
+
+def test_a_journal_inside_other_sources_is_that_of_the_worker(tmp_path):
+    journal = sources.journal(sources.iterable([{"n": 2}]), tmp_path / "ticks")
+    both = sources.then(sources.iterable([{"n": 1}]), journal, key="n", overlap=1)
+    share = rxdag.from_source(both, name="both").pipe(ops.shard("n"), name="share")
+    rxdag.run(rxdag.Dag(share.to(sinks.null(), name="out")).shard(1, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["ticks-1"]
+
+
+def test_files_of_their_own_do_not_make_workers_divide_the_items(tmp_path):
+    async def ask(n):
+        return n
+
+    asked = rxdag.from_source(sources.iterable([1])).pipe(ops.map_async(ask, record=tmp_path))
+    with pytest.raises(GraphError, match="must have an ops.shard"):
+        rxdag.Dag(asked.to(sinks.null())).shard(0, 2)
 
 
 @pytest.mark.parametrize(
