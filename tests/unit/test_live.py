@@ -1,6 +1,7 @@
 """Live sources: connections that are lost are made again, in order, and the books say what came."""
 
 import asyncio
+import contextlib
 import json
 import os
 import threading
@@ -144,6 +145,26 @@ def test_a_timeout_of_the_feeds_own_is_not_taken_for_silence():
 def test_silence_without_reconnect_fails_the_run():
     stream = rxdag.from_source(sources.async_iterable(Feed(["a", 60.0]), silent_after="5s"), name="feed")
     result = testing.start(stream.to(sinks.collect())).finish()
+    assert str(result.error) == 'source "feed": was silent for 5s'
+
+
+async def ends_when_cancelled():
+    yield "a"
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+
+
+async def goes_on_when_cancelled():
+    yield "a"
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    yield "b"
+
+
+@pytest.mark.parametrize("feed", [ends_when_cancelled, goes_on_when_cancelled])
+def test_silence_is_told_of_an_iterator_that_swallows_the_cancel(feed):
+    stream = rxdag.from_source(sources.async_iterable(feed, silent_after="5s"), name="feed")
+    result = testing.start(stream.to(sinks.null())).finish()
     assert str(result.error) == 'source "feed": was silent for 5s'
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from rxdag import col
-from rxdag.expressions import bound, called
+from rxdag.expressions import _evaluated, _named_field, bound, called
 
 
 class Quote(NamedTuple):
@@ -45,6 +45,21 @@ def test_a_field_that_a_subclass_overrides_is_read_by_its_property():
 
 def test_a_class_with_its_own_way_to_read_attributes_keeps_it():
     assert read([Loud(1.0, 2.0)], Loud, "bid") == [("bid", 1.0)]
+
+
+class Scaled(NamedTuple):
+    bid: float
+    ask: float
+
+    def __getitem__(self, place):
+        return tuple.__getitem__(self, place) * 100
+
+
+@pytest.mark.parametrize("field", ["ask", col.bid + col.ask])
+def test_a_class_with_its_own_places_is_read_by_attribute(field, monkeypatch):
+    for module in (_named_field, _evaluated):
+        monkeypatch.setattr(module, "IS_COMPILED", True)
+    assert read([Scaled(0.0, 2.0)], Scaled, field) == [2.0]
 
 
 @pytest.mark.parametrize("item", [(1.0, 2.0), [1.0, 2.0], None])

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 import rxdag
 from rxdag import checkpoints, sinks, sources
 from rxdag import operators as ops
-from rxdag.cli import main
+from rxdag.cli import _workers, main
+from rxdag.errors import GraphError
 
 pytestmark = pytest.mark.filterwarnings("ignore:'click:DeprecationWarning")
 
@@ -135,6 +137,82 @@ def test_a_worker_that_is_killed_starts_again_if_failed_runs_do(tmp_path):
     assert re.search(r"^worker [01] of 2 was killed by SIGKILL; it starts again in 1 s$", errors, re.M)
 
 
+def gone(pid):
+    """True once a process has exited; waits for it."""
+    with contextlib.suppress(ProcessLookupError):
+        select.select([os.pidfd_open(pid)], [], [], 60)
+    return not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()[0] == "Z"
+
+
+def test_workers_are_drained_if_the_process_that_started_them_is_killed(tmp_path):
+    process, pids = started(job(tmp_path, ENDLESS.replace("FUNCTION", "lambda n: n")))
+    process.kill()
+    process.communicate(timeout=60)
+    assert [gone(pid) for pid in pids] == [True, True]
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["numbers-0.jsonl", "numbers-1.jsonl"]
+
+
+def test_the_end_of_a_worker_is_seen_though_its_children_hold_its_output_open(tmp_path):
+    text = ENDLESS.replace("FUNCTION", "lambda n: n").replace(
+        "    print(", "    import subprocess\n    print(subprocess.Popen(['sleep', '600']).pid)\n    print("
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rxdag.cli", "run", "job.py", "--workers", "2"],
+        cwd=job(tmp_path, text), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(4)]
+    pids = [int(line.removeprefix("pid ")) for line in lines if line.startswith("pid ")]
+    try:
+        os.kill(pids[0], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        for line in lines:
+            if not line.startswith("pid "):
+                os.kill(int(line), signal.SIGKILL)
+    assert process.returncode == 137
+    assert errors.count("was killed by SIGKILL") == 1
+
+
+def test_a_name_of_a_spec_may_begin_with_a_dash(tmp_path):
+    job(tmp_path, FILE).joinpath("job.py").rename(tmp_path / "-job.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "rxdag.cli", "run", "--workers", "2", "--", "-job.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, len(list(tmp_path.glob("*.csv")))) == (0, 2), done.stderr
+
+
+def test_results_that_cannot_be_written_fail_the_job(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command("--workers", "2"), cwd=job(tmp_path, STDOUT), stdout=full, stderr=subprocess.PIPE, timeout=120
+        )
+    assert done.returncode == 1
+    assert re.search(rb"^stdout of worker \d of 2 must be written, and was not: .*No space left", done.stderr, re.M)
+    assert b"Traceback" not in done.stderr
+
+
+def test_messages_that_cannot_be_written_stop_no_worker(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command("--workers", "2"), cwd=job(tmp_path, FILE), stderr=full, timeout=120)
+    assert (done.returncode, len(list(tmp_path.glob("*.csv")))) == (0, 2)
+
+
+def test_a_signal_reaches_a_worker_that_is_being_started(tmp_path, monkeypatch):
+    worker = _workers._Worker(
+        0, 1, [sys.executable, "-c", "import time; time.sleep(600)"], prefixed=False, restarts=True
+    )
+    start = subprocess.Popen
+
+    def signalled(*args, **how):
+        worker.send(signal.SIGTERM)
+        return start(*args, **how)
+
+    monkeypatch.setattr(subprocess, "Popen", signalled)
+    assert worker.run() == 143
+
+
 def test_the_state_of_one_share_is_refused_by_another(tmp_path):
     job(tmp_path, FILE.replace("4_000", "200_000"))
     first = ran(tmp_path, "--shard", "0/2", "--checkpoints", "bars.state", "--until", "300ms")
@@ -159,6 +237,51 @@ def test_workers_with_checkpoints_share_a_table(tmp_path):
         assert sorted(word for (word,) in db.execute("select word from words")) == [*"abcdefgh"]
         jobs = db.execute("select dag from _rxdag_epochs order by dag").fetchall()
     assert jobs == [("words 0/2",), ("words 1/2",)]
+
+
+@pytest.mark.parametrize("kind", ["map_async", "lookup"])
+def test_workers_record_in_folders_of_their_own_and_each_is_replayed(kind, tmp_path):
+    calls = []
+
+    async def ask(n):
+        calls.append(n)
+        return n * 10
+
+    answers = tmp_path / "answers"
+    asking = (
+        ops.map_async(ask, record=answers)
+        if kind == "map_async"
+        else ops.lookup(ask, key=lambda n: n, into=lambda n, found: found, record=answers)
+    )
+    ticks = rxdag.from_source(sources.journal(sources.iterable(range(6)), tmp_path / "ticks"), name="ticks")
+    asked = ticks.pipe(ops.shard(lambda n: n), name="share").pipe(asking, name="asked")
+    dag = rxdag.Dag(asked.to(sinks.collect(), name="out"), name="ticks")
+    shares = [rxdag.run(dag.shard(worker, 2))["out"] for worker in range(2)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers-0", "answers-1", "ticks-0", "ticks-1"]
+    calls.clear()
+    again = [
+        rxdag.run(dag.shard(worker, 2).replace({"ticks": sources.journal_reader(tmp_path / f"ticks-{worker}")}))["out"]
+        for worker in range(2)
+    ]
+    assert (again, calls) == (shares, [])
+    assert sorted(shares[0] + shares[1]) == [0, 10, 20, 30, 40, 50]
+
+
+def test_a_journal_inside_other_sources_is_that_of_the_worker(tmp_path):
+    journal = sources.journal(sources.iterable([{"n": 2}]), tmp_path / "ticks")
+    both = sources.then(sources.iterable([{"n": 1}]), journal, key="n", overlap=1)
+    share = rxdag.from_source(both, name="both").pipe(ops.shard("n"), name="share")
+    rxdag.run(rxdag.Dag(share.to(sinks.null(), name="out")).shard(1, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["ticks-1"]
+
+
+def test_files_of_their_own_do_not_make_workers_divide_the_items(tmp_path):
+    async def ask(n):
+        return n
+
+    asked = rxdag.from_source(sources.iterable([1])).pipe(ops.map_async(ask, record=tmp_path))
+    with pytest.raises(GraphError, match="must have an ops.shard"):
+        rxdag.Dag(asked.to(sinks.null())).shard(0, 2)
 
 
 @pytest.mark.parametrize(

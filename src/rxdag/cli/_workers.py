@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
@@ -20,6 +22,10 @@ from rxdag.errors import SpecError
 
 _LONGEST_WAIT_S: Final = 30.0
 """Longest wait before a worker that was killed is started again, s."""
+_LOOK_S: Final = 0.2
+"""Time between two looks whether a worker that prints nothing has exited, s."""
+_READ: Final = 65_536
+"""Bytes of one read of what a worker prints."""
 _WRITING: Final = threading.Lock()
 """Keeps the lines of workers whole."""
 
@@ -28,7 +34,7 @@ def run_workers(params: list[Any], given: Mapping[str, Any], load: Callable[[], 
     """Run a command in several workers; return the exit code of the first that did not end well, or 0.
 
     If a worker fails, the others are cancelled, as the rest of a run is in which a node fails. A worker that was killed
-    is started again if the command says `--restart`.
+    is started again if the command says `--restart`. If this process is killed, the workers are drained.
 
     Args:
         params: The parameters of the command, as click knows them.
@@ -51,10 +57,10 @@ def run_workers(params: list[Any], given: Mapping[str, Any], load: Callable[[], 
     given = {**given, "checkpoints": given["checkpoints"] or loaded.settings.get("checkpoints")}
     workers = [_Worker(i, n, _command(params, given, i), prefixed=prefixed, restarts=restarts) for i in range(n)]
     ended: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-    for worker in workers:
-        threading.Thread(target=worker.run_into, args=(ended,), daemon=True).start()
     codes: list[int] = []
     with _signals_for(workers):
+        for worker in workers:
+            threading.Thread(target=worker.run_into, args=(ended,), daemon=True).start()
         for _ in workers:
             name, code = ended.get()
             codes.append(code)
@@ -74,15 +80,19 @@ def _command(params: list[Any], given: Mapping[str, Any], index: int) -> list[st
         own["checkpoints"] = store.with_stem(f"{store.stem}-{index}")
     if given["metrics_port"]:
         own["metrics_port"] = given["metrics_port"] + index
-    words = [sys.executable, "-m", "rxdag.cli", "run"]
+    words = [sys.executable, "-m", "rxdag.cli._worker"]
+    arguments = ["--"]  # behind it, a name may begin with a dash
     for param in params:
         value = own.get(param.name)
         if value is None or value is False or value == param.default:
             continue
         for each in cast("list[Any]", value) if isinstance(value, list | tuple) else [value]:
-            option = [] if param.param_type_name == "argument" else [param.opts[-1]]
-            words += option if each is True else [*option, str(each.value if isinstance(each, Enum) else each)]
-    return words
+            text = str(each.value if isinstance(each, Enum) else each)
+            if param.param_type_name == "argument":
+                arguments.append(text)
+            else:
+                words += [param.opts[-1]] if each is True else [param.opts[-1], text]
+    return words + arguments
 
 
 class _Worker:
@@ -102,6 +112,8 @@ class _Worker:
         self._prefix = f"{index}: ".encode() if prefixed else b""
         self._restarts = restarts
         self._process: subprocess.Popen[bytes] | None = None
+        self._signal = 0
+        """The last signal that was passed on."""
         self._stop = threading.Event()
 
     @property
@@ -116,47 +128,102 @@ class _Worker:
     def run(self) -> int:
         """Run it to its end; return its exit code, that of a shell if it was killed."""
         kills = 0
-        while True:
-            # In a group of its own: Ctrl-C reaches it once, through this process.
-            self._process = process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
-            )
-            results = threading.Thread(target=_pass_on, args=(process.stdout, 1, b""), daemon=True)
-            results.start()
-            _pass_on(process.stderr, 2, self._prefix)
-            results.join()
-            code = process.wait()
-            if code >= 0:
-                return code
-            wait_s = min(2.0**kills, _LONGEST_WAIT_S)
-            kills += 1
-            again = f"; it starts again in {wait_s:g} s" if self._restarts and not self.is_stopped else ""
-            _say(f"{self.name} was killed by {signal.Signals(-code).name}{again}")
-            if not again or self._stop.wait(wait_s):
-                return 128 - code
+        alive, held = os.pipe()  # the worker sees its end if this process is killed
+        with open(alive, "rb"), open(held, "wb"):
+            while True:
+                code = self._run_once(alive)
+                if code >= 0:
+                    return code
+                wait_s = min(2.0**kills, _LONGEST_WAIT_S)
+                kills += 1
+                again = f"; it starts again in {wait_s:g} s" if self._restarts and not self.is_stopped else ""
+                _say(f"{self.name} was killed by {signal.Signals(-code).name}{again}")
+                if not again or self._stop.wait(wait_s):
+                    return 128 - code
+
+    def _run_once(self, alive: int) -> int:
+        """Run it until it exits or is killed; return its exit code."""
+        # In a group of its own: Ctrl-C reaches it once, through this process.
+        self._process = process = subprocess.Popen(
+            [*self._command[:3], str(alive), *self._command[3:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+            pass_fds=(alive,),
+        )
+        if self.is_stopped:  # while it was started
+            process.send_signal(self._signal)
+        readers = [
+            threading.Thread(target=self._pass_results, args=(_printed(process, process.stdout),), daemon=True),
+            threading.Thread(target=self._pass_messages, args=(_printed(process, process.stderr),), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        code = process.wait()
+        for reader in readers:
+            reader.join()
+        return code
+
+    def _pass_results(self, printed: Generator[bytes]) -> None:
+        """Write what it prints to stdout; if that fails, it can print no more and fails too."""
+        try:
+            for lines in printed:
+                _write(1, lines)
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            _say(f"stdout of {self.name} must be written, and was not: {error}")
+        finally:
+            printed.close()
+
+    def _pass_messages(self, printed: Generator[bytes]) -> None:
+        """Write what it prints to stderr; as in a single run, it goes on if that fails."""
+        for lines in printed:
+            with contextlib.suppress(OSError):
+                _write(2, b"".join(self._prefix + line for line in io.BytesIO(lines)))
 
     def send(self, number: int) -> None:
         """Pass a signal on: it is asked to stop."""
+        self._signal = number
         self._stop.set()
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(number)
 
 
-def _pass_on(stream: IO[bytes] | None, to: int, prefix: bytes) -> None:
-    """Write the lines of a process to a file descriptor, until it or the reader has left."""
+def _printed(process: subprocess.Popen[bytes], stream: IO[bytes] | None) -> Generator[bytes]:
+    """Yield the whole lines that a process prints until it exits; processes that it has started may go on."""
     assert stream is not None
-    with stream, contextlib.suppress(BrokenPipeError):
-        for line in stream:
-            rest = prefix + line
-            with _WRITING:
-                while rest:
-                    rest = rest[os.write(to, rest) :]
+    parts: list[bytes] = []
+    with stream:
+        while True:
+            has_exited = process.poll() is not None  # all that it has printed is in the pipe then
+            if not select.select([stream], [], [], 0 if has_exited else _LOOK_S)[0]:
+                if has_exited:
+                    break
+                continue
+            read = os.read(stream.fileno(), _READ)
+            if not read:
+                break
+            lines, end, rest = read.rpartition(b"\n")
+            if end:
+                yield b"".join([*parts, lines, end])
+                parts = []
+            parts.append(rest)
+        if any(parts):
+            yield b"".join(parts)
+
+
+def _write(to: int, line: bytes) -> None:
+    """Write a whole line to a file descriptor."""
+    with _WRITING:
+        while line:
+            line = line[os.write(to, line) :]
 
 
 def _say(text: str) -> None:
-    with _WRITING:
-        print(text, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        _write(2, f"{text}\n".encode())
 
 
 @contextmanager

@@ -62,7 +62,7 @@ from rxdag.contract._operator import (
 from rxdag.contract._origin import Made, Role, made_by, note_as, remember
 from rxdag.contract._overflow import Boundary, Overflow, checked_overflow, size_of
 from rxdag.contract._pane import DeadLetter, Pane
-from rxdag.contract._path import checked_path, format_of, nearest_file
+from rxdag.contract._path import checked_path, folder_of_worker, format_of, nearest_file
 from rxdag.contract._postgres import Dsn as Dsn
 from rxdag.contract._postgres import PostgresServer as PostgresServer
 from rxdag.contract._postgres import checked_dsn as checked_dsn
@@ -173,6 +173,7 @@ __all__ = [
     "check_awaited",
     "factor_of",
     "flag",
+    "folder_of_worker",
     "item_type",
     "positive",
     "share",

@@ -111,6 +111,10 @@ class SourceAround(Source[T_co]):
 
     source: Source[Any]
 
+    def shard(self, worker: int, workers: int) -> Source[T_co]:
+        inner = self.source.shard(worker, workers)
+        return self if inner is self.source else with_parts(self, source=inner)
+
     @property
     def label(self) -> str:  # type: ignore[override]
         return self.source.label

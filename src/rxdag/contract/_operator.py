@@ -31,6 +31,8 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     times that decide about later items, and on which the form of the state does not depend. None cannot be adjusted."""
     apart: ClassVar[tuple[str, ...]] = ()
     """Names of arguments that no saved state depends on: a run may have any other value, also None."""
+    divides: ClassVar[bool] = True
+    """False if `shard` leaves all items to each worker, and only gives it files of its own."""
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
     """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
 
@@ -64,7 +66,7 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     def shard(self, worker: int, workers: int) -> Self:
         """Return the operator for one of several workers that run the same graph.
 
-        By default this is the operator itself; an operator that divides the items overrides it.
+        By default this is the operator itself; an operator that divides the items, or writes files, overrides it.
         """
         return self
 

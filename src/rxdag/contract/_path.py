@@ -53,3 +53,8 @@ def checked_path(path: Any, where: str) -> str:
     if not text or "\0" in text:
         raise GraphError(f"{where}: path must name a file, got {shown(text)}")
     return text
+
+
+def folder_of_worker(path: str, worker: int) -> str:
+    """Return the path of the folder of a worker: "answers" and 1 give "answers-1"."""
+    return f"{path.rstrip(os.sep)}-{worker}"

@@ -237,6 +237,13 @@ class Source(ABC, Generic[T_co]):
     def open(self, context: SourceContext) -> Reader:
         """Create the reader of one run."""
 
+    def shard(self, worker: int, workers: int) -> Source[T_co]:
+        """Return the source of one of several workers, which run the same graph beside each other.
+
+        Sources that write files return one whose files have other names; most sources return themselves.
+        """
+        return self
+
     def followed(self) -> Source[T_co]:
         """Return a source that gives the same items at the same positions, and writes nothing: that of a shadow run."""
         return self

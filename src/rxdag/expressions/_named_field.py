@@ -43,6 +43,8 @@ def attribute(item_type: Any, names: tuple[str, ...], name: str) -> Callable[[An
 
 
 def is_tuple_field(owner: type[Any], name: str) -> bool:
-    """Return True if the class is a named tuple's own, and reads attributes as each tuple does."""
+    """Return True if the class is a named tuple's own, and reads attributes and places as each tuple does."""
     reads: Any = owner.__getattribute__
-    return reads is _Sample.__getattribute__ and type(vars(owner).get(name)) is _DESCRIPTOR
+    takes: Any = getattr(owner, "__getitem__", None)
+    is_plain = reads is _Sample.__getattribute__ and takes is _Sample.__getitem__
+    return is_plain and type(vars(owner).get(name)) is _DESCRIPTOR

@@ -161,7 +161,8 @@ class Dag:
         """Return a copy of the dag for one of several workers.
 
         In the copy, each `ops.shard` passes only the items of that worker. Sinks of files write "bars-0.csv" instead of
-        "bars.csv", so that workers can run beside each other; checkpoints and rows in databases belong to the worker.
+        "bars.csv", and journals are written to the folder "feed-0" instead of "feed", so that workers can run beside
+        each other; checkpoints and rows in databases belong to the worker.
 
         Args:
             worker: Index of the worker, from 0.
@@ -183,7 +184,7 @@ class Dag:
             return self
         parts: dict[str, Thing] = {}
         for name, node in self.nodes.items():
-            if isinstance(node.thing, AnyOperator | Sink):
+            if isinstance(node.thing, AnyOperator | Sink | Source):
                 parts[name] = node.thing.shard(worker, workers)
                 note_as(parts[name], node.thing)
         return self._with(parts, f"{self.name} {worker}/{workers}")
@@ -227,7 +228,7 @@ def _is_ours(frame: FrameType) -> bool:
 
 def _divides(thing: Thing) -> bool:
     """Return True for an operator that divides the items between workers."""
-    return isinstance(thing, AnyOperator) and thing.shard(0, 2) is not thing
+    return isinstance(thing, AnyOperator) and thing.divides and thing.shard(0, 2) is not thing
 
 
 def _kind(node: Node) -> str:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Literal, TypeVar
 
-from rxdag.contract import Reader, Source, SourceAround, SourceContext, Where, checked_path, with_parts
+from rxdag.contract import (
+    Reader,
+    Source,
+    SourceAround,
+    SourceContext,
+    Where,
+    checked_path,
+    folder_of_worker,
+    with_parts,
+)
 from rxdag.errors import GraphError, shown
 from rxdag.journal import Retention
 from rxdag.sources._journal_reader import Recorded
@@ -67,6 +76,9 @@ class Journal(SourceAround[T]):
         if self.records:
             return JournalingReader(self, context)
         return Recorded(self.path, True, None, self.shape, self.side_ports).open(context)
+
+    def shard(self, worker: int, workers: int) -> Source[T]:
+        return with_parts(super().shard(worker, workers), path=folder_of_worker(self.path, worker))
 
     def followed(self) -> Source[T]:
         return with_parts(self, records=False)

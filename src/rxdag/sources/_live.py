@@ -97,11 +97,14 @@ class _Silence:
         """Begin to wait for the peer."""
         self._since = self._loop.time()
 
-    def end(self) -> None:
-        """End the wait."""
+    def end(self) -> bool:
+        """End the wait; return False if it had been too long, and the iterator has swallowed the cancel."""
         self._since = None
+        if self._limit.expired():
+            return False
         if self._limit.when() is not None:  # the timer was due while the item arrived
             self._limit.reschedule(None)
+        return True
 
     def _look(self) -> None:
         now = self._loop.time()
@@ -219,6 +222,7 @@ class LiveReader(Reader):
     async def _pull_from(self, items: AsyncIterator[Any]) -> None:
         silent_ns = self._lifeline.silent_ns
         limit = asyncio.timeout(None)
+        cause: TimeoutError | None = None
         try:
             async with limit:
                 silence = None if silent_ns is None else _Silence(limit, silent_ns / 1e9)
@@ -228,9 +232,11 @@ class LiveReader(Reader):
                     if silence is not None:
                         silence.close()
         except TimeoutError as error:
-            if silent_ns is None or not limit.expired():
+            if not limit.expired():
                 raise
-            raise SourceError(f"was silent for {format_ns(silent_ns)}") from error
+            cause = error
+        if silent_ns is not None and limit.expired():  # also if the iterator has turned the cancel into an end
+            raise SourceError(f"was silent for {format_ns(silent_ns)}") from cause
 
     async def _take_from(self, items: AsyncIterator[Any], silence: _Silence | None) -> None:
         is_told = False
@@ -240,8 +246,8 @@ class LiveReader(Reader):
         async for item in _Iterated(items):
             if self._has_left:  # the iterator has swallowed the cancel
                 return
-            if silence is not None:
-                silence.end()
+            if silence is not None and not silence.end():
+                return
             if not is_told:
                 is_told = True
                 self._begin()

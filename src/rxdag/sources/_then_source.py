@@ -250,6 +250,10 @@ class Then(SourceAround[T]):
         both = (self.history.where, self.live.where)
         return "async" if "async" in both else "blocking" if "blocking" in both else "inline"
 
+    def shard(self, worker: int, workers: int) -> Source[T]:
+        history, live = self.history.shard(worker, workers), self.live.shard(worker, workers)
+        return with_parts(self, history=history, live=live)
+
     @property
     def rests(self) -> bool:
         """Return True if live items are taken in while the history is read.

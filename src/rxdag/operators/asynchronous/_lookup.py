@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Generic, Self, TypeVar, overload
 
-from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, positive_ns, whole
+from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, folder_of_worker, positive_ns, whole
 from rxdag.expressions import Expr, Field, bound, called, check_field
 from rxdag.operators._arguments import awaited_function, field_of, folder_or_none, function, resource_or_none
 from rxdag.operators._compact import pop_first
@@ -194,6 +194,7 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     label = "lookup"
     adjustable = ("concurrency", "timeout", "ttl")
     apart = ("record",)
+    divides = False
 
     def check(self, shape: Shape, where: str) -> None:
         check_field(self.key, shape.item_type, f"{where}: key")
@@ -203,6 +204,9 @@ class _Lookup(Operator[A, B], Generic[A, B]):
 
     def shape(self, shape: Shape) -> Shape:
         return replace(shape, item_type=None)
+
+    def shard(self, worker: int, workers: int) -> Self:
+        return self if self.record is None else replace(self, record=folder_of_worker(self.record, worker))
 
     def kernel(self) -> _LookupKernel:
         return _LookupKernel(self, called(self.key))

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
-from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, flag, positive_ns, whole
+from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, flag, folder_of_worker, positive_ns, whole
 from rxdag.operators._arguments import awaited_function, folder_or_none, resource_or_none
 from rxdag.operators.asynchronous._call_kernel import CallKernel
 from rxdag.operators.asynchronous._inner import CONCURRENCY
@@ -88,11 +88,15 @@ class _MapAsync(Operator[A, B]):
     label = "map_async"
     adjustable = ("concurrency", "timeout")
     apart = ("record",)
+    divides = False
 
     def shape(self, shape: Shape) -> Shape:
         return replace(
             shape, item_type=None, timed=shape.timed and self.ordered, ordered=shape.ordered and self.ordered
         )
+
+    def shard(self, worker: int, workers: int) -> Self:
+        return self if self.record is None else replace(self, record=folder_of_worker(self.record, worker))
 
     def kernel(self) -> _MapAsyncKernel:
         return _MapAsyncKernel(self)
