@@ -5,6 +5,7 @@ import sys
 import traceback
 
 import pytest
+from tests.public import public_packages
 
 import rxdag
 from rxdag import aggregates as agg
@@ -13,6 +14,13 @@ from rxdag import sinks, sources, windows
 from rxdag._other_names import OTHER_NAMES
 from rxdag.errors import plain_name
 from rxdag.operators import joining
+
+
+@pytest.mark.parametrize("package", public_packages())
+def test_an_unknown_name_of_any_package_is_an_attribute_error(package):
+    module = importlib.import_module(package)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'pytest_plugins'"):
+        getattr(module, "pytest_plugins")
 
 
 def test_import_loads_nothing_heavy():

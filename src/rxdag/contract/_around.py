@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from rxdag.contract._chunk import Chunk
 from rxdag.contract._journal_stats import JournalStats
@@ -14,6 +14,7 @@ from rxdag.contract._sink import Batching, Delivery, Sink, Visible, Writer
 from rxdag.contract._source import Read, Reader, Source, SourceContext, Where
 
 T_co = TypeVar("T_co", covariant=True)
+End = TypeVar("End", bound=Source[Any] | Sink[Any, Any])
 
 
 class ReaderAround(Reader):
@@ -186,9 +187,9 @@ class SourceAround(Source[T_co]):
         return self if inner is self.source else with_parts(self, source=inner)
 
 
-def with_parts(source: Source[T_co], /, **parts: object) -> Source[T_co]:
-    """Return a copy of a source with other parts, and the identity of the original."""
-    copied = copy(source)
+def with_parts(end: End, /, **parts: object) -> End:
+    """Return a copy of a source or a sink with other parts, and the identity of the original."""
+    copied = copy(end)
     for name, part in parts.items():
         object.__setattr__(copied, name, part)
     return copied
@@ -226,6 +227,10 @@ class SinkAround(Sink[Any, Any]):
     """A sink with the attributes of the wrapped one, which subclasses have as `sink`."""
 
     sink: Sink[Any, Any]
+
+    def shard(self, worker: int, workers: int) -> Self:
+        inner = self.sink.shard(worker, workers)
+        return self if inner is self.sink else with_parts(self, sink=inner)
 
     @property
     def label(self) -> str:  # type: ignore[override]

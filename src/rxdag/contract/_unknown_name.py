@@ -43,5 +43,5 @@ def _hint(package: str, name: str) -> str:
     elsewhere = [
         f"{short}.{name}" for other, short in _PACKAGES.items() if name in importlib.import_module(other).__all__
     ]
-    use = other_names[package].get(plain) or " or ".join(elsewhere)
+    use = other_names.get(package, {}).get(plain) or " or ".join(elsewhere)
     return f"; use {use}" if use else did_you_mean(name, known)
