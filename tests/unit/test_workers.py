@@ -222,6 +222,20 @@ def test_the_state_of_one_share_is_refused_by_another(tmp_path):
     assert 'must be the graph of the checkpoint, but the checkpoint is of dag "bars 0/2"' in other.stderr
 
 
+@pytest.mark.parametrize(("before", "after"), [("2", "3"), ("3", "2"), ("1", "2"), ("2", "1")])
+def test_another_number_of_workers_is_refused_before_any_of_them_starts(before, after, tmp_path):
+    job(tmp_path, FILE)
+    store = ["--checkpoints", "bars.state", "--workers"]
+    assert ran(tmp_path, *store, before).returncode == 0
+    stores = sorted(tmp_path.glob("*.state"))
+    refused = ran(tmp_path, *store, after)
+    assert refused.returncode != 0
+    assert refused.stderr.count("pass the same number of workers as before") == 1
+    assert "worker" not in refused.stderr.replace("workers", "")
+    assert sorted(tmp_path.glob("*.state")) == stores
+    assert ran(tmp_path, *store, after, "--fresh").returncode == 0
+
+
 def test_workers_with_checkpoints_share_a_table(tmp_path):
     def dag(where):
         words = rxdag.from_source(sources.iterable([*"abcdefgh"]), name="words")

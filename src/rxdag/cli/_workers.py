@@ -17,8 +17,11 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from rxdag import checkpoints
 from rxdag.cli._load import Loaded
-from rxdag.errors import SpecError
+from rxdag.codec import ReadableCodec
+from rxdag.errors import CheckpointError, SpecError
+from rxdag.runtime import saved_run
 
 _LONGEST_WAIT_S: Final = 30.0
 """Longest wait before a worker that was killed is started again, s."""
@@ -44,6 +47,7 @@ def run_workers(params: list[Any], given: Mapping[str, Any], load: Callable[[], 
     Raises:
         GraphError: If the graph has no `ops.shard`.
         SpecError: If the graph comes from stdin, or another option is for a single run.
+        CheckpointError: If a worker would continue from the checkpoint of another share.
     """
     n: int = given["workers"]
     for name in ("shard", "shadow"):
@@ -51,10 +55,13 @@ def run_workers(params: list[Any], given: Mapping[str, Any], load: Callable[[], 
             raise SpecError(f"--workers: must be given without --{name}")
     if given["spec"] == "-":
         raise SpecError("--workers: must be given with a file, got -; stdin can be read once only")
-    loaded = load().shard(f"0/{n}")
+    loaded = load()
+    jobs = [loaded.shard(f"{i}/{n}").dag.job for i in range(n)]
     prefixed = given["log_format"].value == "text"
     restarts = given["restart"] is not None and given["restart"].value != "never"
     given = {**given, "checkpoints": given["checkpoints"] or loaded.settings.get("checkpoints")}
+    if given["checkpoints"] is not None and not given["fresh"]:
+        _check_stores([_store_of(given["checkpoints"], i) for i in range(n)], jobs)
     workers = [_Worker(i, n, _command(params, given, i), prefixed=prefixed, restarts=restarts) for i in range(n)]
     ended: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
     codes: list[int] = []
@@ -72,12 +79,31 @@ def run_workers(params: list[Any], given: Mapping[str, Any], load: Callable[[], 
     return next((code for code in codes if code), 0)
 
 
+def _store_of(path: str | Path, index: int) -> Path:
+    """Return the store of a worker."""
+    return Path(path).with_stem(f"{Path(path).stem}-{index}")
+
+
+def _check_stores(paths: list[Path], jobs: list[str]) -> None:
+    """Check before any worker starts that all stores fit: a new worker would process again what others have done."""
+    for path, job in zip(paths, jobs, strict=True):
+        store = checkpoints.sqlite(path)
+        last = store.latest() if path.exists() else None
+        if last is None:
+            continue
+        found = saved_run(store.read, ReadableCodec(), last)[0]["graph"]["dag"]
+        if found != job:
+            raise CheckpointError(
+                f'--checkpoints: "{path}" must be of dag "{job}", got "{found}"; pass the same number of workers as before, '
+                "or start over with --fresh"
+            )
+
+
 def _command(params: list[Any], given: Mapping[str, Any], index: int) -> list[str]:
     """Return the command line of a worker: that of all, with its share, its store and its port."""
     own: dict[str, Any] = {**given, "workers": None, "shard": f"{index}/{given['workers']}"}
     if given["checkpoints"] is not None:
-        store = Path(given["checkpoints"])
-        own["checkpoints"] = store.with_stem(f"{store.stem}-{index}")
+        own["checkpoints"] = _store_of(given["checkpoints"], index)
     if given["metrics_port"]:
         own["metrics_port"] = given["metrics_port"] + index
     words = [sys.executable, "-m", "rxdag.cli._worker"]
