@@ -24,11 +24,11 @@ ITEMS = 400
 
 
 def dag(kind: str, source: Any, record: Path, out: Path, answer: Any) -> rxdag.Dag:
-    """Return the job behind any source."""
+    """Return the job behind any source; its kind is `map_async`, `ordered` or `lookup`."""
     if kind == "lookup":
         operator = ops.lookup(answer, key=lambda n: n % 50, ttl="40ms", max_keys=30, concurrency=8, record=record)
     else:
-        operator = ops.map_async(answer, ordered=False, concurrency=8, record=record)
+        operator = ops.map_async(answer, ordered=kind == "ordered", concurrency=8, record=record)
     asked = rxdag.from_source(source, name="ticks").pipe(operator, name="asked", on_error="skip")
     return rxdag.Dag(asked.to(sinks.jsonl(out), name="out"), name="answered")
 

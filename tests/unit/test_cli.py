@@ -327,9 +327,12 @@ class TestLogs:
         root = logging.getLogger()
         monkeypatch.setattr(root, "handlers", [])
         configure_logs(LogForm.text, LogLevel.warning)
-        with contextlib.redirect_stderr(io.StringIO()) as bar:
+        with contextlib.redirect_stderr(io.TextIOWrapper(io.BytesIO())) as bar:
             root.warning("above the bar")
-        assert bar.getvalue().endswith(" WARNING above the bar\n")
+        assert bar.detach().getvalue().endswith(b" WARNING above the bar\n")
+        with contextlib.redirect_stderr(io.StringIO()) as next_bar:  # the first one is gone, and cannot be flushed
+            root.warning("above the next")
+        assert next_bar.getvalue().endswith(" WARNING above the next\n")
 
     @pytest.mark.parametrize("command", ["demo", "replay"])
     def test_other_commands_that_run_something_log_too(self, command, tmp_path):

@@ -322,6 +322,48 @@ def test_the_command_line_prints_answers_in_order_of_arrival(tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize("is_recorded", [True, False])
+@pytest.mark.parametrize("kind", ["map_async", "lookup"])
+def test_a_failure_that_waits_for_its_turn_is_not_asked_for_again_after_a_restart(kind, is_recorded, tmp_path):
+    calls, record = [], tmp_path / "j" if is_recorded else None
+
+    def life(*, ends):
+        has_failed = threading.Event()
+
+        async def answer(x):
+            calls.append(x)
+            if x == 1:
+                asyncio.get_running_loop().call_later(0.01, has_failed.set)  # once the node has taken the failure
+                raise ValueError("no answer")
+            if x == 0 and not ends:
+                await asyncio.Event().wait()
+            return x
+
+        asking = (
+            ops.map_async(answer, record=record)
+            if kind == "map_async"
+            else ops.lookup(answer, key=lambda x: x, into=lambda x, value: value, record=record)
+        )
+        asked = rxdag.from_source(sources.iterable([0, 1, 2], replay=True), name="ticks").pipe(
+            asking, name="asked", on_error="dead"
+        )
+        out, dead = asked.to(sinks.collect(), name="out"), asked.dead.to(sinks.collect(), name="dead")
+        run = rxdag.start(rxdag.Dag(out, dead, name="job"), checkpoints=tmp_path / "s")
+        if not ends:
+            assert has_failed.wait(30)
+            run.checkpoint()
+            run.cancel()
+        return run.wait()
+
+    life(ends=False)
+    result = life(ends=True)
+    assert result["out"] == [0, 2]
+    assert [(each.item, repr(each.error), each.attempts) for each in result["dead"]] == [
+        (1, "ValueError('no answer')", 1)
+    ]
+    assert calls.count(1) == 1
+
+
 def test_a_run_with_a_checkpoint_continues_when_its_answers_are_recorded_only_now(tmp_path):
     def life(record, *items, ends):
         feed, is_asked = sources.ingress(), threading.Event()

@@ -44,7 +44,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
     """Writes to the current `sys.stderr`: a progress bar replaces it, and prints lines above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # not by setStream, which flushes the former one: that may be closed
         super().emit(record)
 
 

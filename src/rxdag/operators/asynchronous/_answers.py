@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rxdag.codec import Codec
-from rxdag.contract import BadItem, BadProgram, Inner, InnerContext
+from rxdag.contract import BadItem, Inner, InnerContext
 from rxdag.errors import SavedError, SourceError, StateError, is_a, text_of, trace_of, traced
 from rxdag.journal import Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
 
@@ -144,7 +144,7 @@ class Answers:
         if failure is None:
             return Answer(record, self._base + number, item, self._base + after, value)
         error, trace, attempts, ends_run = failure
-        raised = _as_raised(error, trace)
+        raised = as_raised(error, trace)
         return Answer(record, self._base + number, item, self._base + after, None, (raised, attempts), ends_run)
 
     def passed(self) -> None:
@@ -186,8 +186,13 @@ class Answers:
         """
         self._append(Kind.ASKED, [call.number - self._base, _encoded(call.item)])
 
-    def note(self, inner: Inner, value: Any = None, failure: tuple[Exception, int] | None = None) -> None:
+    def note(self, inner: Inner, value: Any = None, failure: tuple[Exception, int, bool] | None = None) -> None:
         """Record an answer or a final failure, before the node takes it.
+
+        Args:
+            inner: The item.
+            value: The answer.
+            failure: The error, the number of attempts, and whether the node fails with it.
 
         Raises:
             StateError: If the answer cannot be saved.
@@ -195,15 +200,9 @@ class Answers:
         """
         item, saved = _encoded(inner.item), None
         if failure is not None:
-            error, attempts = failure
-            saved = [error, trace_of(error), attempts, self._ends_run(error)]
+            error, attempts, ends_run = failure
+            saved = [error, trace_of(error), attempts, ends_run]
         self._append(Kind.ANSWER, [inner.number - self._base, item, self.taken - self._base, value, saved])
-
-    def _ends_run(self, error: Exception) -> bool:
-        """Return True if the node fails with the failure of a call."""
-        assert self._context is not None
-        is_item = self._context.policy.last.kind != "raise" or isinstance(error, BadItem)
-        return isinstance(error, BadProgram) or not is_item
 
     def _append(self, kind: Kind, content: Any) -> None:
         writer, context = self._writer, self._context
@@ -244,7 +243,7 @@ def _encoded(item: object) -> bytes | None:
         return None
 
 
-def _as_raised(error: Exception, trace: str) -> Exception:
+def as_raised(error: Exception, trace: str) -> Exception:
     """Return a recorded error as one that `on_error` treats like the original."""
     if isinstance(error, SavedError) and is_a(error, (BadItem,)):
         error = BadItem(text_of(error))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Final, Protocol
 
-from rxdag.contract import Clock, Emit, Inner, InnerContext, InnerKernel, Source
-from rxdag.errors import SourceError, shown
+from rxdag.contract import BadItem, BadProgram, Clock, Emit, Inner, InnerContext, InnerKernel, Source
+from rxdag.errors import SourceError, shown, trace_of
 from rxdag.journal import Kind
-from rxdag.operators.asynchronous._answers import Answer, Answers
+from rxdag.operators.asynchronous._answers import Answer, Answers, as_raised
 from rxdag.operators.asynchronous._call import Call
 
 _AT_ONCE: Final = 0
@@ -55,6 +55,8 @@ class CallKernel(InnerKernel):
         self.answers = None if spec.record is None else Answers(spec.record)
         self._is_over = False
         """True once no more items come."""
+        self._goes_on = False
+        """True if the node goes on behind an item that has failed."""
         self._name = ""
         self._clock: Clock | None = None
         """Clock of a run in virtual time, in which answers come at their time of receipt."""
@@ -82,6 +84,7 @@ class CallKernel(InnerKernel):
         """Take the final failure of a call."""
 
     def open(self, context: InnerContext) -> None:
+        self._goes_on = context.policy.last.kind != "raise"
         answers = self.answers
         if answers is None:
             return
@@ -97,6 +100,24 @@ class CallKernel(InnerKernel):
     def close(self) -> None:
         if self.answers is not None:
             self.answers.close()
+
+    def saved_failure(self, inner: Inner) -> list[Any] | None:
+        """Return the failure that an item waits with as plain data; None without one, or if a restart makes the call again."""
+        if inner.error is None or self.ends_run(inner.error[0]):
+            return None
+        error, attempts = inner.error
+        return [error, trace_of(error), attempts]
+
+    def restore_failure(self, inner: Inner, saved: list[Any] | None) -> None:
+        """Give an item the failure that it has waited with."""
+        if saved is not None:
+            error, trace, attempts = saved
+            inner.error, inner.is_done = (as_raised(error, trace), attempts), True
+
+    def ends_run(self, error: Exception) -> bool:
+        """Return True if the node fails with the failure of a call."""
+        is_item = self._goes_on or isinstance(error, BadItem)
+        return isinstance(error, BadProgram) or not is_item
 
     def restore_answers(self, saved: dict[str, Any], held: list[Inner]) -> None:
         """Restore what is known of the answers, and the numbers of the items."""
@@ -118,7 +139,7 @@ class CallKernel(InnerKernel):
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
         try:
             if self.answers is not None:
-                self.answers.note(inner, failure=(error, attempts))
+                self.answers.note(inner, failure=(error, attempts, self.ends_run(error)))
         except Exception as refused:
             self._fail_soon(refused)
         else:

@@ -152,7 +152,10 @@ class _LookupKernel(CallKernel):
         return self._times.least
 
     def snapshot(self) -> dict[str, Any]:
-        rows = [[asked, row.item, row.ts, row.sequence, row.key, list(row.results)] for asked, row in self.waiting]
+        rows = [
+            [asked, row.item, row.ts, row.sequence, row.key, list(row.results), self.saved_failure(row)]
+            for asked, row in self.waiting
+        ]
         known = [[key, value, until] for key, (value, until) in self.known.items()]
         answers = None if self.answers is None else self.answers.snapshot([row.number for _, row in self.waiting])
         return {"waiting": rows, "known": known, "now": self._now, "lingers": self.lingers, "answers": answers}
@@ -161,17 +164,18 @@ class _LookupKernel(CallKernel):
         self.waiting, self.inner, self._asking = deque(), [], {}
         self._times.clear()
         self._now, self.lingers = saved["now"], saved["lingers"]
-        for asked, item, ts, sequence, key, results in saved["waiting"]:
-            row = Inner(item, ts, sequence, key)
+        for asked, *given, results, failure in saved["waiting"]:
+            row = Inner(*given)
             row.results = list(results)
+            self.restore_failure(row, failure)
             self.waiting.append((asked, row))
-            self._times.add(ts)
+            self._times.add(row.ts)
         self.restore_answers(saved, [row for _, row in self.waiting])
         # A call that had not returned is made again.
         for asked, row in self.waiting:
-            if not row.results and asked in self._asking:
+            if not row.is_settled and asked in self._asking:
                 self._asking[asked].append(row)
-            elif not row.results:
+            elif not row.is_settled:
                 self._ask(asked, row, self._now)
         self.known = OrderedDict((key, (value, until)) for key, value, until in saved["known"])
 

@@ -62,16 +62,20 @@ class _MapAsyncKernel(CallKernel):
         return min((inner.ts for inner in self.inner), default=MAX)
 
     def snapshot(self) -> dict[str, Any]:
-        rows = [[inner.item, inner.ts, inner.sequence, inner.key, list(inner.results)] for inner in self.inner]
+        rows = [
+            [inner.item, inner.ts, inner.sequence, inner.key, list(inner.results), self.saved_failure(inner)]
+            for inner in self.inner
+        ]
         numbers = [inner.number for inner in self.inner]
         answers = None if self.answers is None else self.answers.snapshot(numbers)
         return {"inner": rows, "lingers": self.lingers, "answers": answers}
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.inner = []
-        for *row, results in saved["inner"]:
+        for *row, results, failure in saved["inner"]:
             inner = Inner(*row)
             inner.results, inner.is_done = list(results), bool(results)
+            self.restore_failure(inner, failure)
             self.inner.append(inner)
         self.lingers = saved["lingers"]
         self.restore_answers(saved, self.inner)
