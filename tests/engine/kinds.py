@@ -26,7 +26,7 @@ class Tally:
     Attributes:
         graphs: How many graphs.
         rests: How often a node was seen resting between two steps.
-        saved: Entries that rested in nodes, and items in gates, when runs were saved.
+        saved: Entries that rested in nodes, and items in gates, when runs were saved; of columns, the runs saved.
         items: Items that came to sinks.
         failed: Runs that failed.
         cancelled: Runs that were cancelled.

@@ -14,6 +14,7 @@ from rxdag import operators as ops
 from rxdag.codec import Codec
 from rxdag.runtime import restore_into, snapshot_of, why_no_snapshot
 from rxdag.testing import Chunked, settle_virtual, virtual
+from tests.engine.kinds import Tally
 from tests.engine.running import Stepped
 
 HANG_S = 30.0
@@ -336,7 +337,7 @@ def _chunks(rows: list[Row], rng: random.Random, most: int) -> tuple[tuple[Row, 
     return tuple(out)
 
 
-def check_lanes(seed: int) -> str | None:
+def check_lanes(seed: int, tally: Tally) -> str | None:
     """Every lane and every chunking gives what the kernels alone give, and the books balance."""
     rng = random.Random(seed)
     odd = rng.choice([0.0, 0.0, 0.05])
@@ -354,6 +355,8 @@ def check_lanes(seed: int) -> str | None:
             return f"seed {seed} {lane} BOOKS {result.problems}"
         if expected is None:
             expected = result
+            tally.items += sum(len(result[name] or []) for name in result.dag.sinks)
+            tally.failed += result.state == "failed"
             continue
         if expected.state != result.state or repr(expected.error) != repr(result.error):
             return f"seed {seed} {lane} of {most}: STATES {expected.state} {expected.error!r} != {result.error!r}"
@@ -363,7 +366,7 @@ def check_lanes(seed: int) -> str | None:
     return None
 
 
-def check_columns_restart(seed: int) -> str | None:
+def check_columns_restart(seed: int, tally: Tally) -> str | None:
     """A run on columns whose state goes through bytes into another run, at some step, gives what it gives without.
 
     With several gates, one to each branch, the next run may begin with another one of them than the first run would have
@@ -384,6 +387,7 @@ def check_columns_restart(seed: int) -> str | None:
         nonlocal saved, front
         if step >= at and not saved and why_no_snapshot(first) is None:
             saved = Codec().encode(snapshot_of(first))
+            tally.saved += 1
             front = {name: _collected(first, name) for name in first.plan.dag.sinks}
             first.cancel()
 
@@ -395,6 +399,7 @@ def check_columns_restart(seed: int) -> str | None:
     second = Stepped(rxdag.compile(build(seed, source, is_settled=True)), quantum, start=state["now"])
     restore_into(second, state)
     second.settle()
+    tally.rests += first.rests + second.rests
     if second.state != "completed":
         return f"seed {seed} restart: STATE {second.state} {second.error!r}"
     if second.result.problems:
@@ -414,7 +419,7 @@ def _collected(execution: Stepped, name: str) -> list[Any]:
     return list(execution._values.get(name) or [] if writer is None else writer._items)
 
 
-def check_columns_on_threads(seed: int) -> str | None:
+def check_columns_on_threads(seed: int, tally: Tally) -> str | None:
     """On three threads: no gate past its bound, no hang, books balanced, also when the run is stopped."""
     rng = random.Random(seed)
     rows = rows_of(rng, rng.choice([30, 300, 3000]))
@@ -433,6 +438,7 @@ def check_columns_on_threads(seed: int) -> str | None:
     except rxdag.RxDagError:
         pass
     result = run.result
+    tally.cancelled, tally.drained = tally.cancelled + (how == "cancel"), tally.drained + (how in ("drain", "flush"))
     if result is None:
         return f"seed {seed} NO RESULT {how}"
     if result.problems:
