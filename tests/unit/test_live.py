@@ -148,6 +148,50 @@ def test_silence_without_reconnect_fails_the_run():
     assert str(result.error) == 'source "feed": was silent for 5s'
 
 
+def test_a_connection_that_is_not_made_in_time_counts_as_lost():
+    made = 0
+
+    async def connect():
+        nonlocal made
+        made += 1
+        await asyncio.sleep(3600 if made == 2 else 2)
+        return Feed(["a"])()
+
+    out, told, events, _ = followed(connect, silent_after="5s", until="12s")
+    assert out == [(2000, "a"), (12_000, "a")]
+    assert told[:6] == [
+        (2000, "connected", 1),
+        (2000, "lost", 1),
+        (2000, "retrying", 1),
+        (8000, "lost", 2),
+        (8000, "retrying", 2),
+        (12_000, "connected", 3),
+    ]
+    assert str(events[3].error) == "was silent for 5s"
+
+
+def test_a_connection_may_be_closed_for_longer_than_it_may_be_silent():
+    class Lingering:
+        def __init__(self):
+            self.items = iter("ab")
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            for item in self.items:
+                return item
+            raise StopAsyncIteration
+
+        async def aclose(self):
+            await asyncio.sleep(60)
+
+    stream = rxdag.from_source(sources.async_iterable(Lingering, silent_after="5s"), name="feed")
+    out = stream.to(sinks.collect())
+    result = testing.start(out).finish()
+    assert (result.error, result[out]) == (None, ["a", "b"])
+
+
 async def ends_when_cancelled():
     yield "a"
     with contextlib.suppress(asyncio.CancelledError):

@@ -100,8 +100,8 @@ def async_iterable(
             An async iterable itself can be read by one run only.
         reconnect: Delays before a lost connection is made again. By default the stream ends when the iterator ends, and
             the run fails when it fails.
-        silent_after: Silence after which a connection is lost; by default never. Time in which no item is requested
-            does not count.
+        silent_after: Silence after which a connection is lost, also one that is not made in that time; by default
+            never. Time in which no item is requested does not count.
         on_reconnect: Function that takes the number of the connection, 2 or more, and returns an item to emit before
             the items of that connection, so that later nodes can reset, in order.
         overflow: Overflow policy if the consumer is slower. By default, the iterator is not read, which is right if its

@@ -204,39 +204,47 @@ class LiveReader(Reader):
         return None
 
     async def _pull(self) -> None:
-        self._connection += 1
-        made = self._connect()
-        given: object = await made if inspect.isawaitable(made) else made
-        if not isinstance(given, AsyncIterable):
-            raise BadProgram(
-                f"a connection must be an async iterable, got {shown(given)}; use an async generator function"
-            )
-        items: AsyncIterator[Any] = aiter(given)
-        try:
-            await self._pull_from(items)
-        finally:
-            aclose = getattr(items, "aclose", None)
-            if aclose is not None:
-                await aclose()
-
-    async def _pull_from(self, items: AsyncIterator[Any]) -> None:
+        """Read one connection to its end."""
         silent_ns = self._lifeline.silent_ns
         limit = asyncio.timeout(None)
+        silence = None if silent_ns is None else _Silence(limit, silent_ns / 1e9)
         cause: TimeoutError | None = None
+        self._connection += 1
         try:
             async with limit:
-                silence = None if silent_ns is None else _Silence(limit, silent_ns / 1e9)
-                try:
-                    await self._take_from(items, silence)
-                finally:
-                    if silence is not None:
-                        silence.close()
+                await self._pull_with(silence)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             cause = error
+        finally:
+            if silence is not None:
+                silence.close()
         if silent_ns is not None and limit.expired():  # also if the iterator has turned the cancel into an end
             raise SourceError(f"was silent for {format_ns(silent_ns)}") from cause
+
+    async def _pull_with(self, silence: _Silence | None) -> None:
+        if silence is not None:  # a connection is silent until it is made
+            silence.begin()
+        items = await self._connected()
+        try:
+            if silence is None or silence.end():
+                await self._take_from(items, silence)
+        finally:
+            if silence is not None:
+                silence.close()  # it may close for as long as it likes
+            aclose = getattr(items, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def _connected(self) -> AsyncIterator[Any]:
+        """Make a connection."""
+        made = self._connect()
+        given: object = await made if inspect.isawaitable(made) else made
+        if not isinstance(given, AsyncIterable):
+            hint = "use an async generator function"
+            raise BadProgram(f"a connection must be an async iterable, got {shown(given)}; {hint}")
+        return aiter(given)
 
     async def _take_from(self, items: AsyncIterator[Any], silence: _Silence | None) -> None:
         is_told = False
