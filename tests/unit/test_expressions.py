@@ -354,3 +354,54 @@ def test_an_expression_cannot_be_iterated_or_cast_to_anything():
         list(col.a)
     with pytest.raises(TypeError, match="cast: must be to int, float, str or bool"):
         col.a.cast(list)
+
+
+def plus_one_and_so_on(depth):
+    made = col.qty
+    for _ in range(depth - 1):
+        made = made + 1
+    return made
+
+
+def written_out(doublings):
+    made = col.qty
+    for _ in range(doublings):
+        made = made * made
+    return made
+
+
+TAKERS = {
+    "map: fn": lambda e: ops.map(e),
+    "filter: predicate": lambda e: ops.filter(e),
+    "key_by: key": lambda e: ops.key_by(e),
+    "with_columns: z": lambda e: ops.with_columns(z=e),
+    'route: predicate of "a"': lambda e: ops.route({"a": e}),
+    "event_time: ts": lambda e: ops.event_time(e),
+    "sum: value": lambda e: ops.sum(e),
+}
+
+
+@pytest.mark.parametrize("of", [Tick, None])
+@pytest.mark.parametrize("where", TAKERS)
+def test_an_expression_too_deep_for_python_is_refused_where_it_is_given(where, of):
+    stream = rxdag.from_source(sources.iterable([], of=of))
+    stream.pipe(TAKERS[where](plus_one_and_so_on(190)))
+    for depth in (191, 20_000):
+        with pytest.raises(
+            rxdag.GraphError, match=f"^{where}: an expression must be nested at most 190 deep, got {depth:,};"
+        ):
+            stream.pipe(TAKERS[where](plus_one_and_so_on(depth)))
+
+
+def test_an_expression_that_would_be_endless_once_written_out_is_refused():
+    with pytest.raises(
+        rxdag.GraphError, match="at most 10,000 fields, values and operators written out, got 2147483647;"
+    ):
+        rxdag.from_source(sources.iterable([])).pipe(ops.map(written_out(30)))
+
+
+def test_a_function_of_any_length_is_called():
+    many = eval("lambda t: " + " or ".join(f"t.qty == {n}" for n in range(1000)))
+    assert rxdag.from_source(sources.iterable([Tick(1.0, 999, "A"), Tick(1.0, 1000, "A")], of=Tick)).pipe(
+        ops.filter(many)
+    ).collect() == [Tick(1.0, 999, "A")]

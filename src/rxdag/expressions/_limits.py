@@ -111,20 +111,23 @@ def _is_text(expr: Expr, some: Callable[[list[bool]], bool]) -> bool:
 
 def check_size(expr: Expr) -> None:
     """Raise ValueError if an expression is nested too deep, or too large once expanded."""
-    known: dict[int, tuple[int, int]] = {}
-
-    def measured(part: Expr) -> tuple[int, int]:
-        """Return depth and size; a part that occurs several times counts each time."""
-        if id(part) not in known:
-            parts = [each for each in part.parts() if isinstance(each, Expr)]
-            if isinstance(part, FillNull):
-                parts.append(part.of)  # it is written twice
-            measures = [measured(each) for each in parts]
-            known[id(part)] = 1 + max((d for d, _ in measures), default=0), 1 + sum(n for _, n in measures)
-        return known[id(part)]
-
-    depth, size = measured(expr)
+    measures: dict[int, tuple[int, int]] = {}
+    """Depth and size by identity; a part that occurs several times counts each time."""
+    left = [expr]
+    while left:  # no recursion, since it may be nested deeper than Python's stack
+        part = left[-1]
+        parts = [each for each in part.parts() if isinstance(each, Expr)]
+        unknown = [each for each in parts if id(each) not in measures]
+        if unknown:
+            left += unknown
+            continue
+        left.pop()
+        if isinstance(part, FillNull):
+            parts.append(part.of)  # it is written twice
+        known = [measures[id(each)] for each in parts]
+        measures[id(part)] = 1 + max((d for d, _ in known), default=0), 1 + sum(n for _, n in known)
+    depth, size = measures[id(expr)]
     if depth > _DEEPEST:
-        raise ValueError(f"must be nested at most {_DEEPEST} deep, got {depth}")
+        raise ValueError(f"must be nested at most {_DEEPEST} deep, got {depth:,}")
     if size > _LARGEST:
         raise ValueError(f"must have at most {_LARGEST:,} fields, values and operators written out, got {shown(size)}")

@@ -12,6 +12,7 @@ from rxdag.contract import check_function
 from rxdag.errors import GraphError, did_you_mean, shown
 from rxdag.expressions._evaluated import evaluated
 from rxdag.expressions._expr import Bind, Expr, FieldExpr, Write
+from rxdag.expressions._limits import check_size
 from rxdag.expressions._named_field import attribute
 from rxdag.expressions._names import field_names, is_written_plainly
 from rxdag.expressions._plain_expr import expression_of
@@ -45,6 +46,12 @@ def check_field(field: object, item_type: Any, where: str, *, generators: bool =
             )
         check_function(field, where, "the item", generators=generators)
         return
+    try:
+        check_size(expr)
+    except ValueError as error:
+        raise GraphError(
+            f"{where}: an expression {error}; use .is_in(values) for many ==, or a function of the item"
+        ) from None
     names = field_names(item_type)
     if names is None:
         return
