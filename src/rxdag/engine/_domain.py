@@ -132,9 +132,7 @@ class Domain:
 
     def take_turns(self) -> None:
         """Run the pumps that are ready, until the driver has other work."""
-        until: i64 = self.ticks() + TURNS_NS
-        if self.is_timed and self.deadline < until:
-            until = self.deadline
+        until = self.end_of_turns(self.ticks())
         try:
             while self.ready:
                 pump = self.turn_of = self.ready.popleft()
@@ -149,6 +147,11 @@ class Domain:
                     return
         finally:
             self.turn_of = None
+
+    def end_of_turns(self, now: i64) -> i64:
+        """Return the time by `ticks` at which turns that begin now must end, so that the driver checks its timers."""
+        end: i64 = now + TURNS_NS
+        return self.deadline if self.is_timed and self.deadline < end else end
 
     def is_over(self, n: i64) -> bool:
         """Return True if a turn of a pump that has moved `n` items is over, if `is_timed`.
@@ -167,6 +170,12 @@ class Domain:
         self.looked_at = now
         self.look_at = n + self.n_unseen
         return now >= self.deadline
+
+    def is_free(self) -> bool:
+        """Return True if nothing but the running pump has work to do."""
+        if not self.is_in_order or self.stop or self.is_looked_for:
+            return False
+        return not (self.ready or self.unwritten or self.resting or self.deferred)
 
     def must_give_back(self) -> bool:
         """Return True if the running node should yield the thread."""

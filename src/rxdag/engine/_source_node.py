@@ -98,7 +98,8 @@ class SourceNode(SourceFeed):
         domain = self.domain
         self.is_starved = False
         self.is_parked = False
-        self.began = domain.ticks()
+        began: i64 = domain.ticks()
+        self.began = began
         try:
             self.turn()
         except BaseException as error:
@@ -106,7 +107,7 @@ class SourceNode(SourceFeed):
                 self.run.fail(self.as_error(error))
             self.finish(self.as_error(error))
         domain.measured_at = domain.ticks()
-        self.busy_ns += domain.measured_at - self.began
+        self.busy_ns += domain.measured_at - began
 
     def turn(self) -> None:
         """Pass on the items read; read more if none are left."""
@@ -116,8 +117,23 @@ class SourceNode(SourceFeed):
         # A stored source still has these items. Items of a live source would be lost, so they are still delivered.
         if self.how is not None and self.chunk is not None and self.source.is_stored:
             self.put_back()
+        until = self.domain.end_of_turns(self.began)
         if self.chunk is None and not self.take_next():
             return
+        self.pass_on()
+        while self.reads_on(until):
+            if not self.take_next():
+                return
+            self.pass_on()
+        if self.is_finished:
+            return
+        if self.blocked and (self.chunk is not None or not self.looks_ahead()):
+            self.park()
+        else:
+            self.domain.again(self)
+
+    def pass_on(self) -> None:
+        """Pass on the items read, and note when they were received."""
         receipt = self.received_at
         self.domain.received_at = receipt
         if receipt < 0:
@@ -126,12 +142,17 @@ class SourceNode(SourceFeed):
             self.begin_receipt(receipt)
             self.feed()
             self.end_receipt()
-        if self.is_finished:
-            return
-        if self.blocked and (self.chunk is not None or not self.looks_ahead()):
-            self.park()
-        else:
-            self.domain.again(self)
+
+    def reads_on(self, until: i64) -> bool:
+        """Return True if the source may be read again in this turn.
+
+        A source that returns one item a read, such as a blocking one, would otherwise need a turn for each item.
+        """
+        domain = self.domain
+        if self.chunk is not None or self.is_finished or self.blocked or self.how is not None or not domain.is_free():
+            return False
+        self.began = domain.ticks()
+        return self.began < until
 
     def take_next(self) -> bool:
         """Read a chunk; False if there is nothing to pass on now."""

@@ -43,14 +43,17 @@ class IteratorReader(Reader):
     def read(self, max_items: int) -> Read:
         if self._error is not None:
             raise self._error
+        if self._blocking:
+            for item in self._items:
+                return Chunk([item])
+            return END
         items: list[Any] = []
-        most = 1 if self._blocking else max_items
         # Bursts start small, since the time per item is not known yet.
         burst = 1
         try:
-            while (n := len(items)) < most:
-                items.extend(islice(self._items, min(burst, most - n)))
-                if len(items) < min(n + burst, most) or self._context.wants_thread():
+            while (n := len(items)) < max_items:
+                items.extend(islice(self._items, min(burst, max_items - n)))
+                if len(items) < min(n + burst, max_items) or self._context.wants_thread():
                     break
                 burst = min(2 * burst, _BURST)
         except Exception as error:
