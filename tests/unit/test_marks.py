@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rxdag
 from rxdag import aggregates as agg
@@ -85,6 +87,36 @@ def test_the_watermark_of_the_slowest_feed_follows_the_item_that_raises_it():
         ("item", 11),
         ("mark", 8),
     ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 12))))
+def test_the_watermark_of_feeds_is_below_the_least_of_their_largest_times(rows):
+    stream = rxdag.from_source(sources.iterable(rows)).pipe(ops.event_time(lambda row: row[1], by=lambda row: row[0]))
+    largest, highest, told = {}, MIN, []
+    for row in rows:
+        told.append(("item", row))
+        largest[row[0]] = max(row[1], largest.get(row[0], 0))
+        if min(largest.values()) - 1 > highest:
+            highest = min(largest.values()) - 1
+            told.append(("mark", highest))
+    assert collected(stream.pipe(Tell())) == told
+
+
+def test_a_feed_that_falls_silent_no_longer_holds_back_the_others():
+    timed = ops.event_time(lambda row: row[0], by=lambda row: row[1], idle_timeout="5s")
+    stream = rxdag.from_source(testing.manual(), name="in").pipe(timed)
+    run = testing.start(out := stream.pipe(ops.map(lambda row: row[0])).pipe(Tell()).to(sinks.collect()))
+    run.inputs["in"].push((3, "slow"), (7, "quick"))
+    run.advance("4s")
+    run.inputs["in"].push((9, "quick"))
+    run.settle()
+    assert run[out] == [("item", 3), ("mark", 2), ("item", 7), ("item", 9)]
+    run.advance("2s")
+    assert run[out][4:] == [("mark", 8)]
+    run.inputs["in"].push((6, "slow"), (10, "quick"), (12, "slow"))
+    run.settle()
+    assert run[out][5:] == [("item", 6), ("item", 10), ("mark", 9), ("item", 12)]
+    assert run.finish().problems == ()
 
 
 # ---- merge_sorted

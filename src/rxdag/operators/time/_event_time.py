@@ -17,7 +17,7 @@ from rxdag.contract import (
     zone_of,
 )
 from rxdag.errors import GraphError, shown
-from rxdag.expressions import Field, FieldReader, bound, check_field, field_name, getter
+from rxdag.expressions import Field, FieldReader, bound, called, check_field, field_name, getter
 from rxdag.operators._arguments import field_or_none
 from rxdag.operators._declared import check_sequence, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
@@ -82,10 +82,12 @@ class _EventTime(Operator[A, A]):
         if self.by is None and self.idle_ns is None and self.max_future_ns is None and not by_clock:
             return EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns, zone)
         return FeedTimeKernel(
-            lambda item: checked_ns(time_of(item), scale, zone),
-            sequence,
+            called(self.ts),
+            scale,
+            zone,
+            None if self.sequence is None else called(self.sequence),
             self.out_of_order_ns,
-            None if self.by is None else getter(self.by),
+            None if self.by is None else called(self.by),
             self.idle_ns,
             self.max_future_ns,
             by_clock=by_clock,

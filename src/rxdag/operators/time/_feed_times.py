@@ -4,13 +4,56 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Any, Final
 
+from mypy_extensions import i64
+
 from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
+from rxdag.engine import KernelNode
 from rxdag.operators._sequence import sequence_number
+from rxdag.operators.time._event_time_kernel import checked_ns
 
 _TICK_NS: Final = 10_000_000
 """Least time between two watermarks from the clock, with `advance="clock"`."""
+
+
+class _FeedTimeNode(KernelNode):
+    """Calls the parts of its kernel, and passes the item on between them."""
+
+    def bind(self) -> None:
+        super().bind()
+        kernel = self.kernel
+        assert isinstance(kernel, FeedTimeKernel)
+        self.feeds: FeedTimeKernel = kernel
+
+    def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
+        self.came += 1
+        if self.is_ended:
+            self.unread += 1
+            return
+        feeds = self.feeds
+        now = self.run.clock.now() if feeds.asks_clock else 0
+        try:
+            at = feeds.time_of(item, now)
+            sequence = feeds.sequence_of(item)
+            wakes = feeds.enter(feeds.feed_of(item), at, now)
+        except BaseException as error:
+            self.bury(item, error, 1)
+            return
+        if wakes:
+            self.give_mark(feeds.given)
+        main = self.main
+        assert main is not None
+        self.passed += 1
+        self.give(main, item, at, sequence, key)
+        # After the item, since a watermark follows the item that raises it.
+        mark = feeds.raised(now)
+        if mark > MIN:
+            self.give_mark(mark)
+        due = feeds.timer
+        if due is not None and (self.timer is None or due < self.timer.when):
+            self.look()
 
 
 class FeedTimeKernel(Kernel):
@@ -20,7 +63,9 @@ class FeedTimeKernel(Kernel):
     that it does not change while nothing comes.
 
     Args:
-        time_of: Event time of an item, ns.
+        time_of: Event time of an item.
+        scale: Unit of int times, ns.
+        zone: Time zone of datetimes without one.
         sequence_of: Tie-break; None for none.
         lag: Distance of a feed's watermark behind its largest time, ns.
         feed_of: Feed of an item; None for a single feed.
@@ -29,14 +74,17 @@ class FeedTimeKernel(Kernel):
         by_clock: True to advance watermarks with the clock.
     """
 
+    node = _FeedTimeNode
     state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
-    derived = ("_least", "_order")
+    derived = ("_least", "_order", "_has_moved")
     makes_time = True
 
     def __init__(
         self,
-        time_of: Callable[[Any], int],
-        sequence_of: Callable[[Any], int] | None,
+        time_of: Callable[[Any], Any],
+        scale: int,
+        zone: tzinfo | None,
+        sequence_of: Callable[[Any], Any] | None,
         lag: int,
         feed_of: Callable[[Any], Any] | None,
         idle_after: int | None,
@@ -45,12 +93,15 @@ class FeedTimeKernel(Kernel):
         by_clock: bool,
     ) -> None:
         self._time_of = time_of
+        self._scale = scale
+        self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
         self._feed_of = feed_of
         self._idle_after = idle_after
         self._max_future = max_future
         self._by_clock = by_clock
+        self.asks_clock = by_clock or idle_after is not None or max_future is not None
         self.places: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
         self.idle: set[Any] = set()
@@ -60,48 +111,71 @@ class FeedTimeKernel(Kernel):
         self._least: list[tuple[int, int, Any]] = []
         """Heap of (place, order, feed) of the feeds that count; an outdated place is too low, never too high."""
         self._order = 0
+        self._has_moved = True
+        """True if the feed that is first in the heap has moved, or another feed may now be first."""
 
     def on_start(self, now: int, emit: Emit[Any]) -> None:
         if self._idle_after is not None:
             self.timer = now + self._idle_after
 
     def on_item(self, item: Any, now: int, emit: Emit[Any]) -> None:
-        ts = self._time_of(item)
-        sequence = 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), "event_time: sequence")
-        feed = None if self._feed_of is None else self._feed_of(item)
+        ts = self.time_of(item, now)
+        sequence = self.sequence_of(item)
+        if self.enter(self.feed_of(item), ts, now):
+            emit.watermark(self.given)
+        emit(item, ts=ts, sequence=sequence)
+        mark = self.raised(now)
+        if mark > MIN:
+            emit.watermark(mark)
+
+    def time_of(self, item: Any, now: int) -> int:
+        """Return the time of an item, ns; raise BadItem if it is too far ahead of the clock."""
+        ts = checked_ns(self._time_of(item), self._scale, self._zone)
         if self._max_future is not None and ts > now + self._max_future:
             raise BadItem(
                 f"event_time: a time must be no more than {format_ns(self._max_future)} ahead of the clock, "
                 f"got {ts} ns at {now} ns; is unit= right?"
             )
-        self._wake(feed, now, emit)
+        return ts
+
+    def sequence_of(self, item: Any) -> int:
+        """Return the tie-breaker of an item."""
+        return 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), "event_time: sequence")
+
+    def feed_of(self, item: Any) -> Any:
+        """Return the feed of an item."""
+        return None if self._feed_of is None else self._feed_of(item)
+
+    def enter(self, feed: Any, ts: int, now: int) -> bool:
+        """Take in the time of an item; return True if it ends the idleness of the stream."""
         place = ts - now if self._by_clock else ts
-        if feed not in self.places:
+        known = self.places.get(feed)
+        wakes = self._idle_after is not None and self._wake(feed, now)
+        if known is None:
             self.places[feed] = place
             self._count(feed)
-        elif place > self.places[feed]:
+        elif place > known:
             self.places[feed] = place
-        if feed in self.unaligned and self._mark_of(place, now) >= self.given:
+            if not self._has_moved and known == self._least[0][0]:
+                self._has_moved = True
+        if self.unaligned and feed in self.unaligned and self._mark_of(place, now) >= self.given:
             self.unaligned.discard(feed)
             self._count(feed)
-        emit(item, ts=ts, sequence=sequence)
-        self._advance(now, emit)
+        return wakes
 
-    def _wake(self, feed: Any, now: int, emit: Emit[Any]) -> None:
-        """Mark a feed as active."""
-        if self._idle_after is None:
-            return
+    def _wake(self, feed: Any, now: int) -> bool:
+        """Mark a feed as active; return True if the stream was idle."""
         self.seen[feed] = now
-        if self.is_idle:
-            self.is_idle = False
-            emit.watermark(self.given)
+        was_idle, self.is_idle = self.is_idle, False
         if self.timer is None:
             self._set_timer(now)
         if feed in self.idle:
             self.idle.discard(feed)
             self.unaligned.add(feed)
+        return was_idle
 
     def _count(self, feed: Any) -> None:
+        self._has_moved = True
         self._order += 1
         heapq.heappush(self._least, (self.places[feed], self._order, feed))
 
@@ -122,23 +196,32 @@ class FeedTimeKernel(Kernel):
                 return place
         return None
 
-    def _advance(self, now: int, emit: Emit[Any]) -> None:
+    def raised(self, now: int) -> int:
+        """Return the watermark after an item, if the item has raised it, else MIN."""
+        if not self._has_moved:
+            return MIN
         place = self._least_place()
-        if place is not None:
-            self._raise(self._mark_of(place, now), emit)
-            if self._by_clock:
-                self._set_timer(now)
+        if place is None:
+            return MIN
+        self._has_moved = self._by_clock  # the clock moves all feeds
+        mark = self._rise(self._mark_of(place, now))
+        if self._by_clock:
+            self._set_timer(now)
+        return mark
 
-    def _raise(self, mark: int, emit: Emit[Any]) -> None:
+    def _rise(self, mark: int) -> int:
+        """Raise the watermark to this one; return MIN if it is there already."""
         if mark <= self.given or mark <= MIN:
-            return
+            return MIN
         self.given = mark
-        emit.watermark(mark)
+        return mark
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
         if self._idle_after is not None:
             self._fall_idle(now, self._idle_after, emit)
-        self._advance(now, emit)
+        mark = self.raised(now)
+        if mark > MIN:
+            emit.watermark(mark)
         self._set_timer(now)
 
     def _fall_idle(self, now: int, after: int, emit: Emit[Any]) -> None:
@@ -147,11 +230,14 @@ class FeedTimeKernel(Kernel):
         for feed in quiet:
             del self.seen[feed]
             self.idle.add(feed)
+            self._has_moved = True
             self.unaligned.discard(feed)
         if not self.seen and not self.is_idle:
             if self.places:
                 # All feeds are idle, so none holds back the watermark, which rises to the largest.
-                self._raise(self._mark_of(max(self.places.values()), now), emit)
+                mark = self._rise(self._mark_of(max(self.places.values()), now))
+                if mark > MIN:
+                    emit.watermark(mark)
             self.is_idle = True
             emit.watermark(IDLE)
 
@@ -181,6 +267,7 @@ class FeedTimeKernel(Kernel):
         self.places, self.seen = dict(saved["places"]), dict(saved["seen"])
         self.idle, self.unaligned = set(saved["idle"]), set(saved["unaligned"])
         self._least = []
+        self._has_moved = True
         for feed in self.places:
             if feed not in self.idle and feed not in self.unaligned:
                 self._count(feed)
