@@ -1,5 +1,7 @@
 """State by key that ends at a time of its own: what is known when, in which order it ends, and what that costs."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,33 @@ def test_the_least_time_is_that_of_all_that_rest(steps):
             gone = rest.pop(ts % len(rest))
             times.remove(gone)
         assert times.least == min(rest, default=MAX)
+
+
+def test_a_least_time_that_stays_does_not_keep_the_times_that_are_removed():
+    times = LeastTime()
+    times.add(0)
+    for ts in range(1, 20_000):
+        times.add(ts)
+        times.remove(ts)
+    assert times.least == 0
+    assert len(times) == 1
+    assert len(times._heap) <= 1026
+    assert len(times._gone) <= 1026
+
+
+def test_the_least_time_stays_right_while_removed_times_are_swept_out():
+    random, times, rest = Random(7), LeastTime(), [0, 0]
+    times.add(0)
+    times.add(0)
+    for ts in range(6000):
+        times.add(ts // 3)
+        rest.append(ts // 3)
+        if len(rest) > 12:
+            times.remove(rest.pop(random.randrange(2, len(rest))))
+        if ts == 4000:
+            times.remove(rest.pop(0))
+            times.remove(rest.pop(0))
+        assert (times.least, len(times)) == (min(rest), len(rest))
 
 
 # ---- what an item and a watermark cost

@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 
 from rxdag.contract import MAX
+from rxdag.operators._heaps import LEAST
 
 
 class LeastTime:
     """A multiset of times whose minimum is found in constant time.
 
-    A removed time stays in the heap until it reaches the top.
+    A removed time stays in the heap until it reaches the top, or most of the heap is removed times.
     """
 
     __slots__ = ("_gone", "_heap", "_n")
@@ -39,6 +40,20 @@ class LeastTime:
             n = gone.pop(least)
             if n > 1:
                 gone[least] = n - 1
+        if len(heap) > 2 * self._n + LEAST:  # a time that stays at the top would keep all that were removed
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the removed times from the heap."""
+        gone, left = self._gone, list[int]()
+        for ts in self._heap:
+            n = gone.get(ts, 0)
+            if n:
+                gone[ts] = n - 1
+            else:
+                left.append(ts)
+        heapq.heapify(left)
+        self._heap, self._gone = left, {}
 
     def clear(self) -> None:
         """Remove all times."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -10,22 +9,12 @@ from typing import Any, Generic, Literal, TypeVar, overload
 from rxdag.contract import LEFT_OUT, Duration, Operator
 from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
+from rxdag.operators.keyed._expiring_total_kernel import ExpiringTotalKernel
 from rxdag.operators.keyed._first_value import first_value
-from rxdag.operators.keyed._fold_kernel import FoldKernel
-from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
+from rxdag.operators.keyed._fold_kernel import Combined, FoldKernel, KeyedFoldKernel, begun
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-class _Combined:
-    """A function of two items as one of the value so far, which is ABSENT at the first item."""
-
-    def __init__(self, fn: Callable[[Any, Any], Any]) -> None:
-        self._fn = fn
-
-    def __call__(self, value: Any, item: Any) -> Any:
-        return item if value is ABSENT else self._fn(value, item)
 
 
 @dataclass(frozen=True)
@@ -35,14 +24,14 @@ class _Reduce(ByKey[A, B], Generic[A, B]):
     label = "reduce"
     keeps_order = False
 
-    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
+    def kernel(self) -> FoldKernel | KeyedFoldKernel | ExpiringTotalKernel:
         has_none = self.initial is ABSENT
-        fn = _Combined(self.fn) if has_none else self.fn
+        fn = Combined(self.fn) if has_none else self.fn
         if self.ttl_ns is not None:
             return ExpiringTotalKernel(self.initial, fn, self.lasting, by_key=self.by_key)
         if self.by_key:
-            return KeyedTotalKernel(self.initial, fn)
-        return FoldKernel(ABSENT if has_none else copy.deepcopy(self.initial), fn)
+            return KeyedFoldKernel(self.initial, fn)
+        return FoldKernel(begun(self.initial), fn)
 
 
 @overload

@@ -9,58 +9,29 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 from rxdag.contract import Duration, Kernel, Operator, Shape
 from rxdag.expressions import Field, FieldReader, bound, called, check_field, check_number, element, why_opaque
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._order import ranked
 from rxdag.operators.keyed._by_key import ByKey, ttl_ns
 from rxdag.operators.keyed._expiring import ABSENT
-from rxdag.operators.keyed._fold_kernel import FoldKernel, added
-from rxdag.operators.keyed._keyed_total_kernel import ExpiringTotalKernel, KeyedTotalKernel
+from rxdag.operators.keyed._expiring_total_kernel import ExpiringTotalKernel
+from rxdag.operators.keyed._fold_kernel import FoldKernel, KeyedFoldKernel, added, counted, greater, lesser
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def _counted(n: int, _: Any) -> int:
-    return n + 1
-
-
-def _lesser(least: Any, value: Any) -> Any:
-    ranked(value, "min: value")
-    return value if least is ABSENT or value < least else least
-
-
-def _greater(most: Any, value: Any) -> Any:
-    ranked(value, "max: value")
-    return value if most is ABSENT or value > most else most
-
-
 class _TotalKernel(FoldKernel):
     """Spends all items in one number."""
 
-    def __init__(
-        self, name: str, initial: Any, fn: Callable[[Any, Any], Any], step: Callable[[Any, Any], Any], value_of: Any
-    ) -> None:
-        super().__init__(initial, fn)
+    def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], field: Any) -> None:
+        super().__init__(initial, step, None if field is None else called(field))
         self._name = name
-        self._step = step
-        self._value_of = value_of
+        self._field = bound(element, Any) if field is None else field
 
     def in_columns(self) -> Kernel | str:
-        if not isinstance(self._value_of, FieldReader):
-            return why_opaque(self._value_of) or ""
+        if not isinstance(self._field, FieldReader):
+            return why_opaque(self._field) or ""
         from rxdag.operators.keyed._totals_columns import TotalColumnsKernel  # it loads numpy
 
-        return TotalColumnsKernel(self._name, self.value, self._step, self._value_of)
-
-
-class _Of:
-    """A step of a total over a field of the items."""
-
-    def __init__(self, step: Callable[[Any, Any], Any], value_of: Callable[[Any], Any]) -> None:
-        self._step = step
-        self._value_of = value_of
-
-    def __call__(self, total: Any, item: Any) -> Any:
-        return self._step(total, self._value_of(item))
+        return TotalColumnsKernel(self._name, self.value, self.fn, self._field)
 
 
 @dataclass(frozen=True)
@@ -87,21 +58,21 @@ class _Total(ByKey[A, B], Generic[A, B]):
     def bound(self, shape: Shape) -> Self:
         return replace(super().bound(shape), value=bound(self.value, shape.item_type))
 
-    def kernel(self) -> FoldKernel | KeyedTotalKernel | ExpiringTotalKernel:
+    def kernel(self) -> FoldKernel | KeyedFoldKernel | ExpiringTotalKernel:
         initial, step = _STEPS[self.name]
-        fn = step if self.value is None else _Of(step, called(self.value))
+        value_of = None if self.value is None else called(self.value)
         if self.ttl_ns is not None:
-            return ExpiringTotalKernel(initial, fn, self.lasting, by_key=self.by_key)
+            return ExpiringTotalKernel(initial, step, self.lasting, by_key=self.by_key, value_of=value_of)
         if self.by_key:
-            return KeyedTotalKernel(initial, fn)
-        return _TotalKernel(self.name, initial, fn, step, bound(element, Any) if self.value is None else self.value)
+            return KeyedFoldKernel(initial, step, value_of)
+        return _TotalKernel(self.name, initial, step, self.value)
 
 
 _STEPS: Final[dict[str, tuple[Any, Callable[[Any, Any], Any]]]] = {
-    "count": (0, _counted),
+    "count": (0, counted),
     "sum": (0, added),
-    "min": (ABSENT, _lesser),
-    "max": (ABSENT, _greater),
+    "min": (ABSENT, lesser),
+    "max": (ABSENT, greater),
 }
 
 

@@ -22,15 +22,15 @@ class TotalColumnsKernel(FoldKernel):
         name: Kind of total: "count", "sum", "min" or "max".
         initial: Total before the first item.
         step: Adds one value to the total.
-        value_of: Reader of the field.
+        field: Its reader.
     """
 
     node = None
     gives_columns = False
 
-    def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], value_of: FieldReader) -> None:
+    def __init__(self, name: str, initial: Any, step: Callable[[Any, Any], Any], field: FieldReader) -> None:
         super().__init__(initial, step)
-        self._value_of = value_of
+        self._field = field
         self._whole: Callable[[Value], tuple[Any] | None] = {"sum": self._sum, "min": self._min, "max": self._max}.get(
             name, _no_value
         )
@@ -51,7 +51,7 @@ class TotalColumnsKernel(FoldKernel):
 
     def _with(self, columns: Columns) -> Any:
         """Return the total with the values of a run; nothing has changed if one of them fails."""
-        value = columns.measured(self._value_of)
+        value = columns.measured(self._field)
         column: Column = value[0]
         if isinstance(column, np.ndarray) and column.dtype.kind in "if":
             whole = self._whole(value)
