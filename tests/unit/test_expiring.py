@@ -1,7 +1,5 @@
 """State by key that ends at a time of its own: what is known when, in which order it ends, and what that costs."""
 
-from random import Random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,19 +132,21 @@ def test_a_least_time_that_stays_does_not_keep_the_times_that_are_removed():
     assert len(times._gone) <= 1026
 
 
-def test_the_least_time_stays_right_while_removed_times_are_swept_out():
-    random, times, rest = Random(7), LeastTime(), [0, 0]
-    times.add(0)
-    times.add(0)
-    for ts in range(6000):
-        times.add(ts // 3)
-        rest.append(ts // 3)
-        if len(rest) > 12:
-            times.remove(rest.pop(random.randrange(2, len(rest))))
-        if ts == 4000:
-            times.remove(rest.pop(0))
-            times.remove(rest.pop(0))
-        assert (times.least, len(times)) == (min(rest), len(rest))
+def test_a_sweep_of_removed_times_leaves_each_that_was_not_removed():
+    times = LeastTime()
+    for ts in (0, 5, 5, 5, 7):
+        times.add(ts)
+    times.remove(5)
+    times.remove(5)
+    for ts in range(10, 2000):  # so many that they are swept
+        times.add(ts)
+        times.remove(ts)
+    seen = []
+    for ts in (0, 5, 7):
+        seen.append(times.least)
+        times.remove(ts)
+    assert seen == [0, 5, 7]
+    assert times.least == MAX
 
 
 # ---- what an item and a watermark cost
