@@ -29,6 +29,8 @@ ASOF = Budget(2, 8)
 ONE_BY_ONE = Budget(3, 8)
 ONE_BY_ONE_GATE = Budget(4, 11)
 ROUTE_100 = Budget(3, 11)
+BOOK_TOP = Budget(1.5, 12)
+LARGE_STATE = Budget(1.5, 5.5)
 WEBSOCKET = Budget(1.3, 2)
 
 COLUMNS_W1_OVER_NUMPY = Budget(0.7, 0.7)

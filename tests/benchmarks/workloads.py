@@ -1,6 +1,18 @@
 """All workloads that are measured in pairs."""
 
-from tests.benchmarks import bars, columns, dedupe, files, one_by_one, rolling, routing, spans, stateless, wire
+from tests.benchmarks import (
+    bars,
+    columns,
+    dedupe,
+    files,
+    large_state,
+    one_by_one,
+    rolling,
+    routing,
+    spans,
+    stateless,
+    wire,
+)
 
 WORKS = (
     *stateless.WORKS,
@@ -9,6 +21,7 @@ WORKS = (
     *spans.WORKS,
     *rolling.WORKS,
     *wire.WORKS,
+    *large_state.WORKS,
     *routing.WORKS,
     *one_by_one.WORKS,
     *columns.WORKS,
