@@ -9,6 +9,7 @@ import rxdag
 from rxdag import GraphError, NodeError, market, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag.contract import MAX
 from rxdag.testing import check_operator
 
 rng = random.Random(4)
@@ -243,6 +244,27 @@ def test_a_book_that_gets_no_snapshot_drops_what_waits_and_a_bad_level_is_dead()
     assert result[out] == []
     assert result.stats.nodes["book_top"].dropped == {"no snapshot": 5}
     assert "a price above 0 and a size of 0 or more, got -1.0, 1.0" in str(result[dead][0].error)
+
+
+NOT_LEVELS = [(math.nan, 1.0), (math.inf, 1.0), (0.0, 1.0), (1.0, math.nan), (1.0, math.inf), (1.0, -1.0)]
+
+
+@pytest.mark.parametrize("level", NOT_LEVELS)
+def test_a_level_whose_price_or_size_is_out_of_range_is_dead(level):
+    stream = rxdag.from_source(rxdag.sources.iterable([message("all", 1, bids=[(1.0, 1.0), level])])).pipe(book())
+    dead = stream.dead.to(rxdag.sinks.collect())
+    assert [letter.item[2][1] is level for letter in rxdag.run(dead)[dead]] == [True]
+
+
+class Unwalked(dict):
+    def values(self):
+        raise AssertionError("all books were looked at")
+
+
+def test_the_least_time_that_waits_takes_no_look_at_the_books_while_no_change_waits():
+    kernel = book().kernel()
+    kernel.books = Unwalked(dict.fromkeys(range(3)))
+    assert kernel.low() == MAX
 
 
 def test_order_books_hold_the_laws():

@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
+from math import inf
 from operator import index
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -157,6 +158,8 @@ class _BookKernel(Kernel):
                 self._n += 1
 
     def low(self) -> int:
+        if not self._n:  # asked after each item, whose cost must not grow with the number of books
+            return MAX
         return min((row[2] for book in self.books.values() for row in book.waiting), default=MAX)
 
     def on_end(self, emit: Emit[Any]) -> None:
@@ -235,6 +238,10 @@ def _levels(levels: Any, name: str) -> list[Level]:
 
 
 def _level(level: Any, name: str) -> Level:
+    if level.__class__ is tuple and len(level) == 2:
+        price, size = level
+        if price.__class__ is float and size.__class__ is float and 0 < price < inf and 0 <= size < inf:
+            return price, size
     try:
         if _is(level, (str, bytes, Mapping, Set)):
             raise TypeError
