@@ -159,3 +159,21 @@ def test_a_queue_wakes_its_run_only_when_that_waits_for_an_item():
     queue.offer(1_000, wait=True)
     queue.end(None)
     assert run.woken == 3
+
+
+class Venue:
+    """A value of a route that counts how often it is named."""
+
+    named = 0
+
+    def __str__(self):
+        Venue.named += 1
+        return f"venue-{id(self)}"
+
+
+def test_the_ports_of_a_route_are_not_named_again_for_each_port():
+    venues = [Venue() for _ in range(200)]
+    ways = rxdag.from_source(sources.iterable(venues)).pipe(ops.route_by(lambda venue: venue, venues))
+    outs = [ways[f"venue-{id(venue)}"].to(sinks.null()) for venue in venues]
+    rxdag.run(*outs)
+    assert Venue.named <= 10 * len(venues)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from rxdag.contract import ColumnsEmit, Emit, Kernel, RouteOp, Shape, Splitter, whole
@@ -68,8 +69,8 @@ class _Partition(RouteOp[A]):
     hash_by: Hash
     label = "partition"
 
-    @property
-    def ports(self) -> tuple[str, ...]:
+    @cached_property
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  # a property that is kept
         return (*(str(i) for i in range(self.n)), "dead")
 
     def check(self, shape: Shape, where: str) -> None:
@@ -124,8 +125,8 @@ class _RouteBy(RouteOp[A]):
     default: str | None
     label = "route_by"
 
-    @property
-    def ports(self) -> tuple[str, ...]:
+    @cached_property
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  # a property that is kept
         rest = () if self.default is None else (self.default,)
         return (*(str(value) for value in self.values), *rest, "dead")
 
