@@ -110,6 +110,46 @@ def test_a_blocking_iterator_makes_no_item_after_the_one_during_which_the_run_is
     assert len(made) == 300
 
 
+def writes_of(reads, ns_a_reading):
+    """Numbers of items that a sink writes at once behind a stored source, with a clock that each reading advances."""
+    sizes, now = [], []
+
+    @dataclass(frozen=True)
+    class Stored(Source[int]):
+        is_stored = True
+
+        def open(self, context):
+            now.append(context.domain.ticks())
+            context.domain.ticks = lambda: now.append(now[-1] + ns_a_reading) or now[-1]
+            return OneByOne(reads, []).open(context)
+
+    class Sizes:
+        def extend(self, events):
+            sizes.append(len(list(events)))
+
+    rxdag.run(rxdag.from_source(Stored()).to(Written(Sizes())))
+    assert sum(sizes) == reads
+    return sizes
+
+
+def test_a_sink_behind_a_stored_source_gathers_the_items_of_many_reads_up_to_its_bound():
+    sizes = writes_of(3000, 1)
+    assert max(sizes) == 1024
+    assert len(sizes) < 10
+
+
+def test_a_sink_writes_before_the_nodes_behind_a_gate_take_their_turn():
+    events = []
+    stream = rxdag.from_source(sources.iterable([1, 2]))
+    taken = stream.buffered(max_items=8).pipe(ops.tap(lambda n: events.append(("taken", n))))
+    rxdag.run(stream.to(Written(events)), taken.to(sinks.null()))
+    assert events == [("written", 1), ("written", 2), ("taken", 1), ("taken", 2)]
+
+
+def test_a_sink_behind_a_stored_source_writes_after_a_millisecond_of_turns():
+    assert max(writes_of(100, 100_000)) <= 10
+
+
 def turns_of(reads, ns_a_reading):
     """Numbers of the turns in which a source returned its items, with a clock that each reading advances."""
     turns, now = [], []

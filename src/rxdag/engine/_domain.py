@@ -87,7 +87,8 @@ class Domain:
         deadline: Time by `ticks` at which pumps must return; checked between items by `is_over` if `is_timed`.
         resting: Nodes that rest.
         retired: Nodes that have ended and still hold items or resources.
-        unwritten: Nodes that have gathered items: sinks, and nodes that build columns.
+        unwritten: Nodes that have gathered items and must hand them on after this turn: sinks, and nodes that build columns.
+        patient: Sinks that have gathered items, of a bounded number, and may gather more in the next turns of this pump.
         deferred: Nodes whose timer was due while they rested.
         opened: Nodes that are due for a turn of their own, since there is room behind them.
         raised: Exception that the driver must raise unchanged, such as SystemExit from user code.
@@ -118,6 +119,9 @@ class Domain:
         self.resting: list[Point] = []
         self.retired: deque[Node] = deque()
         self.unwritten: list[SinkNode | GatherNode] = []
+        self.patient: list[SinkNode] = []
+        self.in_turns = False
+        """True while pumps take turns: patient sinks wait for the end of these."""
         self.deferred: list[KernelNode] = []
         self.opened: deque[KernelNode] = deque()
         self.raised: BaseException | None = None
@@ -133,10 +137,16 @@ class Domain:
     def take_turns(self) -> None:
         """Run the pumps that are ready, until the driver has other work."""
         until = self.end_of_turns(self.ticks())
+        self.in_turns = True
+        before: Pump | None = None
         try:
             while self.ready:
                 pump = self.turn_of = self.ready.popleft()
                 pump.queued = False
+                # The nodes behind another pump may be slow.
+                if self.patient and (pump.may_wait or pump is not before):
+                    self.write_patient()
+                before = pump
                 pump.step()
                 if self.is_called:
                     return  # the driver settles before it calls
@@ -147,6 +157,14 @@ class Domain:
                     return
         finally:
             self.turn_of = None
+            self.in_turns = False
+
+    def write_patient(self) -> None:
+        """Let patient sinks write, before something that may take long."""
+        while self.patient and not self.stop:
+            sink = self.patient.pop()
+            sink.is_gathering = False
+            sink.write_out()
 
     def end_of_turns(self, now: i64) -> i64:
         """Return the time by `ticks` at which turns that begin now must end, so that the driver checks its timers."""
@@ -175,7 +193,7 @@ class Domain:
         """Return True if nothing but the running pump has work to do."""
         if not self.is_in_order or self.stop or self.is_looked_for:
             return False
-        return not (self.ready or self.unwritten or self.resting or self.deferred)
+        return not (self.ready or self.unwritten or self.patient or self.resting or self.deferred)
 
     def must_give_back(self) -> bool:
         """Return True if the running node should yield the thread."""
@@ -232,7 +250,7 @@ class Domain:
 
     def waits(self) -> bool:
         """Return True if there is something to settle."""
-        if self.retired or self.opened or self.unwritten or self.next_to_resume() is not None:
+        if self.retired or self.opened or self.unwritten or self.patient or self.next_to_resume() is not None:
             return True
         # The timer of a resting node is not work yet: the node must resume first.
         return any(not node.must_wait() for node in self.deferred)
@@ -256,6 +274,11 @@ class Domain:
             sink = self.unwritten.pop()
             sink.is_gathering = False
             sink.write_out()
+            return True
+        if self.patient and not self.in_turns:
+            patient = self.patient.pop()
+            patient.is_gathering = False
+            patient.write_out()
             return True
         return bool(self.deferred) and self.fire_deferred()
 

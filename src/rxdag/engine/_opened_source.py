@@ -55,6 +55,7 @@ class OpenedSource(Pump):
         self.run = run
         self.policy = policy
         self.source = source
+        self.may_wait = not source.is_stored
         self.wants_columns = wants_columns
         self.boundary = boundary
         self.dag = run.dag_name

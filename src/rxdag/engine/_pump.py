@@ -20,6 +20,7 @@ class Pump(Point):
         is_finished: True if it moves no more items.
         is_starved: True if there was nothing to move when it had its last turn.
         is_parked: True if something was in the way at its last turn.
+        may_wait: True if its turn may take long before it moves anything.
         busy_ns: Time spent in its turns, with the work of the nodes behind it, ns.
         gates: The gates at which its segment ends.
     """
@@ -32,6 +33,7 @@ class Pump(Point):
         self.is_finished = False
         self.is_starved = False
         self.is_parked = False
+        self.may_wait = False
         self.busy_ns: i64 = 0
         self.gates: list[Gate] = []
 

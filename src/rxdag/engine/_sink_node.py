@@ -184,7 +184,10 @@ class SinkNode(OpenedSink):
             self.is_gathering = True
             if len(self.gathered) <= 1:
                 self.oldest = self.domain.received_at
-            self.domain.unwritten.append(self)
+            if self.is_quick:
+                self.domain.patient.append(self)
+            else:
+                self.domain.unwritten.append(self)
 
     def push_rows(self, items: list[Any]) -> None:
         self.came += len(items)
@@ -198,7 +201,7 @@ class SinkNode(OpenedSink):
             self.is_gathering = True
             if len(self.gathered) <= len(items):
                 self.oldest = self.domain.received_at
-            self.domain.unwritten.append(self)
+            self.domain.patient.append(self)
 
     def push_columns(self, columns: Any) -> None:
         self.came += len(columns)
