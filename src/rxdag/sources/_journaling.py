@@ -206,7 +206,7 @@ class JournalingReader(ReaderAround):
         self._begin()
         if self._behind is not None:
             read = self._read_behind(self._behind, max_items)
-            if read is not None:
+            if read is not None or self._behind is not None:
                 return read
         room = max_items - self._n_rested()
         if not self._is_ended and (room > 0 or not self._rested):
@@ -216,13 +216,13 @@ class JournalingReader(ReaderAround):
         return self._emitted() if self._may_emit() else None
 
     def _read_behind(self, behind: Playback, max_items: int) -> Read:
-        """Emit recorded items, and append those that arrive in the meantime; None once all are emitted."""
+        """Emit recorded items, and append those that arrive in the meantime; `_behind` is None once all are emitted."""
         # A read that blocks would hold up what was recorded.
         if not self._is_ended and not self._rested and self._source.where != "blocking":
             self._take_in(max_items)
             self._sync()
         read = behind.read(max_items)
-        if read is None:
+        if read is None and not behind.is_waiting:
             self._arrival = behind.arrival
             behind.close()
             self._behind = None

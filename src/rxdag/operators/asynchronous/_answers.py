@@ -11,6 +11,8 @@ from rxdag.errors import SavedError, SourceError, StateError, is_a, text_of, tra
 from rxdag.journal import Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
 
 _CODEC: Final = Codec()
+_EXITS: Final = {kind.__name__: kind for kind in (SystemExit, KeyboardInterrupt)}
+"""Errors that end the process, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Answer:
     item: bytes | None = None
     after: int = 0
     value: Any = None
-    error: tuple[Exception, int] | None = None
+    error: tuple[BaseException, int] | None = None
     ends_run: bool = False
 
     def is_for(self, item: object) -> bool:
@@ -143,8 +145,8 @@ class Answers:
         after, value, failure = rest
         if failure is None:
             return Answer(record, self._base + number, item, self._base + after, value)
-        error, trace, attempts, ends_run = failure
-        raised = as_raised(error, trace)
+        error, trace, attempts, ends_run, *code = failure
+        raised = traced(_exit_raised(error, *code), trace) if code else as_raised(error, trace)
         return Answer(record, self._base + number, item, self._base + after, None, (raised, attempts), ends_run)
 
     def passed(self) -> None:
@@ -186,7 +188,7 @@ class Answers:
         """
         self._append(Kind.ASKED, [call.number - self._base, _encoded(call.item)])
 
-    def note(self, inner: Inner, value: Any = None, failure: tuple[Exception, int, bool] | None = None) -> None:
+    def note(self, inner: Inner, value: Any = None, failure: tuple[BaseException, int, bool] | None = None) -> None:
         """Record an answer or a final failure, before the node takes it.
 
         Args:
@@ -201,7 +203,8 @@ class Answers:
         item, saved = _encoded(inner.item), None
         if failure is not None:
             error, attempts, ends_run = failure
-            saved = [error, trace_of(error), attempts, ends_run]
+            plain, *code = [error] if isinstance(error, Exception) else _exit_saved(error)
+            saved = [plain, trace_of(error), attempts, ends_run, *code]
         self._append(Kind.ANSWER, [inner.number - self._base, item, self.taken - self._base, value, saved])
 
     def _append(self, kind: Kind, content: Any) -> None:
@@ -248,3 +251,18 @@ def as_raised(error: Exception, trace: str) -> Exception:
     if isinstance(error, SavedError) and is_a(error, (BadItem,)):
         error = BadItem(text_of(error))
     return traced(error, trace)
+
+
+def _exit_saved(error: BaseException) -> tuple[SavedError, int | str | None]:
+    """Return an error that is no Exception as one that can be saved, and the exit code of a SystemExit."""
+    kind = next((name for name, exit_ in _EXITS.items() if isinstance(error, exit_)), type(error).__qualname__)
+    code = error.code if isinstance(error, SystemExit) else None
+    return SavedError(kind, text_of(error)), code if isinstance(code, int | str) else None
+
+
+def _exit_raised(saved: SavedError, code: int | str | None) -> BaseException:
+    """Return an error that is no Exception, like the recorded one."""
+    if saved.kind == "SystemExit":
+        return SystemExit(code)
+    kind: type[BaseException] = _EXITS.get(saved.kind) or type(saved.kind, (BaseException,), {})
+    return kind(text_of(saved).removeprefix(f"{saved.kind}: "))

@@ -121,13 +121,13 @@ class _LookupKernel(CallKernel):
         if len(self.known) > self._max_keys:
             pop_first(self.known)
 
-    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+    def settle_failed(self, call: Inner, error: BaseException, attempts: int) -> None:
         self.inner.remove(call)
         for row in self._asking.pop(call.item):
             row.error = (error, attempts)
 
-    def let_go(self, inner: Inner) -> Inner | None:
-        if super().let_go(inner) is None:
+    def let_go(self, inner: Inner, error: BaseException, attempts: int) -> Inner | None:
+        if super().let_go(inner, error, attempts) is None:
             return None
         first = self._asking.pop(inner.item)[0]
         self.waiting = deque(each for each in self.waiting if each[1] is not first)

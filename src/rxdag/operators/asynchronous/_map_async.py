@@ -44,7 +44,7 @@ class _MapAsyncKernel(CallKernel):
         call.results.append(value)
         call.is_done = True
 
-    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+    def settle_failed(self, call: Inner, error: BaseException, attempts: int) -> None:
         call.error = (error, attempts)
 
     def take_settled(self) -> Inner | None:
