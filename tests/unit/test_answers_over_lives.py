@@ -1,7 +1,9 @@
 """Recorded answers of a job that is stopped at any time and continued otherwise: a replay gives what all its lives gave."""
 
 import asyncio
+import contextlib
 import random
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,7 @@ import rxdag
 from rxdag import checkpoints, on_error, sinks, sources, testing
 from rxdag import operators as ops
 from rxdag.engine.drivers import VirtualClock
-from rxdag.journal import Cursor
+from rxdag.journal import Cursor, JournalWriter
 from rxdag.runtime import Execution
 from rxdag.runtime._recovery import Recovery, begun
 from rxdag.testing import settle_virtual
@@ -57,7 +59,7 @@ async def nobody(asked):
 
 def graph(kind, source, answer, folder, to, *, policy, concurrency, ttl="20ms", durable="written"):
     """Return the job behind any source, with its outputs in a folder."""
-    how = {"concurrency": concurrency, "timeout": "25ms", "record": folder / "journal"}
+    how = {"concurrency": concurrency, "timeout": "25ms", "record": folder / "journal", "durable": durable}
     if kind == "lookup":
         operator = ops.lookup(answer, key=lambda n: n * n % 11, ttl=ttl, max_keys=3, **how)
     else:
@@ -85,7 +87,30 @@ def feed(rng, folder):
     return testing.recording([*moments, ("c", at)], hot=False)
 
 
-def lived(kind, last, rng, folder, store, now, *, is_last):
+@contextlib.contextmanager
+def disk():
+    """Yield the sizes of the segments that outlive a loss of power, by path."""
+    sync, sizes = JournalWriter.sync, {}
+
+    def noted(writer):
+        sync(writer)
+        sizes.update((path, path.stat().st_size) for path in Path(writer.folder).glob("*.journal"))
+
+    JournalWriter.sync = noted
+    try:
+        yield sizes
+    finally:
+        JournalWriter.sync = sync
+
+
+def cut(folder, sizes):
+    """Lose what a loss of power may lose."""
+    for path in (folder / "journal").resolve().glob("*.journal"):
+        with path.open("ab") as file:
+            file.truncate(sizes.get(path, 0))
+
+
+def lived(kind, last, durable, rng, folder, store, now, *, is_last):
     """Run one life, and return the time of its end and its result."""
     policies = [last, on_error.retry(2, base="1ms", then=getattr(on_error, last)), "raise"]
     policy = rng.choice(policies[:2] if is_last else policies)
@@ -93,13 +118,14 @@ def lived(kind, last, rng, folder, store, now, *, is_last):
     concurrency = rng.choice([1, 2, 4, 9])
     dag = graph(
         kind,
-        sources.journal(feed(rng, folder), folder / "journal"),
+        sources.journal(feed(rng, folder), folder / "journal", durable=durable),
         outside.answer,
         folder,
         folder,
         policy=policy,
         concurrency=concurrency,
         ttl=rng.choice(["1ms", "20ms", "1h"]),
+        durable=durable,
     )
     execution = Execution(rxdag.compile(dag), VirtualClock(now), seed=rng.randrange(100))
     begun(execution, Recovery.of(store, {"every": f"{rng.choice([1, 3, 10, 100])}ms"}, "run"))
@@ -112,15 +138,19 @@ def lived(kind, last, rng, folder, store, now, *, is_last):
 
 
 def check(seed, folder):
-    """Check one random job; return the number of its lives."""
+    """Check one random job, which loses power after each life if its journal is synced; return the number of lives."""
+    durable = random.Random(-seed).choice(["written", "synced"])
     rng, store, now = random.Random(seed), checkpoints.memory(), 10**12
     kind, last, lives = rng.choice(KINDS), rng.choice(["skip", "dead"]), 0
     (folder / "journal").mkdir(parents=True)
-    while True:
-        lives += 1
-        now, result = lived(kind, last, rng, folder, store, now, is_last=lives > 12)
-        if result.state == "completed":
-            break
+    with disk() as sizes:
+        while True:
+            lives += 1
+            now, result = lived(kind, last, durable, rng, folder, store, now, is_last=lives > 12)
+            if durable == "synced":
+                cut(folder, sizes)
+            if result.state == "completed":
+                break
     reader = sources.journal_reader(folder / "journal", source="ticks")
     again = graph(kind, reader, nobody, folder, folder / "again", policy=last, concurrency=rng.choice([1, 2, 4, 9]))
     testing.run_virtual(again)

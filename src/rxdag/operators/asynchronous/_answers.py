@@ -8,7 +8,7 @@ from typing import Any, Final
 from rxdag.codec import Codec
 from rxdag.contract import BadItem, Inner, InnerContext
 from rxdag.errors import SavedError, SourceError, StateError, is_a, text_of, trace_of, traced
-from rxdag.journal import Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
+from rxdag.journal import SYNC_NS, Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
 
 _CODEC: Final = Codec()
 _EXITS: Final = {kind.__name__: kind for kind in (SystemExit, KeyboardInterrupt)}
@@ -53,10 +53,15 @@ class Answers:
 
     Args:
         path: Folder of the journal.
+        syncs: True if an answer may leave the node only once its record outlives a loss of power.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, syncs: bool) -> None:
         self.path = path
+        self._syncs = syncs
+        self.is_synced = True
+        """False if an answer was recorded that may not outlive a loss of power."""
+        self._synced_at = 0
         self.taken = 0
         """Number of items that the node has taken."""
         self.replays = False
@@ -98,6 +103,8 @@ class Answers:
             if writer.torn:
                 context.log("journal.cut", bytes=writer.torn)
                 writer.torn = 0
+            if self._syncs:  # what a killed process has written
+                writer.sync()
             is_there = oldest(self.path) is not None and (self._start or 0) < writer.arrival
             if context.saves and is_there and not self._is_new:
                 self._cursor = Cursor(self.path, self._start)
@@ -206,6 +213,35 @@ class Answers:
             plain, *code = [error] if isinstance(error, Exception) else _exit_saved(error)
             saved = [plain, trace_of(error), attempts, ends_run, *code]
         self._append(Kind.ANSWER, [inner.number - self._base, item, self.taken - self._base, value, saved])
+        self.is_synced = not self._syncs
+
+    def sync(self) -> None:
+        """Make the recorded answers outlive a loss of power, if that was asked for.
+
+        Raises:
+            WriteRefused: If the disk fails.
+        """
+        if self._syncs and not self.is_synced and self._writer is not None:
+            self._writer.sync()
+        self.is_synced = True
+
+    def due(self, *, others_come: bool) -> int | None:
+        """Return when the recorded answers may leave the node, ns since the epoch; None for now. They are synced by then.
+
+        Args:
+            others_come: True if calls are under way, whose answers one sync could cover too.
+
+        Raises:
+            WriteRefused: If the disk fails.
+        """
+        if self._context is None:
+            return None
+        now = self._context.clock.now()
+        if others_come and now < self._synced_at + SYNC_NS:
+            return self._synced_at + SYNC_NS
+        self.sync()
+        self._synced_at = now
+        return None
 
     def _append(self, kind: Kind, content: Any) -> None:
         writer, context = self._writer, self._context
@@ -220,6 +256,8 @@ class Answers:
         Args:
             numbers: Numbers of the items in the state of the kernel.
         """
+        self.is_synced = False  # records of calls under way are part of what the checkpoint relies on
+        self.sync()
         return [self.path, self._arrival(), self.taken, self._base, self._is_begun, numbers]
 
     def _arrival(self) -> int | None:

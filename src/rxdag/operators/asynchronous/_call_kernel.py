@@ -29,6 +29,8 @@ class CallSpec(Protocol):
     def resource(self) -> Callable[[], AbstractAsyncContextManager[Any]] | None: ...
     @property
     def record(self) -> str | None: ...
+    @property
+    def durable(self) -> str: ...
 
 
 class CallKernel(InnerKernel):
@@ -52,7 +54,7 @@ class CallKernel(InnerKernel):
         self.concurrency = spec.concurrency
         self.resource = spec.resource
         self.record = spec.record
-        self.answers = None if spec.record is None else Answers(spec.record)
+        self.answers = None if spec.record is None else Answers(spec.record, syncs=spec.durable == "synced")
         self._is_over = False
         """True once no more items come."""
         self._goes_on = False
@@ -162,6 +164,7 @@ class CallKernel(InnerKernel):
         if self.answers is not None:
             try:
                 self.answers.note(call, failure=(error, attempts, True))
+                self.answers.sync()
             except RxDagError as refused:
                 error.add_note(text_of(refused))
 
@@ -184,9 +187,12 @@ class CallKernel(InnerKernel):
             self.follow()
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
-        """Take the next record of the journal, or fail because it is not the expected one."""
+        """Take the next record of the journal, fail because it is not the expected one, or let answers leave."""
         answers = self.answers
         assert answers is not None
+        if not self.plays and self.problem is None:  # it is time to sync
+            self.timer = None
+            return
         read = answers.next()
         if self.problem is None and self._is_lost(read):
             self.problem = self.missing(self.calls()[0])
@@ -222,6 +228,8 @@ class CallKernel(InnerKernel):
     def ready(self) -> Inner | None:
         if self._ended_by is not None:
             return self._ended_by
+        if self.answers is not None and not self._may_leave(self.answers):
+            return None
         settled = self.take_settled()
         if settled is None:
             if self.plays:
@@ -229,6 +237,17 @@ class CallKernel(InnerKernel):
         elif settled.error is not None and id(settled.error[0]) in self._ending:
             self._note_end(self._ending[id(settled.error[0])], *settled.error)
         return settled
+
+    def _may_leave(self, answers: Answers) -> bool:
+        """Return True if answered items may leave; otherwise set the timer for it."""
+        try:
+            due = None if answers.is_synced else answers.due(others_come=bool(self.calls()))
+        except SourceError as error:
+            self._fail_soon(error)
+            return False
+        if due is not None and self.timer is None:
+            self.timer = due
+        return due is None
 
     def begin_item(self, answers: Answers) -> int:
         """Return the number of the item that has just come."""
