@@ -9,7 +9,7 @@ import pickle
 import traceback
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 __all__ = [
     "BufferOverflow",
@@ -31,9 +31,10 @@ __all__ = [
 _ITEM_CHARS: Final = 300
 _ERROR_CHARS: Final = 10_000
 _CAUSES: Final = 20
-_TRACE: Final = "_recorded_trace"
 """Longest chain of causes that is pickled."""
+_TRACE: Final = "_recorded_trace"
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_E = TypeVar("_E", bound=BaseException)
 
 
 class RxDagError(Exception):
@@ -225,7 +226,7 @@ def chain_of(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def traced(error: Exception, trace: str) -> Exception:
+def traced(error: _E, trace: str) -> _E:
     """Return a recorded error with the traceback that it had, as text."""
     vars(error)[_TRACE] = trace
     return error

@@ -61,7 +61,7 @@ class Inner:
         self.skip = 0
         self.number = 0
         self.results: list[Any] = []
-        self.error: tuple[Exception, int] | None = None
+        self.error: tuple[BaseException, int] | None = None
         self.is_done = False
 
     @property
@@ -114,8 +114,8 @@ class InnerKernel(Kernel, ABC):
         """Take in the final failure of an inner stream; its items leave by `ready` with the error."""
         inner.error = (error, attempts)
 
-    def let_go(self, inner: Inner) -> Inner | None:
-        """Stop holding an inner stream and the item that it fails for, at once; returns that item, None if it is not held."""
+    def let_go(self, inner: Inner, error: BaseException, attempts: int) -> Inner | None:
+        """Stop holding an inner stream and the item for which it ends the run, at once; returns the item, None if not held."""
         if inner not in self.inner:
             return None
         self.inner.remove(inner)

@@ -221,8 +221,13 @@ class InnerNode(KernelNode):
         # Close before opening others, so that no more are open at once than the kernel allows.
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
+        most = self.inner_kernel.concurrency
         for inner in wanted:
             if inner not in self.readings and not inner.is_done:
+                if most is not None and len(self.readings) >= most:
+                    # Of a checkpoint of a run with a higher concurrency: it is opened once another one has closed.
+                    self.matched = []
+                    break
                 self.readings[inner] = Reading(self, inner)
 
     def go_on(self) -> None:
@@ -310,7 +315,7 @@ class InnerNode(KernelNode):
         reading.close()
         if not isinstance(error, Exception):
             self.readings.pop(inner, None)
-            held = kernel.let_go(inner)
+            held = kernel.let_go(inner, error, reading.attempts)
             if held is None:
                 self.break_down(error)
             else:

@@ -8,7 +8,7 @@ from rxdag.journal._entry import Bad, Entries, entries_of
 from rxdag.journal._record import Kind, Record
 from rxdag.journal._retention import Retention
 from rxdag.journal._segments import Tail, oldest, path_of, segments, size_of, tail_of
-from rxdag.journal._writer import JournalWriter, WriteRefused, close_writer, open_writer
+from rxdag.journal._writer import SYNC_NS, JournalWriter, WriteRefused, close_writer, open_writer
 
 __all__ = [
     "Bad",
@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "Record",
     "Retention",
+    "SYNC_NS",
     "Tail",
     "WriteRefused",
     "JournalWriter",

@@ -16,6 +16,8 @@ from rxdag.journal._record import Kind, Record
 from rxdag.journal._retention import Retention
 from rxdag.journal._segments import Last, is_deleted, path_of, segments, tail_of
 
+SYNC_NS: Final = 10_000_000
+"""Least time between two syncs while more is received, ns."""
 _SEGMENT_BYTES: Final = 64 << 20
 _OF_LIMIT: Final = 8
 """Least number of segments into which a limit of the retention is divided."""
@@ -192,18 +194,27 @@ class JournalWriter:
         """Make all records outlive a loss of power.
 
         Raises:
-            OSError: If the disk fails.
+            WriteRefused: If the disk fails.
         """
         with self._mutex:
-            if self._file is not None:
-                os.fsync(self._file.fileno())
-            if self._is_new and sys.platform != "win32":
-                fd = os.open(self.folder, os.O_RDONLY)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
+            try:
+                if self._file is not None:
+                    os.fsync(self._file.fileno())
+                if self._is_new and sys.platform != "win32":
+                    self._sync_folder()
+            except OSError as error:
+                raise WriteRefused(
+                    f'journal: "{self.folder}" must be on a disk that can be synced, got '
+                    f"{os.strerror(error.errno or 0)}; check the disk"
+                ) from error
             self._is_new = False
+
+    def _sync_folder(self) -> None:
+        fd = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def confirm(self, source: str, arrival: int) -> None:
         """Note that a run needs nothing of a source before `arrival` any more."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from rxdag.contract import CONTEXT, MAP_ASYNC, async_kind, check_arguments, check_awaited, check_function, checked_path
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Expr, check_field
 
+Durable: TypeAlias = Literal["written", "synced"]
 TAKEN: Final = ("out", "dead", "late", "dropped", "unassigned", "unrouted")
 """Port names that nodes use themselves."""
 
@@ -74,6 +75,19 @@ def folder_or_none(path: Any, where: str) -> str | None:
     if isinstance(path, bool):
         raise GraphError(f"{where} must be the folder of a journal, got {path}; name that of the recorded sources")
     return None if path is None else checked_path(path, where)
+
+
+def durable_with(durable: Any, record: Any, where: str) -> Durable:
+    """Return when recorded answers count as durable.
+
+    Raises:
+        GraphError: If it is no such word, or nothing is recorded that could be synced.
+    """
+    if durable not in ("written", "synced"):
+        raise GraphError(f'{where} must be "written" or "synced", got {shown(durable)}')
+    if durable == "synced" and record is None:
+        raise GraphError(f'{where} must be "written" without record=, got "synced"; name the folder of a journal')
+    return durable  # type: ignore[no-any-return]  # checked above
 
 
 def _callable(fn: Any, where: str) -> Any:

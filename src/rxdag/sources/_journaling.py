@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rxdag.contract import (
     END,
@@ -18,15 +17,13 @@ from rxdag.contract import (
     checked_end,
 )
 from rxdag.errors import SourceError, StateError
-from rxdag.journal import Bad, Kind, WriteRefused, close_writer, entries_of, open_writer, size_of
+from rxdag.journal import SYNC_NS, Bad, Kind, WriteRefused, close_writer, entries_of, open_writer, size_of
 from rxdag.sources._live import ConnectionEvent
 from rxdag.sources._playback import JournalGap, Playback, report
 
 if TYPE_CHECKING:
     from rxdag.sources._journal import Journal
 
-_SYNC_NS: Final = 10_000_000
-"""Least time between two syncs, ns."""
 Part: TypeAlias = tuple[Kind, int, bytes]
 
 
@@ -206,7 +203,7 @@ class JournalingReader(ReaderAround):
         self._begin()
         if self._behind is not None:
             read = self._read_behind(self._behind, max_items)
-            if read is not None:
+            if read is not None or self._behind is not None:
                 return read
         room = max_items - self._n_rested()
         if not self._is_ended and (room > 0 or not self._rested):
@@ -216,13 +213,13 @@ class JournalingReader(ReaderAround):
         return self._emitted() if self._may_emit() else None
 
     def _read_behind(self, behind: Playback, max_items: int) -> Read:
-        """Emit recorded items, and append those that arrive in the meantime; None once all are emitted."""
+        """Emit recorded items, and append those that arrive in the meantime; `_behind` is None once all are emitted."""
         # A read that blocks would hold up what was recorded.
         if not self._is_ended and not self._rested and self._source.where != "blocking":
             self._take_in(max_items)
             self._sync()
         read = behind.read(max_items)
-        if read is None:
+        if read is None and not behind.is_waiting:
             self._arrival = behind.arrival
             behind.close()
             self._behind = None
@@ -232,8 +229,8 @@ class JournalingReader(ReaderAround):
         """Return True if the queued items may be emitted; sync them first if it is time."""
         if self._source.durable == "synced":
             now = self._of_run.clock.now()
-            if now < self._synced_at + _SYNC_NS:
-                self._of_run.wake_at(self._synced_at + _SYNC_NS)
+            if now < self._synced_at + SYNC_NS:
+                self._of_run.wake_at(self._synced_at + SYNC_NS)
                 return False
             self._sync()
             self._synced_at = now
@@ -241,13 +238,7 @@ class JournalingReader(ReaderAround):
 
     def _sync(self) -> None:
         if self._source.durable == "synced":
-            try:
-                self._writer.sync()
-            except OSError as error:
-                raise SourceError(
-                    f'journal: "{self._source.path}" must be on a disk that can be synced, got '
-                    f"{os.strerror(error.errno or 0)}; check the disk"
-                ) from error
+            self._writer.sync()
 
     def _emitted(self) -> Chunk:
         """Report the malformed items before the first queued chunk, and return the chunk."""

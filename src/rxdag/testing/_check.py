@@ -18,7 +18,7 @@ from rxdag.plan import compile
 from rxdag.runtime import RunResult
 from rxdag.testing._check_functions import check_functions
 from rxdag.testing._check_graph import Driven, can_drive
-from rxdag.testing._check_migrate import check_migrate
+from rxdag.testing._check_migrate import check_older
 from rxdag.testing._check_recover import Broken, Drives
 from rxdag.testing._sources import Chunked
 from rxdag.testing._virtual import settle_virtual, virtual
@@ -53,7 +53,7 @@ def check_operator(
     before: Callable[[Stream[Any]], Stream[Any]] | None = None,
     of: Any = None,
     types: Iterable[type] = (),
-    older: Mapping[int, Mapping[str, Any]] | None = None,
+    older: Mapping[int, Mapping[str, Any] | Sequence[Any]] | None = None,
     waive: Iterable[str] = (),
     seed: int = 0,
 ) -> None:
@@ -64,7 +64,8 @@ def check_operator(
       do not affect each other.
     * *State*: each attribute of a kernel that changes is in its `state`, or in its `derived`.
     * *Recover*: at any point, its state can be moved as bytes into a new run, on rows or columns, which continues as if
-      nothing had happened. It migrates state of older versions, if its `state_version` is above 1.
+      nothing had happened. It migrates state of older versions, if its `state_version`, or that of an aggregate in its
+      open panes, is above 1.
     * *Marks*: additional watermarks without an item between them make no difference.
     * *Functions*: an item on which a user function fails leaves no trace in the state, and is counted.
     * If its source *fails*, it fails too, after the items emitted before; it *disposes* its source if nothing reads its
@@ -78,7 +79,8 @@ def check_operator(
         before: Appends the nodes that must precede it, for example for event time and keys.
         of: Type of the items, if fields are given by name.
         types: Enums and records in its state, besides those in the items, if they are local classes.
-        older: For a kernel whose `state_version` is above 1: a state of each older version, by that.
+        older: For a kernel or an aggregate whose `state_version` is above 1: a state of each older version, by that. That
+            of an aggregate is the list that `snapshot` of its accumulator gave; it is put into all open panes.
         waive: Laws that it cannot obey.
         seed: Seed of the random chunks, points and watermarks.
 
@@ -120,7 +122,7 @@ class _Check:
         of: Any,
         rng: random.Random,
         types: Iterable[type] = (),
-        older: Mapping[int, Mapping[str, Any]] | None = None,
+        older: Mapping[int, Mapping[str, Any] | Sequence[Any]] | None = None,
     ) -> None:
         self.build = build
         self.before = before
@@ -246,9 +248,7 @@ class _Check:
         self._by_hand("recover", self._migrates)
 
     def _migrates(self, drives: Drives) -> None:
-        driven = drives.make()
-        driven.close()
-        check_migrate(list(driven.nodes.values())[-1].kernel, self.older, self.codec)
+        check_older(drives, self.older, self.codec)
 
     def marks(self) -> None:
         self._by_hand("marks", Drives.check_marks)

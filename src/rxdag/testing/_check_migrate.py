@@ -1,14 +1,39 @@
-"""The law about older state: a kernel takes up what its older versions have saved."""
+"""The law about older state: kernels and accumulators take up what their older versions have saved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Mapping
+from types import FunctionType, ModuleType
+from typing import Any, Final
 
 from rxdag.codec import Codec
-from rxdag.contract import Kernel
+from rxdag.contract import Accumulator, Kernel
 from rxdag.errors import shown
-from rxdag.testing._check_recover import Broken
+from rxdag.testing._check_imprint import attributes_of
+from rxdag.testing._check_recover import Broken, Drives
+
+_ENDS: Final = (str, bytes, int, float, type, FunctionType, ModuleType)
+"""Values in which no accumulators are looked for."""
+
+
+def check_older(drives: Drives, older: Mapping[int, Any], codec: Codec) -> None:
+    """Check that state of each older version is taken up: that of the kernel or, if it has one version, of its aggregates.
+
+    Args:
+        drives: Makes runs of the graph.
+        older: A state of each older version, by that.
+        codec: Codec that saves the state.
+
+    Raises:
+        Broken: If it is not, or a version is missing.
+    """
+    driven = drives.make()
+    driven.close()
+    kernel = list(driven.nodes.values())[-1].kernel
+    if kernel.state_version == 1 and _check_aggregates(drives, older, codec):
+        return
+    check_migrate(kernel, older, codec)
 
 
 def check_migrate(kernel: Kernel, older: Mapping[int, Mapping[str, Any]], codec: Codec) -> None:
@@ -25,10 +50,7 @@ def check_migrate(kernel: Kernel, older: Mapping[int, Mapping[str, Any]], codec:
     kind, version = type(kernel).__name__, kernel.state_version
     if not isinstance(version, int) or version < 1:
         raise Broken(f"{kind}.state_version must be 1 or more, got {shown(version)}")
-    if sorted(older) != list(range(1, version)):
-        raise Broken(
-            f"older must have a state of each version before {version}, got {', '.join(map(str, sorted(older))) or 'none'}"
-        )
+    _check_versions(older, version)
     for old, saved in older.items():
         how = f"a state of version {old}"
         try:
@@ -48,3 +70,99 @@ def check_migrate(kernel: Kernel, older: Mapping[int, Mapping[str, Any]], codec:
             raise Broken(
                 f"{kind}.snapshot must give back {how}, migrated, got {shown(kernel.snapshot())}, not {shown(codec.decode(data))}"
             )
+
+
+def _check_versions(older: Mapping[int, Any], version: int) -> None:
+    if sorted(older) == list(range(1, version)):
+        return
+    got = ", ".join(map(str, sorted(older))) or "none"
+    if version == 1:
+        raise Broken(f"older must be left out, since no saved state has a version above 1, got {got}")
+    raise Broken(f"older must have a state of each version before {version}, got {got}")
+
+
+def _check_aggregates(drives: Drives, older: Mapping[int, Any], codec: Codec) -> bool:
+    """Check the accumulators in open panes; False if none of them has a version above 1."""
+    for point in range(drives.whole.turn, -1, -1):
+        driven = drives.make()
+        driven.open()
+        driven.run(point)
+        saved = codec.encode(driven.save())
+        driven.close()
+        if any(_tagged(codec.decode(saved))):
+            break
+    else:
+        return False
+    found: dict[str, Accumulator[Any, Any]] = {}
+    for node in driven.nodes.values():
+        found |= {type(each).__name__: each for each in _accumulators_in(node.kernel, set()) if each.state_version > 1}
+    if len(found) != 1:
+        raise Broken(
+            f"the operator must have one aggregate with a version above 1, got {' and '.join(sorted(found)) or 'none'}; "
+            "check each alone"
+        )
+    (accumulator,) = found.values()
+    _check_versions(older, accumulator.state_version)
+    for old, state in older.items():
+        data = codec.encode(state, where=f"a state of version {old}")
+        _check_accumulator(drives, accumulator, saved, old, data, codec)
+    return True
+
+
+def _check_accumulator(
+    drives: Drives, accumulator: Accumulator[Any, Any], saved: bytes, old: int, older: bytes, codec: Codec
+) -> None:
+    """Check that a run continues from a checkpoint with the state of an older version in its panes."""
+    kind, how = type(accumulator).__name__, f"a state of version {old}"
+    try:
+        migrated = codec.encode(accumulator.migrate(codec.decode(older), old))
+    except Exception as error:
+        raise Broken(f"{kind}.migrate must take {how}, and failed: {shown(error)}") from error
+    state = codec.decode(saved)
+    for tag in _tagged(state):
+        tag.update(state_version=old, state=codec.decode(older))
+    second = drives.make()
+    try:
+        second.load(state)
+        for tag in _tagged(codec.decode(codec.encode(second.save()))):
+            if codec.encode(tag["state"]) != migrated:
+                raise Broken(
+                    f"{kind}.snapshot must give back {how}, migrated, got {shown(tag['state'])}, not "
+                    f"{shown(codec.decode(migrated))}"
+                )
+        second.run()
+        if second.error is not None:
+            raise second.error
+    except Broken:
+        raise
+    except Exception as error:
+        raise Broken(f"{kind} must continue from {how}, migrated, and failed: {shown(error)}") from error
+    finally:
+        second.close()
+
+
+def _tagged(saved: Any) -> Iterator[dict[str, Any]]:
+    """Yield the states of accumulators in decoded state that have a version above 1."""
+    if isinstance(saved, dict):
+        tag: dict[str, Any] = saved
+        if tag.keys() == {"state_version", "state"}:
+            yield tag
+        else:
+            for each in tag.values():
+                yield from _tagged(each)
+    elif isinstance(saved, list | tuple):
+        parts: list[Any] = list(saved)
+        for each in parts:
+            yield from _tagged(each)
+
+
+def _accumulators_in(value: object, seen: set[int]) -> Iterator[Accumulator[Any, Any]]:
+    """Yield the accumulators that an object holds, and those that they hold."""
+    if id(value) in seen or isinstance(value, _ENDS):
+        return
+    seen.add(id(value))
+    if isinstance(value, Accumulator):
+        yield value
+    parts: Any = value.values() if isinstance(value, dict) else value
+    for each in parts if isinstance(value, dict | list | tuple | deque) else attributes_of(value).values():
+        yield from _accumulators_in(each, seen)

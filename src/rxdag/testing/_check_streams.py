@@ -82,7 +82,9 @@ class StreamsNode(DrivenNode):
         while not self.is_ended and (inner := kernel.ready()) is not None:
             self._at_hand(inner)
             if inner.error is not None:
-                self.bury(inner.item, kernel.blame(inner.item, inner.error[0]), inner.error[1])
+                error, attempts = inner.error
+                assert isinstance(error, Exception)  # any other one ends the check
+                self.bury(inner.item, kernel.blame(inner.item, error), attempts)
                 continue
             try:
                 kernel.give(inner, self.exits)

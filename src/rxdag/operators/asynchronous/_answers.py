@@ -8,9 +8,11 @@ from typing import Any, Final
 from rxdag.codec import Codec
 from rxdag.contract import BadItem, Inner, InnerContext
 from rxdag.errors import SavedError, SourceError, StateError, is_a, text_of, trace_of, traced
-from rxdag.journal import Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
+from rxdag.journal import SYNC_NS, Cursor, JournalWriter, Kind, Record, close_writer, oldest, open_writer
 
 _CODEC: Final = Codec()
+_EXITS: Final = {kind.__name__: kind for kind in (SystemExit, KeyboardInterrupt)}
+"""Errors that end the process, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Answer:
     item: bytes | None = None
     after: int = 0
     value: Any = None
-    error: tuple[Exception, int] | None = None
+    error: tuple[BaseException, int] | None = None
     ends_run: bool = False
 
     def is_for(self, item: object) -> bool:
@@ -51,10 +53,15 @@ class Answers:
 
     Args:
         path: Folder of the journal.
+        syncs: True if an answer may leave the node only once its record outlives a loss of power.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, syncs: bool) -> None:
         self.path = path
+        self._syncs = syncs
+        self.is_synced = True
+        """False if an answer was recorded that may not outlive a loss of power."""
+        self._synced_at = 0
         self.taken = 0
         """Number of items that the node has taken."""
         self.replays = False
@@ -96,6 +103,8 @@ class Answers:
             if writer.torn:
                 context.log("journal.cut", bytes=writer.torn)
                 writer.torn = 0
+            if self._syncs:  # what a killed process has written
+                writer.sync()
             is_there = oldest(self.path) is not None and (self._start or 0) < writer.arrival
             if context.saves and is_there and not self._is_new:
                 self._cursor = Cursor(self.path, self._start)
@@ -143,8 +152,8 @@ class Answers:
         after, value, failure = rest
         if failure is None:
             return Answer(record, self._base + number, item, self._base + after, value)
-        error, trace, attempts, ends_run = failure
-        raised = as_raised(error, trace)
+        error, trace, attempts, ends_run, *code = failure
+        raised = traced(_exit_raised(error, *code), trace) if code else as_raised(error, trace)
         return Answer(record, self._base + number, item, self._base + after, None, (raised, attempts), ends_run)
 
     def passed(self) -> None:
@@ -186,7 +195,7 @@ class Answers:
         """
         self._append(Kind.ASKED, [call.number - self._base, _encoded(call.item)])
 
-    def note(self, inner: Inner, value: Any = None, failure: tuple[Exception, int, bool] | None = None) -> None:
+    def note(self, inner: Inner, value: Any = None, failure: tuple[BaseException, int, bool] | None = None) -> None:
         """Record an answer or a final failure, before the node takes it.
 
         Args:
@@ -201,8 +210,38 @@ class Answers:
         item, saved = _encoded(inner.item), None
         if failure is not None:
             error, attempts, ends_run = failure
-            saved = [error, trace_of(error), attempts, ends_run]
+            plain, *code = [error] if isinstance(error, Exception) else _exit_saved(error)
+            saved = [plain, trace_of(error), attempts, ends_run, *code]
         self._append(Kind.ANSWER, [inner.number - self._base, item, self.taken - self._base, value, saved])
+        self.is_synced = not self._syncs
+
+    def sync(self) -> None:
+        """Make the recorded answers outlive a loss of power, if that was asked for.
+
+        Raises:
+            WriteRefused: If the disk fails.
+        """
+        if self._syncs and not self.is_synced and self._writer is not None:
+            self._writer.sync()
+        self.is_synced = True
+
+    def due(self, *, others_come: bool) -> int | None:
+        """Return when the recorded answers may leave the node, ns since the epoch; None for now. They are synced by then.
+
+        Args:
+            others_come: True if calls are under way, whose answers one sync could cover too.
+
+        Raises:
+            WriteRefused: If the disk fails.
+        """
+        if self._context is None:
+            return None
+        now = self._context.clock.now()
+        if others_come and now < self._synced_at + SYNC_NS:
+            return self._synced_at + SYNC_NS
+        self.sync()
+        self._synced_at = now
+        return None
 
     def _append(self, kind: Kind, content: Any) -> None:
         writer, context = self._writer, self._context
@@ -217,6 +256,8 @@ class Answers:
         Args:
             numbers: Numbers of the items in the state of the kernel.
         """
+        self.is_synced = False  # records of calls under way are part of what the checkpoint relies on
+        self.sync()
         return [self.path, self._arrival(), self.taken, self._base, self._is_begun, numbers]
 
     def _arrival(self) -> int | None:
@@ -248,3 +289,18 @@ def as_raised(error: Exception, trace: str) -> Exception:
     if isinstance(error, SavedError) and is_a(error, (BadItem,)):
         error = BadItem(text_of(error))
     return traced(error, trace)
+
+
+def _exit_saved(error: BaseException) -> tuple[SavedError, int | str | None]:
+    """Return an error that is no Exception as one that can be saved, and the exit code of a SystemExit."""
+    kind = next((name for name, exit_ in _EXITS.items() if isinstance(error, exit_)), type(error).__qualname__)
+    code = error.code if isinstance(error, SystemExit) else None
+    return SavedError(kind, text_of(error)), code if isinstance(code, int | str) else None
+
+
+def _exit_raised(saved: SavedError, code: int | str | None) -> BaseException:
+    """Return an error that is no Exception, like the recorded one."""
+    if saved.kind == "SystemExit":
+        return SystemExit(code)
+    kind: type[BaseException] = _EXITS.get(saved.kind) or type(saved.kind, (BaseException,), {})
+    return kind(text_of(saved).removeprefix(f"{saved.kind}: "))

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Final, Protocol
 
 from rxdag.contract import BadItem, BadProgram, Clock, Emit, Inner, InnerContext, InnerKernel, Source
-from rxdag.errors import SourceError, shown, trace_of
+from rxdag.errors import RxDagError, SourceError, shown, text_of, trace_of
 from rxdag.journal import Kind
 from rxdag.operators.asynchronous._answers import Answer, Answers, as_raised
 from rxdag.operators.asynchronous._call import Call
@@ -29,6 +29,8 @@ class CallSpec(Protocol):
     def resource(self) -> Callable[[], AbstractAsyncContextManager[Any]] | None: ...
     @property
     def record(self) -> str | None: ...
+    @property
+    def durable(self) -> str: ...
 
 
 class CallKernel(InnerKernel):
@@ -39,7 +41,7 @@ class CallKernel(InnerKernel):
     """
 
     label: str
-    derived: ClassVar[tuple[str, ...]] = ("_is_over", "plays", "timer", "problem")
+    derived: ClassVar[tuple[str, ...]] = ("_is_over", "_ending", "_ended_by", "plays", "timer", "problem")
     passes = True
     ends_alone = True
     asks = True
@@ -52,7 +54,7 @@ class CallKernel(InnerKernel):
         self.concurrency = spec.concurrency
         self.resource = spec.resource
         self.record = spec.record
-        self.answers = None if spec.record is None else Answers(spec.record)
+        self.answers = None if spec.record is None else Answers(spec.record, syncs=spec.durable == "synced")
         self._is_over = False
         """True once no more items come."""
         self._goes_on = False
@@ -62,6 +64,10 @@ class CallKernel(InnerKernel):
         """Clock of a run in virtual time, in which answers come at their time of receipt."""
         self.problem: Exception | None = None
         """Error with which the node must fail, other than for an item."""
+        self._ending: dict[int, Inner] = {}
+        """Calls with whose failures the node will end, once all items before theirs have left; by id of the error."""
+        self._ended_by: Inner | None = None
+        """Item of a recorded call that has ended the run at once."""
 
     @abstractmethod
     def calls(self) -> list[Inner]:
@@ -80,7 +86,7 @@ class CallKernel(InnerKernel):
         """Take the answer to a call."""
 
     @abstractmethod
-    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+    def settle_failed(self, call: Inner, error: BaseException, attempts: int) -> None:
         """Take the final failure of a call."""
 
     def open(self, context: InnerContext) -> None:
@@ -103,7 +109,7 @@ class CallKernel(InnerKernel):
 
     def saved_failure(self, inner: Inner) -> list[Any] | None:
         """Return the failure that an item waits with as plain data; None without one, or if a restart makes the call again."""
-        if inner.error is None or self.ends_run(inner.error[0]):
+        if inner.error is None or id(inner.error[0]) in self._ending:
             return None
         error, attempts = inner.error
         return [error, trace_of(error), attempts]
@@ -114,8 +120,10 @@ class CallKernel(InnerKernel):
             error, trace, attempts = saved
             inner.error, inner.is_done = (as_raised(error, trace), attempts), True
 
-    def ends_run(self, error: Exception) -> bool:
+    def ends_run(self, error: BaseException) -> bool:
         """Return True if the node fails with the failure of a call."""
+        if not isinstance(error, Exception):
+            return True
         is_item = self._goes_on or isinstance(error, BadItem)
         return isinstance(error, BadProgram) or not is_item
 
@@ -137,20 +145,37 @@ class CallKernel(InnerKernel):
         self.settle(inner, item)
 
     def on_inner_failed(self, inner: Inner, error: Exception, attempts: int) -> None:
-        try:
-            if self.answers is not None:
-                self.answers.note(inner, failure=(error, attempts, self.ends_run(error)))
-        except Exception as refused:
-            self._fail_soon(refused)
-        else:
-            self.settle_failed(inner, error, attempts)
+        if self.ends_run(error):
+            self._ending[id(error)] = inner
+        elif self.answers is not None:
+            try:
+                self.answers.note(inner, failure=(error, attempts, False))
+            except Exception as refused:
+                self._fail_soon(refused)
+                return
+        self.settle_failed(inner, error, attempts)
+
+    def let_go(self, inner: Inner, error: BaseException, attempts: int) -> Inner | None:
+        self._note_end(inner, error, attempts)
+        return super().let_go(inner, error, attempts)
+
+    def _note_end(self, call: Inner, error: BaseException, attempts: int) -> None:
+        """Record the failure with which the node ends now, so that nothing of this run follows in the journal."""
+        if self.answers is not None:
+            try:
+                self.answers.note(call, failure=(error, attempts, True))
+                self.answers.sync()
+            except RxDagError as refused:
+                error.add_note(text_of(refused))
 
     def want(self, now: int) -> int | None:
-        if self.plays and self.answers is not None:
-            read = self.answers.next()
-            if read is not None and self._answers_first(read):
-                return 0
-        return self.room()
+        if self._ending:
+            return 0
+        read = self.answers.next() if self.plays and self.answers is not None else None
+        if read is None:
+            return max(0, self.room())
+        # The recorded run had room for the next item, whatever its concurrency.
+        return 0 if self._answers_first(read) else max(1, self.room())
 
     def on_end(self, emit: Emit[Any]) -> None:
         super().on_end(emit)
@@ -162,9 +187,12 @@ class CallKernel(InnerKernel):
             self.follow()
 
     def on_timer(self, now: int, emit: Emit[Any]) -> None:
-        """Take the next record of the journal, or fail because it is not the expected one."""
+        """Take the next record of the journal, fail because it is not the expected one, or let answers leave."""
         answers = self.answers
         assert answers is not None
+        if not self.plays and self.problem is None:  # it is time to sync
+            self.timer = None
+            return
         read = answers.next()
         if self.problem is None and self._is_lost(read):
             self.problem = self.missing(self.calls()[0])
@@ -190,14 +218,36 @@ class CallKernel(InnerKernel):
         call.is_done = True
         if read.error is None:
             self.settle(call, read.value)
-        else:
+        elif isinstance(read.error[0], Exception):
             self.settle_failed(call, *read.error)
+        else:
+            self._ended_by = self.let_go(call, *read.error)
+            assert self._ended_by is not None
+            self._ended_by.error = read.error
 
     def ready(self) -> Inner | None:
+        if self._ended_by is not None:
+            return self._ended_by
+        if self.answers is not None and not self._may_leave(self.answers):
+            return None
         settled = self.take_settled()
-        if settled is None and self.plays:
-            self.follow()
+        if settled is None:
+            if self.plays:
+                self.follow()
+        elif settled.error is not None and id(settled.error[0]) in self._ending:
+            self._note_end(self._ending[id(settled.error[0])], *settled.error)
         return settled
+
+    def _may_leave(self, answers: Answers) -> bool:
+        """Return True if answered items may leave; otherwise set the timer for it."""
+        try:
+            due = None if answers.is_synced else answers.due(others_come=bool(self.calls()))
+        except SourceError as error:
+            self._fail_soon(error)
+            return False
+        if due is not None and self.timer is None:
+            self.timer = due
+        return due is None
 
     def begin_item(self, answers: Answers) -> int:
         """Return the number of the item that has just come."""
@@ -264,7 +314,8 @@ class CallKernel(InnerKernel):
         """Return True if calls wait for answers, and neither an answer nor an item can come."""
         if read is not None and self._answers_first(read):
             return False
-        return (self._is_over or not self.room()) and bool(self.calls())
+        no_item_comes = read is None or read.record.kind is Kind.BEGAN
+        return (self._is_over or (no_item_comes and self.room() <= 0)) and bool(self.calls())
 
     def missing(self, call: Inner) -> SourceError:
         """Return the error for a call whose answer is not in the journal."""

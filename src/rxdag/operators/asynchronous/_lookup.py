@@ -11,7 +11,15 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, folder_of_worker, positive_ns, whole
 from rxdag.expressions import Expr, Field, bound, called, check_field
-from rxdag.operators._arguments import awaited_function, field_of, folder_or_none, function, resource_or_none
+from rxdag.operators._arguments import (
+    Durable,
+    awaited_function,
+    durable_with,
+    field_of,
+    folder_or_none,
+    function,
+    resource_or_none,
+)
 from rxdag.operators._compact import pop_first
 from rxdag.operators._first_read import first_read
 from rxdag.operators._least_time import LeastTime
@@ -121,13 +129,13 @@ class _LookupKernel(CallKernel):
         if len(self.known) > self._max_keys:
             pop_first(self.known)
 
-    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+    def settle_failed(self, call: Inner, error: BaseException, attempts: int) -> None:
         self.inner.remove(call)
         for row in self._asking.pop(call.item):
             row.error = (error, attempts)
 
-    def let_go(self, inner: Inner) -> Inner | None:
-        if super().let_go(inner) is None:
+    def let_go(self, inner: Inner, error: BaseException, attempts: int) -> Inner | None:
+        if super().let_go(inner, error, attempts) is None:
             return None
         first = self._asking.pop(inner.item)[0]
         self.waiting = deque(each for each in self.waiting if each[1] is not first)
@@ -195,8 +203,9 @@ class _Lookup(Operator[A, B], Generic[A, B]):
     ttl_ns: int | None
     max_keys: int
     record: str | None
+    durable: Durable
     label = "lookup"
-    adjustable = ("concurrency", "timeout", "ttl")
+    adjustable = ("concurrency", "durable", "timeout", "ttl")
     apart = ("record",)
     divides = False
 
@@ -227,6 +236,7 @@ def lookup(
     ttl: Duration | None = ...,
     max_keys: int = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, tuple[A, V]]: ...
 @overload
 def lookup(
@@ -240,6 +250,7 @@ def lookup(
     ttl: Duration | None = ...,
     max_keys: int = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, B]: ...
 @overload
 def lookup(
@@ -253,6 +264,7 @@ def lookup(
     ttl: Duration | None = ...,
     max_keys: int = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, tuple[A, V]]: ...
 @overload
 def lookup(
@@ -267,6 +279,7 @@ def lookup(
     ttl: Duration | None = ...,
     max_keys: int = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, B]: ...
 @overload
 def lookup(
@@ -281,6 +294,7 @@ def lookup(
     ttl: Duration | None = ...,
     max_keys: int = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[Any, Any]: ...
 def lookup(
     fn: Any,
@@ -294,6 +308,7 @@ def lookup(
     ttl: Duration | None = None,
     max_keys: int = 10_000,
     record: str | PathLike[str] | None = None,
+    durable: Durable = "written",
 ) -> Any:
     """Look up a value for the key of each item with a coroutine, and cache it.
 
@@ -322,6 +337,9 @@ def lookup(
         record: Folder of a journal, best that of the recorded sources. Each answer and each final failure is written to
             it before it leaves the node. Where a source is a `journal_reader` without `follow`, they are taken from
             there, in the recorded order, and `fn` is not called. By default nothing is recorded.
+        durable: When a recorded answer may leave the node. "written" is once the operating system has its record, which
+            survives the end of the process. "synced" is once its record is on the disk, where it survives a power failure;
+            each item is delayed by up to 10 ms.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -344,6 +362,7 @@ def lookup(
         None if ttl is None else positive_ns(ttl, "lookup: ttl"),
         whole(max_keys, "lookup: max_keys", least=1),
         folder_or_none(record, "lookup: record"),
+        durable_with(durable, record, "lookup: durable"),
     )
     awaited_function(fn, "lookup: fn", *(() if resource is None else ("the opened resource",)), "the key")
     return made

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Self, TypeVar, overload
 
 from rxdag.contract import MAX, Duration, Emit, Inner, Operator, Shape, flag, folder_of_worker, positive_ns, whole
-from rxdag.operators._arguments import awaited_function, folder_or_none, resource_or_none
+from rxdag.operators._arguments import Durable, awaited_function, durable_with, folder_or_none, resource_or_none
 from rxdag.operators.asynchronous._call_kernel import CallKernel
 from rxdag.operators.asynchronous._inner import CONCURRENCY
 
@@ -41,11 +41,19 @@ class _MapAsyncKernel(CallKernel):
         self.inner.append(inner)
 
     def settle(self, call: Inner, value: Any) -> None:
+        self._next_to_leave(call)
         call.results.append(value)
         call.is_done = True
 
-    def settle_failed(self, call: Inner, error: Exception, attempts: int) -> None:
+    def settle_failed(self, call: Inner, error: BaseException, attempts: int) -> None:
+        self._next_to_leave(call)
         call.error = (error, attempts)
+
+    def _next_to_leave(self, call: Inner) -> None:
+        """Without order, put a call behind those that were answered before it, which may wait for the disk."""
+        if not self._is_ordered:
+            self.inner.remove(call)
+            self.inner.insert(sum(inner.is_settled for inner in self.inner), call)
 
     def take_settled(self) -> Inner | None:
         if self._is_ordered:
@@ -89,8 +97,9 @@ class _MapAsync(Operator[A, B]):
     timeout_ns: int | None
     resource: Callable[[], AbstractAsyncContextManager[Any]] | None
     record: str | None
+    durable: Durable
     label = "map_async"
-    adjustable = ("concurrency", "timeout")
+    adjustable = ("concurrency", "durable", "timeout")
     apart = ("record",)
     divides = False
 
@@ -115,6 +124,7 @@ def map_async(
     ordered: bool = ...,
     timeout: Duration | None = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, B]: ...
 @overload
 def map_async(
@@ -126,6 +136,7 @@ def map_async(
     ordered: bool = ...,
     timeout: Duration | None = ...,
     record: str | PathLike[str] | None = ...,
+    durable: Durable = ...,
 ) -> Operator[A, B]: ...
 def map_async(
     fn: Any,
@@ -136,6 +147,7 @@ def map_async(
     ordered: bool = True,
     timeout: Duration | None = None,
     record: str | PathLike[str] | None = None,
+    durable: Durable = "written",
 ) -> Any:
     """Await a coroutine for each item, several at a time, and emit the results.
 
@@ -159,6 +171,9 @@ def map_async(
         record: Folder of a journal, best that of the recorded sources. Each answer and each final failure is written to
             it before it leaves the node. Where a source is a `journal_reader` without `follow`, they are taken from
             there, in the recorded order, and `fn` is not called. By default nothing is recorded.
+        durable: When a recorded answer may leave the node. "written" is once the operating system has its record, which
+            survives the end of the process. "synced" is once its record is on the disk, where it survives a power failure;
+            each item is delayed by up to 10 ms.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -177,5 +192,6 @@ def map_async(
     wait = None if timeout is None else positive_ns(timeout, "map_async: timeout")
     resource_or_none(resource, "map_async: resource")
     folder = folder_or_none(record, "map_async: record")
+    synced = durable_with(durable, record, "map_async: durable")
     awaited_function(fn, "map_async: fn", *(() if resource is None else ("the opened resource",)), "the item")
-    return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource, folder)
+    return _MapAsync[Any, Any](fn, most, flag(ordered, "map_async: ordered"), wait, resource, folder, synced)
