@@ -16,6 +16,7 @@ import rxdag
 from rxdag import GraphError, NodeError, col, element, on_error, sinks, sources
 from rxdag import aggregates as agg
 from rxdag import operators as ops
+from rxdag.columns import arrow_of_values
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -395,3 +396,38 @@ def test_an_int_beyond_64_bits_ends_the_run_and_says_what_to_do(tmp_path, as_fil
     out = sinks.parquet(tmp_path / "big.parquet") if as_file else sinks.arrow()
     with pytest.raises(NodeError, match="items must have the columns and types of the first ones, .*; pass schema="):
         rxdag.run(rxdag.wrap([{"n": 2**70}]).to(out))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, -(2**63)],
+        [1, None],
+        [1.5, None],
+        ["a", None, ""],
+        [True, None],
+        [None, None],
+        [],
+        [1, 2.5],
+        [b"a", None],
+        [datetime.date(2024, 1, 5)],
+        [[1], []],
+    ],
+    ids=str,
+)
+def test_values_have_the_type_that_pyarrow_finds(values):
+    assert arrow_of_values(pa, values).equals(pa.array(values))
+
+
+def test_pyarrow_looks_for_no_module_when_simple_items_are_written(tmp_path, monkeypatch):
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            sought.append(name)
+
+    sought = []
+    rows = [Trade("a", float(i), i) for i in range(1000)]
+    saved = rxdag.from_source(sources.iterable(rows)).to(sinks.parquet(tmp_path / "t.parquet"))
+    rxdag.run(saved)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    rxdag.run(saved)
+    assert "dateutil" not in sought

@@ -1,5 +1,6 @@
-"""CSV of columns: the same bytes as those of the items, and no items where none are needed."""
+"""CSV and JSON lines of columns: the same bytes as those of the items, and no items where none are needed."""
 
+import dataclasses
 import datetime as dt
 from typing import Any, NamedTuple, TypedDict
 
@@ -11,6 +12,8 @@ import rxdag
 from rxdag import NodeError, col, element, on_error, sinks, sources
 from rxdag import operators as ops
 from rxdag.columns import Columns
+from rxdag.contract import Pane
+from rxdag.sinks import _files
 
 
 class Row(NamedTuple):
@@ -56,24 +59,95 @@ VALUES = [
 ]
 
 
-def written(values, of, path, *, columns):
+class Renamed(msgspec.Struct, rename="upper"):
+    a: Any
+    b: Any
+
+
+class Tagged(msgspec.Struct, tag="x"):
+    a: Any
+    b: Any
+
+
+class Omitting(msgspec.Struct, omit_defaults=True):
+    a: Any = 1
+    b: Any = "x"
+
+
+class AsList(msgspec.Struct, array_like=True):
+    a: Any
+    b: Any
+
+
+@dataclasses.dataclass
+class Data:
+    b: Any
+    a: Any
+
+
+TYPES = [None, Row, Loose, Checked, Plain, Renamed, Tagged, Omitting, AsList, Data]
+FORMS = {"csv": sinks.csv, "jsonl": sinks.jsonl}
+
+
+def written(form, values, of, path, *, columns):
     stream = rxdag.from_source(sources.arrays({"a": values, "b": ["x", "y", "z"]}, of))
-    saved = stream.pipe(ops.filter(col.b != "y")).to(sinks.csv(path))
-    rxdag.run(rxdag.compile(rxdag.Dag(saved), columns=columns))
-    return path.read_bytes()
+    saved = stream.pipe(ops.filter(col.b != "y")).to(FORMS[form](path), on_error=on_error.skip)
+    result = rxdag.run(rxdag.compile(rxdag.Dag(saved), columns=columns))
+    return result[saved], path.read_bytes()
 
 
-@pytest.mark.parametrize("of", [None, Row, Loose, Checked, Plain])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("of", TYPES)
 @pytest.mark.parametrize("values", VALUES, ids=str)
-def test_columns_are_written_as_their_items(tmp_path, values, of):
-    by_columns = written(values, of, tmp_path / "columns.csv", columns=True)
-    assert by_columns == written(values, of, tmp_path / "rows.csv", columns=False)
-    assert len(by_columns.splitlines()) >= 3
+def test_columns_are_written_as_their_items_one_by_one(form, tmp_path, values, of, monkeypatch):
+    by_columns = written(form, values, of, tmp_path / "columns", columns=True)
+    by_rows = written(form, values, of, tmp_path / "rows", columns=False)
+    monkeypatch.setattr(_files._FileWriter, "_together", lambda *given: None)
+    assert by_columns == by_rows == written(form, values, of, tmp_path / "each", columns=False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ['say "a"', "a\nb", "_a", "class", ""])
+def test_odd_names_of_columns_are_written_as_one_by_one(form, tmp_path, name, monkeypatch):
+    def run(path, *, columns):
+        stream = rxdag.from_source(sources.arrays({"a": [1, 2], name: [1.5, 2.5]}))
+        saved = stream.pipe(ops.filter(col.a > 0)).to(FORMS[form](path), on_error=on_error.skip)
+        return rxdag.run(rxdag.compile(rxdag.Dag(saved), columns=columns))[saved], path.read_bytes()
+
+    by_columns = run(tmp_path / "columns", columns=True)
+    monkeypatch.setattr(_files._FileWriter, "_together", lambda *given: None)
+    assert by_columns == run(tmp_path / "each", columns=False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "value", [1.5, None, True, float("nan"), Row(1, "x"), {"a": 1}, (1, 2), dt.date(2024, 1, 5)], ids=str
+)
+@pytest.mark.parametrize("key", ["a", None, ("a", 1)], ids=str)
+def test_panes_are_written_as_one_by_one(form, tmp_path, value, key, monkeypatch):
+    panes = [Pane(key, at, at + 1, 0, value, "end") for at in range(3)]
+
+    def run(path):
+        saved = rxdag.wrap(panes).to(FORMS[form](path), on_error=on_error.skip)
+        return rxdag.run(saved)[saved], path.read_bytes()
+
+    together = run(tmp_path / "together")
+    monkeypatch.setattr(_files._FileWriter, "_together", lambda *given: None)
+    assert together == run(tmp_path / "each")
+
+
+def test_a_number_that_json_lacks_fails_its_own_item_of_columns(tmp_path):
+    stream = rxdag.from_source(sources.arrays({"a": [1.5, float("nan"), 2.5]})).pipe(ops.filter(col.a != 9))
+    saved = stream.to(sinks.jsonl(tmp_path / "t.jsonl"), on_error=on_error.skip)
+    assert rxdag.run(saved)[saved] == 2
+    assert (tmp_path / "t.jsonl").read_text() == '{"a":1.5}\n{"a":2.5}\n'
 
 
 def test_numbers_and_texts_are_written_without_making_items(tmp_path, monkeypatch):
     monkeypatch.setattr(Columns, "rows", lambda self: pytest.fail("an item was made"))
-    assert written([1, 2, 3], Row, tmp_path / "t.csv", columns=True) == b"a,b\n1,x\n3,z\n"
+    assert written("csv", [1, 2, 3], Row, tmp_path / "t.csv", columns=True) == (2, b"a,b\n1,x\n3,z\n")
+    lines = b'{"a":1,"b":"x"}\n{"a":3,"b":"z"}\n'
+    assert written("jsonl", [1, 2, 3], Row, tmp_path / "t.jsonl", columns=True) == (2, lines)
 
 
 def test_values_that_are_no_records_are_written_as_one_column(tmp_path):

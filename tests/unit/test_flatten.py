@@ -12,8 +12,8 @@ import rxdag
 from rxdag import GraphError, NodeError, on_error, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
-from rxdag.contract import DeadLetter
-from rxdag.sinks._flatten import json_line
+from rxdag.contract import DeadLetter, Pane
+from rxdag.sinks._flatten import flat_columns, flatten, json_line
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -131,3 +131,50 @@ def test_none_is_null():
 def test_in_a_dead_letter_it_is_a_text():
     letter = DeadLetter("map", {"a": [math.nan, None]}, ValueError("x"), 1, "")
     assert json_line()(letter, ()) == b'{"node":"map","item":{"a":["nan",null]},"error":"ValueError: x","attempts":1}\n'
+
+
+class Point(msgspec.Struct):
+    start: int
+    key: str
+
+
+def pane(key, value, at=0):
+    return Pane(key, at, at + 1, 0, value, "end")
+
+
+@pytest.mark.parametrize("key_names", [(), ("key",), ("sym", "start")])
+@pytest.mark.parametrize(
+    "items",
+    [
+        [pane("a", 1.5), pane("b", 2.5, 7)],
+        [pane("a", Point(1, "x")), pane("b", Point(2, "y"))],
+        [pane(("a", 1), Point(1, "x")), pane(("b", 2), Point(2, "y"))],
+        [pane(("a", 1), None), pane(("b", 2), None)],
+        [pane((), 1), pane((), 2)],
+        [Point(1, "x"), Point(2, "y")],
+        [1, 2],
+        [(1, 2), (3, 4)],
+    ],
+)
+def test_columns_hold_what_the_records_of_all_items_hold(items, key_names):
+    columns = flat_columns(items, key_names)
+    rows = [flatten(item, key_names) for item in items]
+    assert [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] == rows
+    assert [*columns] == [*rows[0]]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [1, 2.5],
+        [{"a": 1}, {"a": 2}],
+        [pane("a", 1), pane("a", 2.5)],
+        [pane("a", {"b": 1}), pane("a", {"b": 2})],
+        [pane(("a", "b"), 1), pane("a", 1)],
+        [pane(("a", "b"), 1), pane(("a",), 1)],
+        [DeadLetter("node", 1, ValueError(), 1, "")],
+    ],
+)
+def test_items_that_may_differ_in_their_columns_have_none_in_common(items):
+    assert flat_columns(items, ()) is None

@@ -92,7 +92,7 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
     if isinstance(column, Coded):
         mask = column.codes < 0
         codes = pa.array(column.codes, mask=mask) if mask.any() else pa.array(column.codes)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(list(column.names))).dictionary_decode()
+        return pa.DictionaryArray.from_arrays(codes, arrow_of_values(pa, list(column.names))).dictionary_decode()
     if isinstance(column, Nullable):
         return in_utc(pa, pa.array(column.values, mask=~column.valid))
     if column.dtype.kind == "M":
@@ -102,10 +102,17 @@ def arrow_of_column(pa: Any, column: Column) -> Any:
 
 def arrow_of_values(pa: Any, values: list[Any]) -> Any:
     """Return Python objects as Arrow values; numpy times get the zone UTC, and days stay days."""
-    kinds: set[type] = {value.__class__ for value in values}
+    kinds = set(map(type, values))
     if np.datetime64 not in kinds:
-        return pa.array(values)
+        return _typed(pa, values, kinds - {type(None)})
     return in_utc(pa, pa.array(_times_of(values) if kinds <= {np.datetime64, type(None)} else values))
+
+
+def _typed(pa: Any, values: list[Any], kinds: set[type]) -> Any:
+    """Return values as an array of Arrow of the type that pyarrow would infer; inferring it takes longer than the rest."""
+    types = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
+    inferred = types.get(kinds.pop()) if len(kinds) == 1 else pa.null() if not kinds else None
+    return pa.array(values, inferred)
 
 
 def _times_of(values: list[Any]) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rxdag.contract import Chunk, Sink, SinkContext, Writer, import_extra
 from rxdag.errors import GraphError, SourceError, shown, text_of
-from rxdag.sinks._flatten import flatten
+from rxdag.sinks._flatten import flat_columns, flatten
 
 _GROUP_ROWS: Final = 1 << 16
 _TAKEN_FOR: Final = ((bool, float), (date, datetime), (str, bytes), (timedelta, int))
@@ -42,19 +42,19 @@ class BatchWriter(Writer):
             from rxdag.columns import batch_of_columns  # it loads numpy
 
             return batch_of_columns(self.pa, columns)
-        rows = [flatten(item, self._key_names) for item in chunk.items]
-        if not all(rows):
+        values = flat_columns(chunk.items, self._key_names)
+        if values is None:
+            rows = [flatten(item, self._key_names) for item in chunk.items]
+            names = dict.fromkeys(chain.from_iterable(rows)) if all(rows) else ()
+            values = {name: [row.get(name) for row in rows] for name in names}
+        if not values:
             raise SourceError(f"{self._where}: an item must have one field or more, got one without")
-        names = dict.fromkeys(chain.from_iterable(rows))
-        return self.pa.table({name: self._array([row.get(name) for row in rows]) for name in names})
+        return self.pa.table({name: self._array(column) for name, column in values.items()})
 
     def _array(self, values: list[Any]) -> Any:
-        kinds: set[type] = {value.__class__ for value in values}
-        _check_one_kind(values, kinds)
-        if not any(kind.__name__ == "datetime64" for kind in kinds):
-            return self.pa.array(values)
         from rxdag.columns import arrow_of_values  # it loads numpy
 
+        _check_one_kind(values, set(map(type, values)))
         return arrow_of_values(self.pa, values)
 
     def table(self) -> Any:

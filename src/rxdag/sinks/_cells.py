@@ -1,26 +1,44 @@
-"""Cells: columns as the texts and numbers of a CSV file, without items in between."""
+"""Cells: items as columns of texts, numbers, truths and None, for files of text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rxdag.expressions import checks_itself, field_names
+from rxdag.sinks._flatten import flat_columns
 
 if TYPE_CHECKING:
     from rxdag.columns import Column, Columns
 
+Cells: TypeAlias = dict[str, list[Any]]
+"""The values of each column, by name."""
 
-def cells_of(columns: Columns) -> dict[str, list[Any]] | None:
-    """Return the values of each field, as `text_cell` gives them; None if items must be made of the columns.
+_KINDS: Final = frozenset((str, int, float, bool, type(None)))
 
-    That is so for values other than texts, numbers, truths and None, and for types of items with checks of their own or
-    with fields that have no column.
+
+def cells_in(items: Sequence[Any], key_names: tuple[str, ...]) -> Cells | None:
+    """Return the cells of items; None if they have other values, or may differ in their columns.
+
+    Args:
+        items: The items.
+        key_names: Names of the parts of a pane's key.
+    """
+    columns = flat_columns(items, key_names)
+    if columns is None or not all(_KINDS.issuperset(map(type, values)) for values in columns.values()):
+        return None
+    return columns
+
+
+def cells_of(columns: Columns) -> Cells | None:
+    """Return the cells of columns; None if items must be made of them.
+
+    That is so for other values, and for types of items with checks of their own or with fields that have no column.
     """
     fields = _fields(columns)
     if fields is None or set(fields) != set(columns.names) or checks_itself(columns.of):
         return None
-    made: dict[str, list[Any]] = {}
+    made: Cells = {}
     for name in fields:
         cells = _cells(columns[name])
         if cells is None:
@@ -44,7 +62,4 @@ def _cells(column: Column) -> list[Any] | None:
     values = column.values if isinstance(column, Nullable) else column
     if isinstance(values, Coded) or values.dtype.kind not in "ifb":
         return None
-    cells = values_of(column)
-    if values.dtype.kind == "b":
-        return [None if cell is None else "true" if cell else "false" for cell in cells]
-    return cells
+    return values_of(column)

@@ -22,8 +22,9 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
-from rxdag.sinks._cells import cells_of
+from rxdag.sinks._cells import Cells, cells_in, cells_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
+from rxdag.sinks._json_lines import JsonLines
 from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered, of_worker
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
@@ -48,9 +49,30 @@ class _FileWriter(Writer):
         """Return the item as a line."""
         raise TypeError("a file writer must say how a line is made")
 
+    def lines(self, kind: type, cells: Cells) -> list[bytes] | None:
+        """Return the lines of items of a type; None if they must be written one by one."""
+        return None
+
     def write(self, chunk: Chunk) -> None:
+        columns = chunk.columns
+        lines = None if columns is None else self._together(columns.of or dict, cells_of(columns))
+        if lines is None:
+            items: list[Any] = chunk.rows().items
+            lines = self._together(type(items[0]), cells_in(items, self._key_names)) if items else []
+            if lines is None:
+                return self._write_each(items)
+        self._put(lines)
+        return None
+
+    def _together(self, kind: type, cells: Cells | None) -> list[bytes] | None:
+        try:
+            return None if cells is None else self.lines(kind, cells)
+        except Exception:  # of an item, which is found when they are written one by one
+            return None
+
+    def _write_each(self, items: list[Any]) -> None:
         lines: list[bytes] = []
-        for index, item in enumerate(chunk.items):
+        for index, item in enumerate(items):
             try:
                 lines.append(self.line(item))
             except Exception as error:
@@ -84,12 +106,19 @@ class _FileWriter(Writer):
         return self.n
 
 
+class _Rows:
+    """A file that keeps the rows written to it."""
+
+    def __init__(self, rows: list[str]) -> None:
+        self.write = rows.append
+
+
 class _CsvWriter(_FileWriter):
     def __init__(self, sink: _Csv, context: SinkContext) -> None:
         self._columns = sink.columns_of_file()
         self._rows: list[str] = []
         # With this line terminator, texts that contain a carriage return are quoted too.
-        self._writer = csv_module.writer(self, lineterminator=_CRLF)
+        self._writer = csv_module.writer(_Rows(self._rows), lineterminator=_CRLF)
         super().__init__(sink, context)
         if self._columns:
             self._files.begin()
@@ -102,28 +131,13 @@ class _CsvWriter(_FileWriter):
         self._writer.writerow(values)
         return "".join(self._rows).removesuffix(_CRLF).encode() + b"\n"
 
-    def write(self, chunk: Chunk | str) -> None:  # the csv module calls it with text
-        if isinstance(chunk, str):
-            self._rows.append(chunk)
-        elif chunk.columns is None or not self._write_columns(chunk.columns):
-            super().write(chunk.rows())
-
-    def _write_columns(self, columns: Any) -> bool:
-        """Write the items of columns; return False, with nothing written, if they must be written one by one."""
-        cells = cells_of(columns)
-        if cells is None:
-            return False
+    def lines(self, kind: type, cells: Cells) -> list[bytes] | None:
         self._columns = self._columns or tuple(cells)
         if set(cells) != set(self._columns):
-            return False
+            return None
         self._rows.clear()
-        self._writer.writerows(zip(*(cells[name] for name in self._columns), strict=True))
-        try:
-            lines = [row.removesuffix(_CRLF).encode() + b"\n" for row in self._rows]
-        except UnicodeEncodeError:
-            return False
-        self._put(lines)
-        return True
+        self._writer.writerows(zip(*(_texts(cells[name]) for name in self._columns), strict=True))
+        return [row.removesuffix(_CRLF).encode() + b"\n" for row in self._rows]
 
     def save(self) -> dict[str, Any] | None:
         saved = super().save()
@@ -142,10 +156,21 @@ class _CsvWriter(_FileWriter):
         return self._row([text_cell(row[name]) for name in self._columns])
 
 
+def _texts(cells: list[Any]) -> list[Any]:
+    """Return cells with truths as texts."""
+    if bool not in set(map(type, cells)):
+        return cells
+    return [text_cell(cell) for cell in cells]
+
+
 class _JsonlWriter(_FileWriter):
     def __init__(self, sink: _Jsonl, context: SinkContext) -> None:
         self._json = json_line()
+        self._lines_of = JsonLines()
         super().__init__(sink, context)
+
+    def lines(self, kind: type, cells: Cells) -> list[bytes] | None:
+        return self._lines_of(kind, cells)
 
     def line(self, item: Any) -> bytes:
         return self._json(item, self._key_names)
@@ -214,6 +239,7 @@ class _Csv(_File):
 @dataclass(frozen=True)
 class _Jsonl(_File):
     label = "jsonl"
+    takes_columns = True
 
     def open(self, context: SinkContext) -> Writer:
         return _JsonlWriter(self, context)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,45 @@ def flatten(item: Any, key_names: tuple[str, ...]) -> dict[str, Any]:
         return _flatten_dead(item)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
     fields = fields_of(item)
     return {"value": item} if fields is None else fields
+
+
+def flat_columns(items: Sequence[Any], key_names: tuple[str, ...]) -> dict[str, list[Any]] | None:
+    """Return the values of the records that `flatten` makes, by column; None if items differ in their columns.
+
+    They may differ if they are mappings or of several types.
+    """
+    kind = _only(map(type, items))
+    if kind is None or issubclass(kind, Mapping | DeadLetter):
+        return None
+    if not issubclass(kind, Pane):
+        return {"value": list(items)} if (names := field_names(kind)) is None else _fields_by_name(items, names)
+    keys = [pane.key for pane in items]
+    values = [pane.value for pane in items]
+    value_kind = _only(map(type, values))
+    if value_kind is None or issubclass(value_kind, Mapping) or _only(map(_length, keys)) is None:
+        return None
+    fields = field_names(value_kind)
+    columns = [
+        *(map(list, zip(*keys, strict=True)) if isinstance(keys[0], tuple) else [keys]),
+        *_fields_by_name(items, ("start", "end")).values(),
+        *([values] if fields is None else _fields_by_name(values, fields).values()),
+        *_fields_by_name(items, ("revision", "closed_by")).values(),
+    ]
+    return dict(zip(flatten(items[0], key_names), columns, strict=True))
+
+
+def _only(found: Iterable[Any]) -> Any:
+    """Return the only value that occurs; None if there are several, or none."""
+    different = set(found)
+    return different.pop() if len(different) == 1 else None
+
+
+def _length(key: Any) -> int:
+    return len(key) if isinstance(key, tuple) else -1  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+
+
+def _fields_by_name(items: Sequence[Any], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: list(map(attrgetter(name), items)) for name in names}
 
 
 def _flatten_dead(letter: DeadLetter[Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rxdag.contract import Chunk, LineFile, Read, Reader
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 _LINES_BYTES: Final = 1 << 16
-"""Bytes at the start of a file that are read line by line, so that small files and short looks do not load pyarrow."""
+"""Bytes at the start of a file that are read line by line, so that small files and short looks load neither pyarrow nor numpy."""
 _LINES_ITEMS: Final = 1 << 10
 """Most items of a read until then."""
 _BLOCK_BYTES: Final = 1 << 20
 
-Parse: TypeAlias = "Callable[[bytes, NDArray[np.intp]], Columns | None]"
+Parse: TypeAlias = "Callable[[bytes, NDArray[np.intp]], Columns | list[Any] | None]"
 """Parses a block of whole lines, given the end of each, as one item a line; None if `read` must do it line by line."""
 
 
@@ -98,11 +97,6 @@ class BlocksReader(Reader):
 
     def close(self) -> None:
         self._lines.close()
-
-
-def in_blocks(lines: LinesReader) -> Reader:
-    """Return a reader of the same items that reads blocks, if pyarrow is installed."""
-    return lines if find_spec("pyarrow") is None else BlocksReader(lines)
 
 
 def _line_ends(block: bytes) -> NDArray[np.intp]:

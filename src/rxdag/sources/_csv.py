@@ -6,6 +6,7 @@ import csv as csv_module
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from importlib.util import find_spec
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import SourceError, shown, text_of
 from rxdag.expressions import checks_itself
-from rxdag.sources._blocks import LinesReader, Parse, in_blocks
+from rxdag.sources._blocks import BlocksReader, LinesReader, Parse
 from rxdag.sources._csv_blocks import CsvBlocks, CsvColumn
 from rxdag.sources._iterable import IteratorReader
 from rxdag.sources._records import build, check_columns, record_fields, refused, required_fields
@@ -323,7 +324,7 @@ class _Csv(Source[T]):
     def open(self, context: SourceContext) -> Reader:
         rows = _CsvReader(self.path, self.of, self.zone, context)
         reader = _CsvColumnsReader(rows) if context.wants_columns else rows
-        return in_blocks(reader) if self.gives_columns else reader
+        return BlocksReader(reader) if self.gives_columns and find_spec("pyarrow") is not None else reader
 
 
 def csv(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None) -> Source[T]:

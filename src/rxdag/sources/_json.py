@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import inspect
@@ -17,61 +17,77 @@ from rxdag.sources._zones import KEYS_MEET, cut_times, timed_item, types_in
 
 _RECORDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
 _ODD_DIGITS: Final = re.compile(r"_|[^\x00-\x7f]|\\u")
+_ANY: Final = msgspec.json.Decoder()
 _TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
 
+_Decode: TypeAlias = Callable[[str], list[Any]]
 
-def json_decoder(of: Any, zone: Callable[[datetime], datetime] | None = None) -> Callable[[str | bytes], Any]:
-    """Return the function that decodes an item from a text.
+
+class JsonDecoder:
+    """Decodes items of a type.
 
     Digits of a time below the microsecond are discarded. If all fields of the type have defaults, an object with fields
-    but none of the type's is refused, since it would become an item of defaults. The function raises ValueError or
-    msgspec.MsgspecError, which is a ValueError only in newer versions.
+    but none of the type's is refused, since it would become an item of defaults.
 
     Args:
         of: Type of the items: anything that msgspec decodes.
         zone: Adds the zone to a time, or refuses it; by default times are unchanged.
 
+    Attributes:
+        decode: Decodes an item from a text.
+        decode_lines: Decodes items that follow one another in a text, each as `decode` does; no newline is required
+            between two of them. Both raise ValueError or msgspec.MsgspecError, which is a ValueError only in newer
+            versions.
+
     Raises:
         TypeError: If msgspec cannot decode such a type.
     """
-    decode: Callable[[str | bytes], Any] = msgspec.json.Decoder(of).decode
-    types = list(types_in(of))
-    has_times = any(isinstance(each, _TIMES) for each in types)
-    has_durations = any(isinstance(each, inspect.TimeDeltaType) for each in types)
-    has_time_keys = any(isinstance(each, inspect.DictType) and isinstance(each.key_type, _TIMES) for each in types)
-    may_be_naive = any(isinstance(each, inspect.DateTimeType) and each.tz is not True for each in types)
-    may_be_default = any(isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types)
-    has_decimals = any(isinstance(each, inspect.DecimalType) for each in types)
-    if not has_times and not may_be_default and not has_decimals:
-        return decode
-    give = zone if zone is not None and may_be_naive else _as_it_is
 
-    def decoded(text: str | bytes) -> Any:
-        item = exact = decode(text)
-        if has_times:
-            if isinstance(text, bytes):
-                text = text.decode()
-            cut = cut_times(text, durations=has_durations, keys=has_time_keys)
+    def __init__(self, of: Any, zone: Callable[[datetime], datetime] | None = None) -> None:
+        decoder: Any = msgspec.json.Decoder(of)
+        types = list(types_in(of))
+        self._has_times = any(isinstance(each, _TIMES) for each in types)
+        self._has_durations = any(isinstance(each, inspect.TimeDeltaType) for each in types)
+        self._has_time_keys = any(
+            isinstance(each, inspect.DictType) and isinstance(each.key_type, _TIMES) for each in types
+        )
+        may_be_naive = any(isinstance(each, inspect.DateTimeType) and each.tz is not True for each in types)
+        self._zone = zone if zone is not None and may_be_naive else _as_it_is
+        self._may_be_default = any(
+            isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types
+        )
+        self._has_decimals = any(isinstance(each, inspect.DecimalType) for each in types)
+        self.decode: Callable[[str | bytes], Any] = decoder.decode
+        self.decode_lines: Callable[[str], list[Any]] = decoder.decode_lines
+        if self._has_times or self._may_be_default or self._has_decimals:
+            self.decode = lambda text: self._decoded(text, lambda each: [decoder.decode(each)], _decode_any)[0]
+            self.decode_lines = lambda text: self._decoded(text, decoder.decode_lines, _ANY.decode_lines)
+
+    def _decoded(self, given: str | bytes, decode: _Decode, decode_any: _Decode) -> list[Any]:
+        text = given if isinstance(given, str) else given.decode()
+        items = exact = decode(text)
+        if self._has_times:
+            cut = cut_times(text, durations=self._has_durations, keys=self._has_time_keys)
             if cut != text:
-                if has_time_keys and _names_in(msgspec.json.decode(text)) != _names_in(msgspec.json.decode(cut)):
+                if self._has_time_keys and _names_in(decode_any(text)) != _names_in(decode_any(cut)):
                     raise ValueError(KEYS_MEET)
                 exact = decode(cut)
-            if exact is not item or give is not _as_it_is:
-                item = timed_item(item, exact, give)
-        if has_decimals:
-            _check_decimals(item, text)
-        if may_be_default and is_foreign(item, msgspec.json.decode(text)):
+            if exact is not items or self._zone is not _as_it_is:
+                items = [timed_item(item, each, self._zone) for item, each in zip(items, exact, strict=True)]
+        if self._has_decimals and _ODD_DIGITS.search(text) is not None:
+            _check_decimals(items, decode_any(text))
+        if self._may_be_default and is_foreign(items, decode_any(text)):
             raise ValueError("an object must have one of the fields of its type, or none at all")
-        return item
-
-    return decoded
+        return items
 
 
-def _check_decimals(item: Any, text: str | bytes) -> None:
+def _decode_any(text: str) -> list[Any]:
+    return [_ANY.decode(text)]
+
+
+def _check_decimals(items: list[Any], plain: list[Any]) -> None:
     """Raise ValueError for a number that data files do not write: Python reads `1_000` too, and digits of other scripts."""
-    if _ODD_DIGITS.search(text if isinstance(text, str) else text.decode()) is None:
-        return
-    for made, given in pairs(item, msgspec.json.decode(text)):
+    for made, given in pairs(items, plain):
         if isinstance(made, Decimal) and isinstance(given, str) and ("_" in given or not given.isascii()):
             raise ValueError(f"a decimal must be a number, got {shown(given)}")
 

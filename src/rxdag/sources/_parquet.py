@@ -56,11 +56,15 @@ class _ParquetReader(BatchesReader):
         group, row = self._place(first)
         groups = range(group, self._file.num_row_groups)
         if not first and groups:
-            small = self._file.iter_batches(batch_size=_FIRST_ROWS, row_groups=groups[:1], columns=names)
-            for batch in islice(small, 1):
+            for batch in islice(self._batches(_FIRST_ROWS, groups[:1], names), 1):
                 yield batch
                 row = batch.num_rows
-        yield from after(self._file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=names), row)
+        yield from after(self._batches(_BATCH_ROWS, groups, names), row)
+
+    def _batches(self, rows: int, groups: range, names: list[str] | None) -> Iterator[Any]:
+        # Threads for the columns of a small batch cost more CPU time than they decode.
+        batches: Iterator[Any] = self._file.iter_batches(rows, row_groups=groups, columns=names, use_threads=False)
+        return batches
 
     def n_rows(self) -> int:
         rows: int = self._file.metadata.num_rows

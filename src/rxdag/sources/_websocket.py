@@ -30,7 +30,7 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
-from rxdag.sources._json import json_decoder
+from rxdag.sources._json import JsonDecoder
 from rxdag.sources._live import CONNECTED, Lifeline, LiveReader, gate, live
 
 T = TypeVar("T")
@@ -215,7 +215,7 @@ def websocket(
         "max_size": max_frame_bytes,
         "additional_headers": dict(headers or {}),
     }
-    decoder = decode if decode is not None else json_decoder(Any if of is None else of)
+    decoder = decode if decode is not None else JsonDecoder(Any if of is None else of).decode
     boundary = gate("websocket", max_items, overflow)
     return _Websocket(
         url, _messages(subscribe), decoder, lifeline, options, boundary, Shape(item_type(of, "websocket: of"))
