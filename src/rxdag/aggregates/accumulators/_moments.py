@@ -19,10 +19,14 @@ class Mean(Accumulator[Any, float]):
         self.n = 0
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "mean: value")
+        self._with(item)
+
+    def _with(self, item: Any) -> Any:
+        """Return the total with an item."""
+        return plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
 
     def add(self, item: Any, /) -> None:
-        self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
+        self.total = self._with(item)
         self.n += 1
 
     def result(self) -> Any:
@@ -51,20 +55,21 @@ class Spread(Accumulator[Any, "float | None"]):
         self.squares: Any = 0.0
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "value")
+        self._with(item)
 
-    def add(self, item: Any, /) -> None:
+    def _with(self, item: Any) -> tuple[Any, Any]:
+        """Return mean and squares with an item."""
         value = finite(self._get(item), "value")
         if self.n == 0:
             mean = value / 1  # keeps types such as Decimal
-            squares = mean - mean
-        else:
-            apart = plus(value, -self.mean, "value")
-            mean = self.mean + apart / (self.n + 1)
-            squares = self.squares + apart * (value - mean)
+            return mean, mean - mean
+        apart = plus(value, -self.mean, "value")
+        mean = self.mean + apart / (self.n + 1)
+        return mean, self.squares + apart * (value - mean)
+
+    def add(self, item: Any, /) -> None:
+        self.mean, self.squares = self._with(item)
         self.n += 1
-        self.mean = mean
-        self.squares = squares
 
     def result(self) -> Any:
         if self.n <= self._ddof:
