@@ -19,14 +19,10 @@ class Mean(Accumulator[Any, float]):
         self.n = 0
 
     def check(self, item: Any, /) -> None:
-        self._with(item)
-
-    def _with(self, item: Any) -> Any:
-        """Return the total with an item."""
-        return plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
+        plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
 
     def add(self, item: Any, /) -> None:
-        self.total = self._with(item)
+        self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
         self.n += 1
 
     def result(self) -> Any:
@@ -55,11 +51,12 @@ class Spread(Accumulator[Any, "float | None"]):
         self.squares: Any = 0.0
 
     def check(self, item: Any, /) -> None:
-        self._with(item)
-
-    def _with(self, item: Any) -> tuple[Any, Any]:
-        """Return mean and squares with an item."""
         value = finite(self._get(item), "value")
+        if not (type(value) is float and type(self.mean) is float):  # floats always add up
+            self._with(value)
+
+    def _with(self, value: Any) -> tuple[Any, Any]:
+        """Return mean and squares with a value."""
         if self.n == 0:
             mean = value / 1  # keeps types such as Decimal
             return mean, mean - mean
@@ -68,7 +65,7 @@ class Spread(Accumulator[Any, "float | None"]):
         return mean, self.squares + apart * (value - mean)
 
     def add(self, item: Any, /) -> None:
-        self.mean, self.squares = self._with(item)
+        self.mean, self.squares = self._with(finite(self._get(item), "value"))
         self.n += 1
 
     def result(self) -> Any:

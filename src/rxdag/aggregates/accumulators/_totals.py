@@ -40,14 +40,10 @@ class Sum(Accumulator[Any, float]):
         self.total: Any = 0
 
     def check(self, item: Any, /) -> None:
-        self._with(item)
-
-    def _with(self, item: Any) -> Any:
-        """Return the total with an item."""
-        return plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
+        plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def add(self, item: Any, /) -> None:
-        self.total = self._with(item)
+        self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def result(self) -> Any:
         return self.total
