@@ -184,3 +184,37 @@ def test_a_nan_that_signals_goes_to_dead_as_any_nan(name):
     assert [str(letter.item) for letter in result[dead]] == ["sNaN", "NaN"]
     assert all(str(letter.error).startswith(said) for letter in result[dead])
     assert result.problems == ()
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_an_item_that_one_part_of_named_cannot_add_counts_in_no_part(columns):
+    prices = [Decimal("1.5"), 2, 0.5, Decimal(3)]
+    data = {"ts": [0, 1, 2, 3], "price": prices, "qty": [1, 1, 1, 1]}
+    totals = agg.named(n=agg.count(), qty=agg.sum("qty"), price=agg.sum("price"))
+    stream = rxdag.from_source(sources.arrays(data)).pipe(ops.event_time("ts", unit="s"))
+    panes = stream.pipe(ops.window_all(windows.tumbling("1m"), totals), on_error=on_error.dead)
+    kept, dead = panes.to(sinks.collect()), panes.dead.to(sinks.collect())
+    result = rxdag.run(rxdag.compile(rxdag.Dag(kept, dead), columns=columns))
+    assert [pane.value for pane in result[kept]] == [{"n": 3, "qty": 3, "price": Decimal("6.5")}]
+    assert [(letter.item["price"], str(letter.error)) for letter in result[dead]] == [
+        (
+            0.5,
+            "named: price: sum: value must be of a type that adds to the values before it, got 0.5 to add to "
+            "Decimal('3.5'); cast all to one type",
+        )
+    ]
+    assert result.problems == ()
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("closed", ["right", "left", "both", "none"])
+def test_a_rolling_window_is_not_stopped_by_numbers_that_no_window_adds_up(closed, columns):
+    data = {"ts": [0, 1, 20, 21], "price": [Decimal("1.5"), Decimal(2), 0.5, 1]}
+    stream = rxdag.from_source(sources.arrays(data)).pipe(ops.event_time("ts", unit="s"))
+    kept = stream.pipe(ops.rolling("5s", agg.sum("price"), closed=closed)).to(sinks.collect())
+    expected = {
+        "right": [Decimal("1.5"), Decimal("3.5"), 0.5, 1.5],
+        "left": [None, Decimal("1.5"), None, 0.5],
+    }
+    expected |= {"both": expected["right"], "none": expected["left"]}
+    assert rxdag.run(rxdag.compile(rxdag.Dag(kept), columns=columns))[kept] == expected[closed]

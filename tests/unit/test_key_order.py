@@ -13,7 +13,7 @@ from tests.unit.test_checkpointed_runs import Steady, settled, virtual
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import checkpoints, sinks, windows
+from rxdag import checkpoints, sinks, sources, windows
 from rxdag import operators as ops
 from rxdag.operators._order import in_order
 
@@ -89,3 +89,19 @@ def test_panes_leave_in_one_order_though_a_run_stops_between_them(early):
         held.append(settled(first).stats.nodes["panes"].held)
         assert settled(virtual(dag(), store))["out"] == expected
     assert held == [2, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        ([1, True, 1.0, 1.0], ["1", "1.0"]),
+        ([0.0, -0.0, -0.0, 0.0], ["0.0", "-0.0"]),
+        ([Decimal("1.0"), 1, Decimal(1), 1], ["Decimal('1.0')", "Decimal('1')"]),
+    ],
+)
+def test_a_pane_shows_the_first_of_equal_keys(keys, shown, columns):
+    stream = rxdag.from_source(sources.arrays({"ts": [0, 1, 60, 61], "k": keys})).pipe(ops.event_time("ts", unit="s"))
+    panes = stream.pipe(ops.key_by("k")).pipe(ops.window(windows.tumbling("1m"), agg.count())).to(sinks.collect())
+    result = rxdag.run(rxdag.compile(rxdag.Dag(panes), columns=columns))
+    assert [repr(pane.key) for pane in result[panes]] == shown

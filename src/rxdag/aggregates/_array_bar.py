@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from rxdag.aggregates._arrays import ArrayCount, traded, turnover
-from rxdag.aggregates._cells import Chosen, Highest, Lowest, Total
-from rxdag.aggregates._rolled import each_rolled
+from rxdag.aggregates._cells import Cells, Chosen, Highest, Lowest, Total, is_plain
 from rxdag.aggregates.accumulators import bars, vwap_within
-from rxdag.columns import Array, Columns, Groups, Places, Spans, is_array
+from rxdag.columns import Array, Columns, Groups, Places, Spans, each_rolled, is_array
 from rxdag.contract import MAX, MIN, ColumnsAggregate, SavedRows
 
 
@@ -56,6 +55,9 @@ class ArrayBar(ColumnsAggregate):
     def clear(self, places: Places) -> None:
         for cells in self._cells:
             cells.clear(places)
+
+    def can_add(self, values: Any) -> bool:
+        return all(map(is_plain, values)) and all(each.is_plain for each in self._cells if isinstance(each, Cells))
 
     def add(self, values: Any, groups: Groups) -> None:
         prices, quantities = values

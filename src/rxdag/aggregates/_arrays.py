@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.aggregates._cells import Highest, Lowest, Total
+from rxdag.aggregates._cells import Highest, Lowest, Total, is_plain
 from rxdag.aggregates._rolled import extremes, sums
 from rxdag.aggregates.accumulators import priced, turnover_of
 from rxdag.columns import Array, Columns, Groups, Places, Spans, objects_of
@@ -49,7 +49,7 @@ def refuse(index: int, check: Callable[[Any], Any], value: Any) -> Any:
     """Return the result of a check of a value; raise its error as the failure of a row."""
     try:
         return check(value)
-    except BadItem as error:
+    except Exception as error:  # a value of a type of its own raises whatever it likes
         raise RowFailed(index, error) from error
 
 
@@ -115,6 +115,9 @@ class ArraySum(ColumnsAggregate):
     def clear(self, places: Places) -> None:
         self._count.clear(places)
         self._total.clear(places)
+
+    def can_add(self, values: Any) -> bool:
+        return self._total.is_plain and is_plain(values)
 
     def add(self, values: Any, groups: Groups) -> None:
         self._total.add(values, groups, self._count.empty)
@@ -182,6 +185,9 @@ class ArrayExtreme(ColumnsAggregate):
     def clear(self, places: Places) -> None:
         self._count.clear(places)
         self._value.clear(places)
+
+    def can_add(self, values: Any) -> bool:
+        return self._value.is_plain and is_plain(values)
 
     def add(self, values: Any, groups: Groups) -> None:
         self._value.add(values, groups, self._count.empty)
@@ -273,6 +279,9 @@ class ArrayVwap(ColumnsAggregate):
         for each in (self._count, self._turnover, self._volume):
             each.clear(places)
 
+    def can_add(self, values: Any) -> bool:
+        return self._turnover.is_plain and self._volume.is_plain and all(map(is_plain, values))
+
     def add(self, values: Any, groups: Groups) -> None:
         prices, quantities = values
         self._turnover.add(turnover(prices, quantities), groups, self._count.empty)
@@ -340,6 +349,9 @@ class ArrayNamed(ColumnsAggregate):
     def clear(self, places: Places) -> None:
         for part in self._parts.values():
             part.clear(places)
+
+    def can_add(self, values: Any) -> bool:
+        return all(part.can_add(value) for part, value in zip(self._parts.values(), values, strict=True))
 
     def add(self, values: Any, groups: Groups) -> None:
         for part, value in zip(self._parts.values(), values, strict=True):

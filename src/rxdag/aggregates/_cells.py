@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Array, Groups, Places, column_of
+from rxdag.columns import Array, Groups, Places, column_of, is_array, object_array
 
 _INT64: Final = np.iinfo(np.int64)
+_MOST: Final = 1 << 400
+"""Ints up to this one add to floats and multiply, since even the sum of many products is less than any float's limit."""
 
 Empty = Callable[[], NDArray[np.bool_]]
 """Returns a mask of the places that have received nothing yet."""
+
+
+def are_plain(values: Iterable[Any]) -> bool:
+    """Return True for ints and floats that Python adds up and multiplies without an error."""
+    return all(type(each) is float or (type(each) is int and -_MOST < each < _MOST) for each in values)
+
+
+def is_plain(values: Array) -> bool:
+    """Return True for an array of such numbers."""
+    return values.dtype.kind in "if" or are_plain(values.tolist())
 
 
 class Cells:
@@ -24,10 +36,12 @@ class Cells:
         start: Initial value of a place, by the kind of the array: "i", "f", "O".
     """
 
-    __slots__ = ("_size", "array", "start")
+    __slots__ = ("_odd", "_size", "array", "start")
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.start = start
+        self._odd: set[int] = set()
+        """Places whose value is neither an int nor a float, or a very large int."""
         self.array: Array | None = None
         self._size = 0
 
@@ -44,6 +58,13 @@ class Cells:
         """Reset cells to their initial value."""
         if self.array is not None:
             self.array[places] = self.start[self.array.dtype.kind]
+        if self._odd:
+            self._odd.difference_update(places.tolist())
+
+    @property
+    def is_plain(self) -> bool:
+        """True if plain numbers can be added to all values."""
+        return not self._odd
 
     def fit(self, values: Array, empty: Empty) -> tuple[Array, Array]:
         """Return the array and the values in one dtype."""
@@ -78,10 +99,12 @@ class Cells:
     def put(self, place: int, value: Any, empty: Empty) -> None:
         """Put a Python object at a place."""
         column = column_of([value])
-        if not isinstance(column, np.ndarray):
-            column = np.array([value], object)
+        if not is_array(column, "if"):
+            column = object_array([value])
         array, values = self.fit(column, empty)
         array[place] = values[0]
+        if not are_plain((value,)):
+            self._odd.add(place)
 
 
 class Total(Cells):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rxdag.aggregates._arrays import numbers
-from rxdag.aggregates._rolled import each_rolled
-from rxdag.columns import Columns, Groups, Places, Spans, values_of
+from rxdag.aggregates._cells import are_plain
+from rxdag.columns import Columns, Groups, Places, Spans, each_rolled, values_of
 from rxdag.contract import Accumulator, ColumnsAggregate
 
 
@@ -25,6 +25,8 @@ class EachValue(ColumnsAggregate):
         self._check = check
         self._make = make
         self._accumulators: list[Any] = []
+        self._odd: set[int] = set()
+        """Places with numbers of other types than int and float."""
 
     def read(self, columns: Columns) -> list[Any]:
         if self._check is None:
@@ -37,6 +39,10 @@ class EachValue(ColumnsAggregate):
     def clear(self, places: Places) -> None:
         for place in places.tolist():
             self._accumulators[place] = self._make()
+        self._odd.difference_update(places.tolist())
+
+    def can_add(self, values: list[Any]) -> bool:
+        return self._check is None or (not self._odd and are_plain(values))
 
     def add(self, values: list[Any], groups: Groups) -> None:
         accumulators = self._accumulators
@@ -55,6 +61,8 @@ class EachValue(ColumnsAggregate):
 
     def restore(self, place: int, saved: list[Any]) -> None:
         self._accumulators[place].restore(saved)
+        if not are_plain(saved):
+            self._odd.add(place)
 
 
 def itself(value: Any) -> Any:

@@ -24,10 +24,12 @@ from rxdag.columns._column import (
     concatenate,
     ints_of,
     is_array,
+    object_array,
     objects_of,
     values_of,
 )
 from rxdag.columns._columns import Columns
+from rxdag.columns._each_rolled import each_rolled
 from rxdag.columns._fitted import fitted, typed
 from rxdag.columns._gathered import columns_of_rows, gathered
 from rxdag.columns._groups import Groups, Places
@@ -71,6 +73,7 @@ __all__ = [
     "columns_of_rows",
     "concatenate",
     "distinct",
+    "each_rolled",
     "exact_ns",
     "first_rows",
     "fitted",
@@ -80,6 +83,7 @@ __all__ = [
     "ints_of",
     "is_array",
     "joined",
+    "object_array",
     "objects_of",
     "parted",
     "rejoined",

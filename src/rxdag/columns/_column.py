@@ -24,19 +24,23 @@ class Coded:
         codes: shape (rows,), an integer dtype: the position of each value in `names`, -1 for None.
         names: The values, all different and none of them None. Columns with the same list object share their codes, so
             the list may grow but its entries must not change.
+        own: shape (rows,), objects: the values themselves where equal ones may differ, as 1, 1.0 and True do; None if
+            they are the entries of `names`.
     """
 
-    __slots__ = ("codes", "names")
+    __slots__ = ("codes", "names", "own")
 
-    def __init__(self, codes: Array, names: Sequence[Any]) -> None:
+    def __init__(self, codes: Array, names: Sequence[Any], own: Array | None = None) -> None:
         self.codes = codes
         self.names = names
+        self.own = own
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def __getitem__(self, at: At) -> Coded:
-        return Coded(of_array(self.codes, at), self.names)
+        own = None if self.own is None else of_array(self.own, at)
+        return Coded(of_array(self.codes, at), self.names, own)
 
 
 class Nullable:
@@ -71,6 +75,8 @@ def is_ndarray(data: object) -> TypeGuard[Array]:
 def values_of(column: Column) -> list[Any]:
     """Return the values as Python objects."""
     if isinstance(column, Coded):
+        if column.own is not None:
+            return column.own.tolist()  # type: ignore[no-any-return]
         names = column.names
         if len(column.codes) and int(column.codes.min()) < 0:
             return [None if code < 0 else names[code] for code in column.codes.tolist()]
@@ -117,7 +123,7 @@ def column_of(values: list[Any]) -> Column:
         try:
             return np.array(values, np.int64)
         except OverflowError:
-            return _objects(values)
+            return object_array(values)
     if kinds == {float}:
         return np.array(values, np.float64)
     if kinds == {bool}:
@@ -129,7 +135,7 @@ def column_of(values: list[Any]) -> Column:
         filled = column_of([zero if value is None else value for value in values])
         if is_array(filled, "if"):
             return Nullable(filled, np.array([value is not None for value in values]))
-    return _objects(values)
+    return object_array(values)
 
 
 def coded(values: list[Any]) -> Coded:
@@ -142,15 +148,16 @@ def coded(values: list[Any]) -> Coded:
 def ints_of(values: list[Any]) -> Array:
     """Return ints as int64, or unchanged if int64 cannot hold them."""
     column = column_of(values)
-    return column if is_array(column, "i") else _objects(values)
+    return column if is_array(column, "i") else object_array(values)
 
 
 def objects_of(column: Column) -> Array:
     """Return a column as Python objects."""
-    return column if is_array(column, "O") else _objects(values_of(column))
+    return column if is_array(column, "O") else object_array(values_of(column))
 
 
-def _objects(values: list[Any]) -> Array:
+def object_array(values: Sequence[Any]) -> Array:
+    """Return values as an array of Python objects, of one dimension."""
     array = np.empty(len(values), object)
     array[:] = values
     return array
@@ -201,7 +208,7 @@ def as_nullable(column: Any) -> Nullable:
 
 def _concatenate_coded(columns: list[Coded]) -> Coded:
     names = columns[0].names
-    if all(c.names is names for c in columns):
+    if all(c.names is names and c.own is None for c in columns):
         return Coded(np.concatenate([c.codes for c in columns]), names)
     known: dict[Any, int] = {}
     parts: list[Array] = []
@@ -209,4 +216,5 @@ def _concatenate_coded(columns: list[Coded]) -> Coded:
         # -1, the code of a null, takes the last entry of the table.
         table = np.array([known.setdefault(name, len(known)) for name in column.names] + [-1], np.int64)
         parts.append(table[column.codes])
-    return Coded(np.concatenate(parts), list(known))
+    own = None if all(c.own is None for c in columns) else np.concatenate([objects_of(c) for c in columns])
+    return Coded(np.concatenate(parts), list(known), own)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsInt
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns._column import Coded, Column, bounds_of, is_array, values_of
+from rxdag.columns._column import Coded, Column, bounds_of, is_array, object_array, values_of
 from rxdag.contract import RowFailed
 from rxdag.expressions import FieldReader, Several
 
@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 _DENSE: Final = 1 << 16
 _BITS: Final = 62
+_ALIKE: Final[set[type]] = {str, int, bool, bytes}
+"""Types whose equal values do not differ; of floats, 0.0 and -0.0 do."""
 _TEXT_BITS: Final = 20  # bits of a text next to a number: a million texts
 
 
@@ -96,9 +98,15 @@ def code_values(values: Sequence[Any]) -> Coded:
     for index, value in enumerate(values):
         try:
             codes.append(-1 if value is None else known.setdefault(value, len(known)))
-        except TypeError as error:
+        except Exception as error:  # of its own __hash__ or __eq__
             raise RowFailed(index, error) from error
-    return Coded(np.array(codes, np.int64), list(known))
+    return Coded(np.array(codes, np.int64), list(known), None if _are_alike(values, known) else object_array(values))
+
+
+def _are_alike(values: Sequence[Any], known: dict[Any, int]) -> bool:
+    """Return True if equal values are the same in all respects, so that one of them can stand for all."""
+    kinds = set(map(type, values)) - {type(None)}
+    return len(kinds) < 2 and (kinds <= _ALIKE or (kinds == {float} and 0.0 not in known))
 
 
 def _combined(parts: list[Coded]) -> Coded:
@@ -116,7 +124,10 @@ def _combined(parts: list[Coded]) -> Coded:
     del found
     rows = first_rows(codes, int(codes.max()) + 1 if len(codes) else 0)
     names = list(zip(*(values_of(part[rows]) for part in parts), strict=True))
-    return Coded(codes, names)
+    if all(part.own is None for part in parts):
+        return Coded(codes, names)
+    # Parts that differ only in type give equal tuples.
+    return code_values(list(zip(*map(values_of, parts), strict=True)))
 
 
 def _from_zero(part: Coded) -> Ints:
@@ -185,7 +196,7 @@ class KeyPacker:
         for index, values in enumerate(zip(*map(values_of, found), strict=True)):
             try:
                 keys.append(self.code(values if self._is_tuple else values[0]))
-            except TypeError as error:
+            except Exception as error:  # of its own __hash__ or __eq__
                 raise RowFailed(index, error) from error
         return np.array(keys, np.int64)
 
@@ -222,7 +233,7 @@ class KeyPacker:
         """Return the int of one key.
 
         Raises:
-            TypeError: If it is not hashable.
+            Exception: What its hash or its comparison raises.
         """
         values: tuple[Any, ...] = key if self._is_tuple else (key,)
         if not self._kinds:
@@ -241,9 +252,9 @@ class KeyPacker:
             return self._texts.setdefault(value, len(self._texts)) if isinstance(value, str) else None
         try:
             number = int(value) if isinstance(value, SupportsInt) else None
-        except (ArithmeticError, TypeError, ValueError):  # not finite, or complex
+            return number if number == value else None  # 2.0, Decimal(2) and 2 are one key, as in a dict
+        except Exception:  # not finite, or of a type of its own
             return None
-        return number if number == value else None  # 2.0, Decimal(2) and 2 are one key, as in a dict
 
     def _set_kinds(self, are_texts: Iterable[bool]) -> None:
         """Set the kind and the bits of each part of a key, from the first keys."""

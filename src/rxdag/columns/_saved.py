@@ -9,6 +9,7 @@ import numpy as np
 from rxdag.columns._blocks import Block
 from rxdag.columns._column import Array, Coded, Column, Nullable, is_array
 from rxdag.columns._columns import Columns
+from rxdag.columns._keys import code_values
 
 
 def saved_columns(columns: Columns) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def restored_columns(saved: dict[str, Any]) -> Columns:
 
 
 def _saved(column: Column) -> tuple[str, Any, Any]:
+    if isinstance(column, Coded) and column.own is not None:
+        return "values", column.own.tolist(), None
     if isinstance(column, Coded):
         codes, places = _used(column)
         return "coded", codes, places
@@ -60,6 +63,8 @@ def _restored(saved: tuple[str, Any, Any]) -> Any:
     kind, values, beside = saved
     if kind == "coded":
         return Coded(values, beside)
+    if kind == "values":
+        return code_values(values)
     if kind == "nullable":
         return Nullable(values, beside)
     if kind == "objects":

@@ -43,6 +43,13 @@ class ColumnsAggregate(ABC):
     def add(self, values: Any, groups: Groups) -> None:
         """Add the result of `read`, each item at the place of its group."""
 
+    def can_add(self, values: Any) -> bool:
+        """Return True if `add` and `rolled` cannot fail for the result of `read`.
+
+        If False, as for numbers of several types, the accumulators of the aggregate add the items one by one.
+        """
+        return True
+
     @abstractmethod
     def results(self, places: Places) -> Sequence[Any]:
         """Return the results of the panes at these places."""

@@ -109,42 +109,50 @@ class ColumnsNode(KernelNode):
         else:
             super().give_columns(exit_, columns)
 
-    def work_columns(self, input: int, columns: Any) -> None:
-        """Call the kernel; an item that fails is handled, and the run continues after it.
+    def work_columns(self, input: int, columns: Any) -> bool:
+        """Call the kernel; an item that fails is handled, and the run continues after it. Return True if one has failed.
 
         After a failed item it works on one item, then on two, four and so on, since the next one may fail too.
         """
-        most = len(columns)
+        most, has_failed = len(columns), False
         while len(columns) and not self.put_off(input, columns):
             part = columns if most >= len(columns) else columns[:most]
             failures = self.failed
             failed = self.call_columns(input, part)
             if failed is None:
                 if part is columns:  # the common case
-                    return
+                    return has_failed
                 columns = columns[len(part) :]
                 most *= 2
                 if self.is_ended:
                     if self.failed == failures:  # otherwise all items are counted already
                         self.unread += len(columns)
-                    return
+                    return has_failed
                 continue
             most = 1
             index = failed.index
             # The kernel has processed nothing of the part, so the items before the failed one are passed again.
-            if index:
-                self.work_columns(input, columns[:index])
+            is_alone = not index or not self.work_columns(input, columns[:index])
+            has_failed = True
             if self.is_ended:
                 self.discarded += len(columns) - index
-                return
+                return True
+            if not is_alone:
+                # It may have failed only because of an item before it that has now been left out.
+                columns = columns[index:]
+                continue
             self.raise_to(input, columns, index)
+            if self.is_ended:
+                self.discarded += len(columns) - index
+                return True
             self.note_place(columns, index)
             item = columns.row(index)
             self.bury(item, self.blamed(item, failed.cause), 1)
             if self.is_ended or self.is_failing:
                 self.discarded += len(columns) - index - 1
-                return
+                return True
             columns = columns[index + 1 :]
+        return has_failed
 
     def put_off(self, input: int, columns: Any) -> bool:
         """Keep a run that cannot be worked on now; of nodes that keep inputs."""

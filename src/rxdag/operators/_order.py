@@ -21,11 +21,11 @@ def in_order(keys: Iterable[Any]) -> list[Any]:
     given = list(keys)
     try:
         return sorted(given)
-    except TypeError:
+    except Exception:  # a Decimal NaN, and types of the user, raise other errors than TypeError
         pass
     try:
         return sorted(given, key=_place)
-    except TypeError:  # values of one type that cannot be compared, as times with a zone and without
+    except Exception:  # values of one type that cannot be compared, as times with a zone and without
         return given
 
 

@@ -57,7 +57,9 @@ class Bar(Accumulator[Any, Ohlcv]):
         self._turnover = 0.0
 
     def check(self, item: Any, /) -> None:
-        priced(self._price(item), self._qty(item), "ohlcv")
+        price, qty = priced(self._price(item), self._qty(item), "ohlcv")
+        if not (self._is_float and type(price) is float and type(qty) is float):
+            self._sums_with(price, qty)
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, max(self.last_ts, MIN + 1), self.last_seq)
@@ -103,9 +105,7 @@ class Bar(Accumulator[Any, Ohlcv]):
         self.first_seq = sequence
 
     def _add_objects(self, price: Any, qty: Any, ts: i64, sequence: Any) -> None:
-        self._settle()
-        volume = plus(self.volume, qty, "ohlcv: qty")
-        turnover = plus(self.turnover, turnover_of(price, qty, "ohlcv: price"), "ohlcv: price")
+        volume, turnover = self._sums_with(price, qty)
         if not self.low <= price <= self.high:
             if not -_INF < price < _INF:
                 raise _bad_price(price)
@@ -117,6 +117,12 @@ class Bar(Accumulator[Any, Ohlcv]):
                 self.low = price
         self._is_float = False
         self.volume, self.turnover = volume, turnover
+
+    def _sums_with(self, price: Any, qty: Any) -> tuple[Any, Any]:
+        """Return volume and turnover with a trade that is not of floats, or after one that was not."""
+        self._settle()
+        volume = plus(self.volume, qty, "ohlcv: qty")
+        return volume, plus(self.turnover, turnover_of(price, qty, "ohlcv: price"), "ohlcv: price")
 
     def _settle(self) -> None:
         """Take the machine numbers over into the objects."""

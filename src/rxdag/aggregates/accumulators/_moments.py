@@ -19,7 +19,7 @@ class Mean(Accumulator[Any, float]):
         self.n = 0
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "mean: value")
+        plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
 
     def add(self, item: Any, /) -> None:
         self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
@@ -51,20 +51,22 @@ class Spread(Accumulator[Any, "float | None"]):
         self.squares: Any = 0.0
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "value")
-
-    def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "value")
+        if not (type(value) is float and type(self.mean) is float):  # floats always add up
+            self._with(value)
+
+    def _with(self, value: Any) -> tuple[Any, Any]:
+        """Return mean and squares with a value."""
         if self.n == 0:
             mean = value / 1  # keeps types such as Decimal
-            squares = mean - mean
-        else:
-            apart = plus(value, -self.mean, "value")
-            mean = self.mean + apart / (self.n + 1)
-            squares = self.squares + apart * (value - mean)
+            return mean, mean - mean
+        apart = plus(value, -self.mean, "value")
+        mean = self.mean + apart / (self.n + 1)
+        return mean, self.squares + apart * (value - mean)
+
+    def add(self, item: Any, /) -> None:
+        self.mean, self.squares = self._with(finite(self._get(item), "value"))
         self.n += 1
-        self.mean = mean
-        self.squares = squares
 
     def result(self) -> Any:
         if self.n <= self._ddof:

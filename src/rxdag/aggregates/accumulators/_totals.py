@@ -40,7 +40,7 @@ class Sum(Accumulator[Any, float]):
         self.total: Any = 0
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "sum: value")
+        plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
 
     def add(self, item: Any, /) -> None:
         self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
@@ -63,13 +63,16 @@ class Vwap(Accumulator[Any, "float | None"]):
         self.volume: Any = 0
 
     def check(self, item: Any, /) -> None:
-        priced(self._price(item), self._qty(item), "vwap")
+        self._with(item)
 
-    def add(self, item: Any, /) -> None:
+    def _with(self, item: Any) -> tuple[Any, Any]:
+        """Return turnover and volume with an item."""
         price, qty = priced(self._price(item), self._qty(item), "vwap")
         turnover = plus(self.turnover, turnover_of(price, qty, "vwap: price"), "vwap: price")
-        self.volume = plus(self.volume, qty, "vwap: qty")
-        self.turnover = turnover
+        return turnover, plus(self.volume, qty, "vwap: qty")
+
+    def add(self, item: Any, /) -> None:
+        self.turnover, self.volume = self._with(item)
 
     def result(self) -> Any:
         return self.turnover / self.volume if self.volume else None

@@ -35,7 +35,8 @@ class ChangedColumnsKernel(Kernel):
         order = np.argsort(codes, kind="stable")
         same_key = codes[order[1:]] == codes[order[:-1]]
         keep = np.ones(columns.n, np.bool_)
-        keep[order[1:]] = ~(same_key & _equal(column, order[1:], order[:-1]))
+        rows, before = order[1:][same_key], order[:-1][same_key]
+        keep[rows] = ~_equal(column, rows, before)
         begins = order[np.concatenate(([True], ~same_key))]
         ends = order[np.concatenate((~same_key, [True]))]
         keys = [None] * len(begins) if columns.key is None else values_of(columns.key[begins])
@@ -66,8 +67,12 @@ def _equal(column: Column, rows: NDArray[np.intp], before: NDArray[np.intp]) -> 
         coded: NDArray[np.bool_] = column.codes[rows] == column.codes[before]
         return coded
     values = values_of(column)
-    pairs = zip(rows.tolist(), before.tolist(), strict=True)
-    return np.array([_same(values[b], values[a], a) for a, b in pairs], np.bool_)
+    equal = np.empty(len(rows), np.bool_)
+    # In order of arrival, so that the first row to fail is found: a later one may fail only because of it.
+    for at in np.argsort(rows).tolist():
+        row = int(rows[at])
+        equal[at] = _same(values[before[at]], values[row], row)
+    return equal
 
 
 def _same(a: Any, b: Any, row: int) -> bool:

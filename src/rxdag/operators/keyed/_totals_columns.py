@@ -10,6 +10,7 @@ import numpy as np
 from rxdag.columns import Array, Column, Columns, Value, bounds_of, values_of
 from rxdag.contract import ColumnsEmit, RowFailed
 from rxdag.expressions import FieldReader
+from rxdag.operators.keyed._expiring import ABSENT
 from rxdag.operators.keyed._fold_kernel import FoldKernel
 
 _INT64: Final = np.iinfo(np.int64)
@@ -85,9 +86,10 @@ class TotalColumnsKernel(FoldKernel):
         return self._ranked(value[0], np.argmax)
 
     def _ranked(self, column: Array, place_of: Callable[[Array], Any]) -> tuple[Any] | None:
-        """Return the first of the least or greatest; None if there is a NaN, which the row step has to refuse."""
+        """Return the first of the least or greatest; None if there is a NaN, or another type, which the step may refuse."""
         best = column[int(place_of(column))].item()
-        return None if best != best else (self.fn(self.value, best),)
+        has_order = self.value is ABSENT or type(self.value) in (int, float)
+        return (self.fn(self.value, best),) if has_order and best == best else None
 
 
 def _fits(column: Array, low: int, high: int) -> bool:

@@ -11,7 +11,7 @@ from rxdag.columns import Columns
 from rxdag.contract import MAX, ColumnsEmit, Emit, Kernel
 from rxdag.expressions import FieldReader
 from rxdag.operators.keyed._key_by_kernel import blamed_key
-from rxdag.operators.rate._runs import Runs, emit_late, ranked, split_late
+from rxdag.operators.rate._runs import Runs, emit_late, in_whole, ranked, split_late
 
 
 class InstantColumnsKernel(Kernel):
@@ -40,9 +40,10 @@ class InstantColumnsKernel(Kernel):
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         if columns.ts is None:
             raise TypeError("conflate: must have event times to work on columns")
-        if self._key_of is not None:
-            columns.coded(self._key_of)  # any error is raised before the state changes
         live, at = split_late(columns, self.watermark)
+        if self._key_of is not None:
+            with in_whole(at):
+                live.coded(self._key_of)  # any error is raised before the state changes
         emit_late(columns, at, emit)
         self.runs.add(live)
         self.wake = self.runs.wake

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Columns, code_values, columns_of_rows, ints_of, joined
-from rxdag.contract import MAX, ColumnsEmit
+from rxdag.contract import MAX, ColumnsEmit, RowFailed
 
 
 class Runs:
@@ -82,6 +84,17 @@ def split_late(columns: Columns, watermark: int) -> tuple[Columns, NDArray[np.in
         return columns, None
     live = (~is_late).nonzero()[0]
     return columns.take(live), live
+
+
+@contextmanager
+def in_whole(live: NDArray[np.intp] | None) -> Iterator[None]:
+    """Raise a failure of one of the live rows as that of its row in the whole run."""
+    try:
+        yield
+    except RowFailed as failed:
+        if live is None:
+            raise
+        raise RowFailed(int(live[failed.index]), failed.cause) from failed.cause
 
 
 def emit_late(columns: Columns, live: NDArray[np.intp] | None, emit: ColumnsEmit) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
+from rxdag.columns import Coded, Columns, Groups, distinct, first_rows, values_of
 from rxdag.contract import (
     MAX,
     MIN,
@@ -22,7 +22,7 @@ from rxdag.contract import (
     with_versions,
 )
 from rxdag.operators._order import in_order
-from rxdag.operators.windows._live import read_live
+from rxdag.operators.windows._live import add_live
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._places import Places
 
@@ -69,18 +69,16 @@ class GlobalColumnsKernel(Kernel):
         if columns.ts is None:
             raise TypeError("window: must have event times to work on columns")
         before = np.asarray(self.watermark if columns.before is None else columns.before)
-        live, values = read_live(self._arrays, columns, np.broadcast_to(before < _LAST, columns.n), emit)
-        if live.ts is not None and live.n:
-            self._add(live, live.ts, values)
+        add_live(self._aggregate, self._arrays, columns, np.broadcast_to(before < _LAST, columns.n), self, emit)
 
-    def _add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
-        """Add each row to the pane of its key."""
+    def add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
         key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
         found, group = distinct(key.codes + 1, len(key.names) + 1)  # a null is 0
         most = np.full(len(found), MIN)
         np.maximum.at(most, group, ts)
-        keys = [key.names[code - 1] if code else None for code in found.tolist()]
-        self._open([keys[i] for i in np.argsort(first_rows(group, len(found))).tolist()])
+        rows = first_rows(group, len(found))
+        keys = values_of(key[rows])
+        self._open([keys[i] for i in np.argsort(rows).tolist()])
         places = [self.parts[each][0] for each in keys]
         self._arrays.add(values, Groups(np.array(places, np.intp), group, ts, columns.sequence))
         counts = np.bincount(group, minlength=len(found)).tolist()
@@ -88,6 +86,16 @@ class GlobalColumnsKernel(Kernel):
             part = self.parts[each]
             part[1] += n
             part[2] = max(part[2], latest)
+
+    def pane_of(self, ts: int, key: Any) -> tuple[Any, int | None]:
+        return key, self.parts[key][0] if key in self.parts else None
+
+    def fill(self, pane: Any, state: list[Any], n: int, latest: int) -> None:
+        self._open([pane])
+        part = self.parts[pane]
+        part[1] += n
+        part[2] = max(part[2], latest)
+        self._arrays.restore(part[0], state)
 
     def _open(self, keys: list[Any]) -> None:
         """Open panes for new keys."""

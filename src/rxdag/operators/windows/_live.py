@@ -1,36 +1,90 @@
-"""Late rows of columns: separated from those that the aggregate reads."""
+"""Rows of columns that are added to open panes: late ones apart, and one by one where arrays cannot add them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Columns
-from rxdag.contract import ColumnsAggregate, ColumnsEmit, RowFailed
+from rxdag.contract import MIN, Aggregate, ColumnsAggregate, ColumnsEmit, RowFailed
 
 
-def read_live(
-    arrays: ColumnsAggregate, columns: Columns, is_live: NDArray[np.bool_] | None, emit: ColumnsEmit
-) -> tuple[Columns, Any]:
-    """Return the rows that are not late, and what an aggregate reads from them; the others go to port "late".
+class Panes(Protocol):
+    """The open panes of a kernel."""
+
+    def add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
+        """Add rows to their panes, from what the aggregate has read of them."""
+
+    def pane_of(self, ts: int, key: Any) -> tuple[Any, int | None]:
+        """Return the pane of a row, hashable, and its place; None if it is not open."""
+
+    def fill(self, pane: Any, state: list[Any], n: int, latest: int) -> None:
+        """Replace the state of a pane that has taken in `n` more rows, the latest of that time; open it if it is new."""
+
+
+def add_live(
+    aggregate: Aggregate[Any, Any],
+    arrays: ColumnsAggregate,
+    columns: Columns,
+    is_live: NDArray[np.bool_] | None,
+    panes: Panes,
+    emit: ColumnsEmit,
+) -> None:
+    """Add the rows that are not late to their panes; the others go to port "late".
 
     Args:
-        arrays: The aggregate.
+        aggregate: The definition of the aggregate.
+        arrays: The same over columns.
         columns: The rows.
         is_live: shape (rows,): False for late rows; None if there are none.
+        panes: The open panes.
         emit: Exits of the kernel.
 
     Raises:
-        RowFailed: If the aggregate fails for a row; nothing has been emitted then.
+        RowFailed: If the aggregate fails for a row; nothing has changed then.
     """
-    if is_live is None or is_live.all():
-        return columns, arrays.read(columns)
-    live = columns.where(is_live)
+    has_late = is_live is not None and not is_live.all()
+    live = columns.where(is_live) if has_late and is_live is not None else columns
     try:
         values = arrays.read(live)
+        if live.ts is not None and live.n:
+            if arrays.can_add(values) and can_order(live):
+                panes.add(live, live.ts, values)
+            else:
+                _add_by_row(aggregate, arrays, live, panes)
     except RowFailed as failed:
+        if not has_late or is_live is None:
+            raise
         raise RowFailed(int(np.flatnonzero(is_live)[failed.index]), failed.cause) from failed.cause
-    emit.late(columns.where(~is_live))
-    return live, values
+    if has_late and is_live is not None:
+        emit.late(columns.where(~is_live))
+
+
+def can_order(columns: Columns) -> bool:
+    """Return True if the sequence of all rows can be compared."""
+    return columns.sequence is None or columns.sequence.dtype.kind == "i"
+
+
+def _add_by_row(aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate, columns: Columns, panes: Panes) -> None:
+    """Add each row to the accumulator of its pane, as on rows."""
+    make = aggregate.factory()
+    found: dict[Any, list[Any]] = {}
+    """For each pane: its accumulator, number of rows, and latest event time."""
+    for index, (item, *beside) in enumerate(zip(columns.rows(), *columns.beside_rows(), strict=True)):
+        ts, sequence, key = beside
+        pane, place = panes.pane_of(ts, key)
+        part = found.get(pane)
+        if part is None:
+            part = [make(), 0, MIN]
+            if place is not None:
+                [state] = arrays.snapshot(np.array([place], np.intp))
+                part[0].restore(state)
+        try:
+            part[0].add_at(item, ts, sequence)
+        except Exception as error:
+            raise RowFailed(index, error) from error
+        found[pane] = [part[0], part[1] + 1, max(part[2], ts)]
+    for pane, (accumulator, n, latest) in found.items():
+        panes.fill(pane, accumulator.snapshot(), n, latest)

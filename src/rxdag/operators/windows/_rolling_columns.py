@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, Spans, joined
+from rxdag.columns import Columns, Spans, each_rolled, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
-from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
+from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, in_whole, saved_rows, split_late, times
+from rxdag.operators.windows._live import can_order
 from rxdag.operators.windows._panes import blamed
 
 _MOST_BITS: Final = 62
@@ -32,6 +33,7 @@ class _RollingColumns(Kernel):
         self, aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate, into: Callable[[Any, Any], Any] | None
     ) -> None:
         self._aggregate = aggregate
+        self._new = aggregate.factory()
         self._arrays = arrays
         self._into = into
         self.past: Columns | None = None
@@ -42,6 +44,20 @@ class _RollingColumns(Kernel):
 
     def blame(self, item: Any, error: Exception) -> Exception:
         return blamed(self._aggregate, item, error)
+
+    def _check(self, columns: Columns) -> None:
+        """Raise the error of an item that no pane takes in, before the state changes.
+
+        Raises:
+            RowFailed: At the first such item.
+        """
+        if self._arrays.can_add(self._arrays.read(columns)) and can_order(columns):
+            return
+        for index, (item, ts, sequence, _) in enumerate(zip(columns.rows(), *columns.beside_rows(), strict=True)):
+            try:
+                self._new().add_at(item, ts, sequence)
+            except Exception as error:
+                raise RowFailed(index, error) from error
 
     def _with_past(self, columns: Columns) -> tuple[Columns, int]:
         """Return the earlier rows followed by these, and the number of earlier ones."""
@@ -55,7 +71,12 @@ class _RollingColumns(Kernel):
         full = np.flatnonzero(low < high)
         ts = np.zeros(rows.n, np.int64) if rows.ts is None else rows.ts
         spans = Spans(low[full], border[full], high[full], ts, rows.sequence)
-        for pane, result in zip(full.tolist(), self._arrays.rolled(self._arrays.read(rows), spans), strict=True):
+        values = self._arrays.read(rows)
+        if self._arrays.can_add(values) and can_order(rows):
+            results = self._arrays.rolled(values, spans)
+        else:
+            results = each_rolled(self._new, rows.rows(), spans)
+        for pane, result in zip(full.tolist(), results, strict=True):
             out[pane] = result
         return out
 
@@ -79,7 +100,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
         """Number of items in the newer part of each key's window."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        self._arrays.read(columns)  # any error is raised before the state changes
+        self._check(columns)
         whole, before = self._with_past(columns)
         codes = _codes(whole)
         by_key = np.argsort(codes, kind="stable")
@@ -116,21 +137,11 @@ class RollingItemsColumnsKernel(_RollingColumns):
         Raises:
             RowFailed: At the first item whose window has no result, such as the sum of a float and a Decimal.
         """
-
-        def error_at(n: int) -> Exception | None:
-            try:
-                self._results(rows, *panes[:, np.sort(order[: n + 1])])
-            except Exception as error:
-                return error
-            return None
-
         try:
             return self._results(rows, *panes)
         except Exception as error:
-            # The windows of the first items fail if one of them does, so the first is found by bisection.
-            index = bisect_left(range(len(order) - 1), True, key=lambda n: error_at(n) is not None)
-            cause = error_at(index) or error
-            raise RowFailed(index, cause) from cause
+            failed = first_failing(len(order), lambda n: self._results(rows, *panes[:, np.sort(order[:n])]), error)
+            raise failed from failed.cause
 
     def snapshot(self) -> dict[str, Any]:
         keys: dict[Any, list[list[Any]]] = {}
@@ -158,7 +169,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
     """
 
     state = ("waiting", "past")
-    derived = ("runs", "wake", "_arrays", "is_paused", "_left", "_made", "_whole")
+    derived = ("runs", "wake", "_arrays", "is_paused", "_left", "_made", "_upto", "_whole")
     pauses = True
 
     def __init__(
@@ -181,15 +192,15 @@ class RollingTimeColumnsKernel(_RollingColumns):
         """Rows that the watermark has passed, with their results, that are still to be emitted; the next one last."""
         self._made: list[Any] = []
         """Results computed so far for the current instant; emitted once they are complete."""
+        self._upto = 0
+        """Watermark up to which rows were taken up."""
         self._whole: Columns | None = None
         """Rows that the watermark has passed, after the earlier rows that their windows need."""
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
         live, at = split_late(columns, self.watermark)
-        try:
-            self._arrays.read(live)  # any error is raised before the state changes
-        except RowFailed as failed:
-            raise RowFailed(failed.index if at is None else int(at[failed.index]), failed.cause) from failed.cause
+        with in_whole(at):
+            self._check(live)
         emit_late(columns, at, emit)
         self.runs.add(live)
         self.wake = self.runs.wake
@@ -202,7 +213,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
                 self.wake = self._left[-1][0][1] if self._left else self.runs.wake
             if self._left:
                 return
-            self.past = self._needed(watermark)
+            self.past = self._needed(self._upto)
 
     def _take_up(self, watermark: int) -> bool:
         """Compute the results of items that the watermark has passed; False if there are none."""
@@ -211,16 +222,33 @@ class RollingTimeColumnsKernel(_RollingColumns):
             self.wake = self.runs.wake
             return False
         ready = ready.take(in_time(ready))
-        whole, before = self._with_past(ready)
+        self._upto = watermark
         try:
-            values = self._rolled(whole, before)
+            values = self._rolled(ready, ready.n)
+        except Exception as error:
+            ready = self._before_failing(ready, error)
+            values = self._rolled(ready, ready.n)
         except BaseException:
-            # The rows stay held, as in the row kernel.
             self.runs.add(ready)
             raise
         self._left = [*zip(saved_rows(ready), values, strict=True)][::-1]
-        self._whole = whole
+        self._whole, _ = self._with_past(ready)
         return True
+
+    def _before_failing(self, ready: Columns, error: Exception) -> Columns:
+        """Return the rows before the first instant that fails; as in the row kernel, it and later rows stay held.
+
+        Raises:
+            Exception: The error of that instant, if there are no rows before it.
+        """
+        failed = first_failing(ready.n, lambda n: self._rolled(ready, n), error)
+        ts = times(ready)
+        n = int(np.searchsorted(ts, ts[failed.index]))
+        self.runs.add(ready[n:])
+        self._upto = int(ts[failed.index]) - 1
+        if not n:
+            raise failed.cause
+        return ready[:n]
 
     def _give_out(self, emit: Emit[Any]) -> None:
         """Emit the results of `into`, for each instant all or none; it may pause between two calls."""
@@ -251,12 +279,13 @@ class RollingTimeColumnsKernel(_RollingColumns):
         still = whole.where((at >= least) & (at <= watermark))
         return still if still.n else None
 
-    def _rolled(self, whole: Columns, before: int) -> list[Any]:
-        """Return the results of the rows after the earlier ones."""
+    def _rolled(self, ready: Columns, n: int) -> list[Any]:
+        """Return the results of the first `n` rows; their windows reach into earlier rows."""
+        whole, before = self._with_past(ready)
         codes, ts = _codes(whole), times(whole)
         by_key = np.argsort(codes, kind="stable")
         keys, instants = codes[by_key], ts[by_key]
-        asked = np.flatnonzero(by_key >= before)
+        asked = np.flatnonzero((by_key >= before) & (by_key < before + n))
         is_new = np.ones(len(asked), np.bool_)
         is_new[1:] = (keys[asked[1:]] != keys[asked[:-1]]) | (instants[asked[1:]] != instants[asked[:-1]])
         panes = asked[is_new]
@@ -265,7 +294,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         high = _found(keys, instants, panes, 0, "right" if self._has_end else "left")
         border = _found(keys, instants, panes, -(instants[panes] % self._period), "left")
         results = self._results(whole.take(by_key), low, border, high)
-        out: list[Any] = [None] * (whole.n - before)
+        out: list[Any] = [None] * n
         for row, pane in zip((by_key[asked] - before).tolist(), (np.cumsum(is_new) - 1).tolist(), strict=True):
             out[row] = results[pane]
         return out
@@ -285,6 +314,26 @@ class RollingTimeColumnsKernel(_RollingColumns):
         self._left, self._made = [], []
         self.past = columns_of(saved["past"])
         self.wake = self.runs.wake
+
+
+def first_failing(n: int, results_of: Callable[[int], object], error: Exception) -> RowFailed:
+    """Return the failure of the first item whose window has no result, by bisection.
+
+    Args:
+        n: Number of items.
+        results_of: Computes the results of that many first items, and fails if one of their windows has none.
+        error: The error of all of them.
+    """
+
+    def error_at(index: int) -> Exception | None:
+        try:
+            results_of(index + 1)
+        except Exception as error:
+            return error
+        return None
+
+    index = bisect_left(range(n - 1), True, key=lambda index: error_at(index) is not None)
+    return RowFailed(index, error_at(index) or error)
 
 
 def _codes(columns: Columns) -> NDArray[np.int64]:

@@ -56,9 +56,11 @@ class RollingRows:
         """Take in one more."""
         if self._is_known:
             ts, sequence, item = row
-            self._is_known = False
-            self.newer.add_at(item, ts, sequence)
-            self._is_known = True
+            try:
+                self.newer.add_at(item, ts, sequence)
+            except Exception:
+                # Raised by `result` if a window has both this item and one that it does not add to.
+                self._is_known = False
         self.rows.append(row)
 
     def let_go(self, n: int, *, is_border: bool) -> None:

@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Coded, Columns, Groups, distinct, first_rows
+from rxdag.columns import Coded, Columns, Groups, distinct, first_rows, values_of
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Pane, SavedRows, migrated, with_versions
 from rxdag.engine import KernelEmit
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
-from rxdag.operators.windows._live import read_live
+from rxdag.operators.windows._live import add_live
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._places import Places
 
@@ -78,9 +78,7 @@ class WindowColumnsKernel(ClosingKernel):
         gap = self._behind(columns, ts)
         # Live if the watermark is below end - 1; both are measured from ts, since end may not fit into an int64.
         is_live = None if gap is None else gap < self._size - 1 - (ts - self._offset) % self._size
-        kept, values = read_live(self._arrays, columns, is_live, emit)
-        if kept.ts is not None and kept.n:
-            self._add(kept, kept.ts, values)
+        add_live(self._aggregate, self._arrays, columns, is_live, self, emit)
 
     def _behind(self, columns: Columns, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return how far each item is behind the watermark, -1 if it is not; None if none is."""
@@ -91,8 +89,7 @@ class WindowColumnsKernel(ClosingKernel):
         gap = np.minimum((before - ts).view(np.uint64), np.uint64(_LONG)).view(np.int64)  # it may not fit into an int64
         return np.where(is_behind, gap, -1)
 
-    def _add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
-        """Add each row to its window."""
+    def add(self, columns: Columns, ts: NDArray[np.int64], values: Any) -> None:
         window = (ts - self._offset) // self._size
         key = columns.key or Coded(np.zeros(columns.n, np.int64), [None])
         first = int(window.min())
@@ -106,27 +103,40 @@ class WindowColumnsKernel(ClosingKernel):
             windows = some.tolist()
         names = len(key.names) + 1
         found, group = distinct(window * names + key.codes + 1, len(windows) * names)  # a null is 0
-        places = self._places_of(found, group, windows, key.names)
+        rows = first_rows(group, len(found))
+        places = self._places_of(found // names, group, windows, rows, values_of(key[rows]))
         self._arrays.add(values, Groups(places, group, ts, columns.sequence))
 
     def _places_of(
-        self, found: NDArray[np.int64], group: NDArray[np.intp], windows: Sequence[int], keys: Sequence[Any]
+        self,
+        window: NDArray[np.int64],
+        group: NDArray[np.intp],
+        windows: Sequence[int],
+        rows: NDArray[np.intp],
+        keys: list[Any],
     ) -> NDArray[np.intp]:
-        """Return the cell of the pane of each window and key, including new panes."""
-        window, name = np.divmod(found, len(keys) + 1)
+        """Return the cell of the pane of each group, including new panes.
+
+        Args:
+            window: shape (groups,), ascending: index into `windows`.
+            group: shape (rows,): group of each row.
+            windows: Indices of the windows.
+            rows: shape (groups,): first row of each group.
+            keys: Key of that row, which its pane shows.
+        """
         # In each window by arrival, which is the order of keys that cannot be sorted.
-        order = np.argsort(window * len(group) + first_rows(group, len(found)))
-        names = name[order].tolist()
+        order = np.argsort(window * len(group) + rows)
+        names = [keys[place] for place in order.tolist()]
         starts = np.flatnonzero(np.diff(window, prepend=-1))
-        counts = np.add.reduceat(np.bincount(group, minlength=len(found)), starts).tolist()
-        bounds = [*starts.tolist(), len(found)]
+        counts = np.add.reduceat(np.bincount(group, minlength=len(rows)), starts).tolist()
+        bounds = [*starts.tolist(), len(rows)]
         places: list[int] = []
         fresh: list[int] = []
         indices: list[int] = window[starts].tolist()
         for i, (index, n) in enumerate(zip(indices, counts, strict=True)):
             which, opened = self._window(windows[index])
             self.counts[which] += n
-            here = [keys[code - 1] if code else None for code in names[bounds[i] : bounds[i + 1]]]
+            here = names[bounds[i] : bounds[i + 1]]
             new = [key for key in here if key not in opened] if opened else here
             taken = self._places.reserve(len(new))
             opened.update(zip(new, taken, strict=True))
@@ -134,9 +144,22 @@ class WindowColumnsKernel(ClosingKernel):
             places += map(opened.__getitem__, here)
         if fresh:
             self._arrays.clear(np.array(fresh, np.intp))
-        made = np.empty(len(found), np.intp)
+        made = np.empty(len(rows), np.intp)
         made[order] = places
         return made
+
+    def pane_of(self, ts: int, key: Any) -> tuple[Any, int | None]:
+        index = (ts - self._offset) // self._size
+        start = index * self._size + self._offset
+        return (index, key), self.open.get((start + self._size, start), {}).get(key)
+
+    def fill(self, pane: Any, state: list[Any], n: int, latest: int) -> None:
+        index, key = pane
+        which, opened = self._window(index)
+        if key not in opened:
+            opened[key] = self._places.take()
+        self.counts[which] += n
+        self._arrays.restore(opened[key], state)
 
     def _window(self, index: int) -> tuple[_Window, _Open]:
         start = index * self._size + self._offset
