@@ -6,13 +6,14 @@ import gzip
 import inspect
 import itertools
 import json
+from decimal import Decimal
 
 import msgspec
 import pytest
 
 import rxdag
 from rxdag import aggregates as agg
-from rxdag import market, sources, windows
+from rxdag import market, sinks, sources, windows
 from rxdag import operators as ops
 
 polars = pytest.importorskip("polars")
@@ -67,6 +68,29 @@ def test_bars_of_every_size_equal_polars(data, trades, size, ms):
     ordered = trades.sort("trade_ms", "trade_id", maintain_order=True)
     starts = ordered.with_columns(start=polars.col("trade_ms") // ms * ms)
     assert_same_bars(bars.collect(), aggregated(starts.group_by("start", "venue", "symbol", maintain_order=True)))
+
+
+@pytest.mark.parametrize(("kind", "size"), [("volume", 25.0), ("dollar", 250_000.0), ("tick", 500), ("range", 5.0)])
+def test_bars_by_activity_equal_a_plain_loop(data, trades, kind, size):
+    in_order = rxdag.merge_sorted(timed_trades(data, out_of_order="250ms"))
+    bars = by_feed(in_order).pipe(getattr(market, f"{kind}_bars")(size, "price", "qty"))
+    out, rest = bars.to(sinks.collect()), bars.side("unfinished", of=rxdag.Pane).to(sinks.collect())
+    result = rxdag.run(out, rest)
+    expected, open_ = [], {}
+    for row in trades.sort("trade_ms", "trade_id", maintain_order=True).iter_rows(named=True):
+        key, price, qty = (row["venue"], row["symbol"]), Decimal(str(row["price"])), Decimal(str(row["qty"]))
+        low, high, volume, value, n = open_.get(key, (price, price, 0, 0, 0))
+        low, high, volume, value, n = min(low, price), max(high, price), volume + qty, value + price * qty, n + 1
+        open_[key] = low, high, volume, value, n
+        if {"volume": volume, "dollar": value, "tick": n, "range": high - low}[kind] >= Decimal(str(size)):
+            expected.append((row["trade_ms"], *key, n, *map(float, open_.pop(key)[:2])))
+    assert len(expected) > 60
+    assert [
+        ((pane.end - 1) // MS, *pane.key, pane.value.count, pane.value.low, pane.value.high) for pane in result[out]
+    ] == expected
+    assert sorted((pane.key, pane.value.count) for pane in result[rest]) == sorted(
+        (key, last[-1]) for key, last in open_.items()
+    )
 
 
 def test_sessions_with_a_gap_of_50_ms_equal_polars(data, trades):

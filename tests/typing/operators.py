@@ -183,6 +183,13 @@ assert_type(market.trade_bars(rxdag.from_source(sources.simulated_trades())), Wi
 bars = market.resample_ohlc(keyed, "1s", lambda t: t.price, lambda t: t.qty, gap="previous")
 assert_type(bars, Stream[Pane[str, Ohlcv]])
 assert_type(market.rollup(bars, "1m"), Stream[Pane[str, Ohlcv]])
+assert_type(
+    keyed.pipe(market.volume_bars(100.0, lambda t: t.price, lambda t: t.qty)),
+    WindowedStream[Trade, Pane[str, Ohlcv]],
+)
+assert_type(keyed.pipe(market.dollar_bars(1e6, "price", "qty")), WindowedStream[Trade, Pane[str, Ohlcv]])
+assert_type(keyed.pipe(market.tick_bars(100, "price", "qty")), WindowedStream[Trade, Pane[str, Ohlcv]])
+assert_type(keyed.pipe(market.range_bars(0.5, "price", "qty")), WindowedStream[Trade, Pane[str, Ohlcv]])
 assert_type(keyed.pipe(market.tick_rule(lambda t: t.price)), KeyedStream[str, tuple[Trade, int]])
 assert_type(keyed.pipe(market.tick_rule("price", into=lambda t, sign: sign * t.qty)), KeyedStream[str, float])
 assert_type(market.mid(), Expr)

@@ -284,6 +284,10 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         market.book_top,
         {"is_snapshot": one, "sequence": one, "bids": one, "asks": one, "previous": one, "max_pending": 3},
     ),
+    "market.volume_bars": (market.volume_bars, {"size": 9.0, "price": "price", "qty": "qty"}),
+    "market.dollar_bars": (market.dollar_bars, {"size": 9.0, "price": "price", "qty": "qty"}),
+    "market.tick_bars": (market.tick_bars, {"size": 9, "price": "price", "qty": "qty"}),
+    "market.range_bars": (market.range_bars, {"size": 9.0, "price": "price", "qty": "qty"}),
     "market.imbalance": (market.imbalance, {"qty": "qty", "sign": "price"}),
     "market.resample_ohlc": (
         market.resample_ohlc,

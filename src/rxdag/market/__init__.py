@@ -4,6 +4,7 @@ Public.
 """
 
 from rxdag.contract import iso_utc, remember
+from rxdag.market._activity_bars import dollar_bars, range_bars, tick_bars, volume_bars
 from rxdag.market._book import BookTop, book_top
 from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
@@ -21,18 +22,22 @@ __all__ = [
     "as_bar",
     "book_top",
     "by_venue",
+    "dollar_bars",
     "imbalance",
     "is_valid",
     "iso_utc",
     "microprice",
     "mid",
+    "range_bars",
     "resample_ohlc",
     "rollup",
     "spread",
+    "tick_bars",
     "tick_rule",
     "trade_bars",
     "twap",
+    "volume_bars",
 ]
 
-remember(globals(), ("book_top", "tick_rule"), "op")
+remember(globals(), ("book_top", "dollar_bars", "range_bars", "tick_bars", "tick_rule", "volume_bars"), "op")
 remember(globals(), ("imbalance", "twap"), "aggregate")
