@@ -221,14 +221,14 @@ class InnerNode(KernelNode):
         # Close before opening others, so that no more are open at once than the kernel allows.
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close()
-        most = self.inner_kernel.concurrency
+        most = self.inner_kernel.concurrency or len(wanted)
         for inner in wanted:
-            if inner not in self.readings and not inner.is_done:
-                if most is not None and len(self.readings) >= most:
-                    # Of a checkpoint of a run with a higher concurrency: it is opened once another one has closed.
-                    self.matched = []
-                    break
-                self.readings[inner] = Reading(self, inner)
+            if inner in self.readings or inner.is_done:
+                continue
+            if len(self.readings) >= most:  # of a run with a higher concurrency: opened once another one has closed
+                self.matched = []
+                break
+            self.readings[inner] = Reading(self, inner)
 
     def go_on(self) -> None:
         """Read once from the stream whose turn it is."""
