@@ -6,6 +6,7 @@ import gzip
 import inspect
 import itertools
 import json
+import random
 from decimal import Decimal
 
 import msgspec
@@ -18,6 +19,7 @@ from rxdag import operators as ops
 
 polars = pytest.importorskip("polars")
 MS = 1_000_000
+RIGHT = ((None, None), (50.0, 2.0), (60_000.0, 0.5))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,31 @@ def test_bars_by_activity_equal_a_plain_loop(data, trades, kind, size):
     assert sorted((pane.key, pane.value.count) for pane in result[rest]) == sorted(
         (key, last[-1]) for key, last in open_.items()
     )
+
+
+def test_bars_with_corrections_are_those_of_the_corrected_tape(data, trades):
+    rows = [market.Trade(*row) for row in trades.iter_rows()][::4]
+    rng = random.Random(3)
+    changed = {
+        number: market.Correction(row.venue, row.symbol, row.trade_id, row.trade_ms, number, *rng.choice(RIGHT))
+        for number, row in rng.sample(list(enumerate(rows)), 500)
+    }
+    bars = market.trade_bars(
+        rxdag.from_source(sources.iterable(rows, of=market.Trade)),
+        corrections=rxdag.from_source(sources.iterable(list(changed.values()), of=market.Correction)),
+    )
+    last = {(bar.venue, bar.symbol, bar.start): bar for bar in bars.collect()}
+    right = [
+        msgspec.structs.replace(row, price=changed[n].price, qty=changed[n].qty) if n in changed else row
+        for n, row in enumerate(rows)
+        if n not in changed or changed[n].price is not None
+    ]
+    plain = market.trade_bars(rxdag.from_source(sources.iterable(right, of=market.Trade))).collect()
+    names = ("venue", "symbol", "start", "open", "high", "low", "close", "count")
+    assert {tuple(getattr(bar, name) for name in names) for bar in last.values() if bar.count} == {
+        tuple(getattr(bar, name) for name in names) for bar in plain
+    }
+    assert sum(bar.volume for bar in last.values()) == pytest.approx(sum(bar.volume for bar in plain), rel=1e-9)
 
 
 def test_sessions_with_a_gap_of_50_ms_equal_polars(data, trades):

@@ -497,6 +497,8 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "Trade"),
         ("market", "Quote"),
         ("market", "Bar"),
+        ("market", "Correction"),
+        ("market", "RevisedBar"),
         ("market", "BookTop"),
         ("market", "as_bar"),
         ("market", "by_venue"),

@@ -180,6 +180,14 @@ assert_type(arbitrated.side("gaps", of=Gap), Stream[Gap])
 
 # ---- markets
 assert_type(market.trade_bars(rxdag.from_source(sources.simulated_trades())), WindowedStream[market.Trade, market.Bar])
+assert_type(
+    market.trade_bars(
+        rxdag.from_source(sources.simulated_trades()),
+        corrections=rxdag.from_source(sources.iterable([], of=market.Correction)),
+        keep="1h",
+    ),
+    WindowedStream[market.Trade | market.Correction, market.RevisedBar],
+)
 bars = market.resample_ohlc(keyed, "1s", lambda t: t.price, lambda t: t.qty, gap="previous")
 assert_type(bars, Stream[Pane[str, Ohlcv]])
 assert_type(market.rollup(bars, "1m"), Stream[Pane[str, Ohlcv]])

@@ -5,19 +5,23 @@ Public.
 
 from rxdag.contract import iso_utc, remember
 from rxdag.market._activity_bars import dollar_bars, range_bars, tick_bars, volume_bars
+from rxdag.market._bar import BAR_COLUMNS, Bar, as_bar, is_valid
 from rxdag.market._book import BookTop, book_top
+from rxdag.market._corrected_bars import Correction, RevisedBar
 from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
-from rxdag.market._trade_bars import BAR_COLUMNS, Bar, as_bar, by_venue, is_valid, trade_bars
+from rxdag.market._trade_bars import by_venue, trade_bars
 from rxdag.sources import Quote, Trade
 
 __all__ = [
     "BAR_COLUMNS",
     "Bar",
     "BookTop",
+    "Correction",
     "Quote",
+    "RevisedBar",
     "Trade",
     "as_bar",
     "book_top",

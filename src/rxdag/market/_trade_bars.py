@@ -3,94 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
-
-import msgspec
+from typing import Any, overload
 
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag import windows
-from rxdag.aggregates import Ohlcv
-from rxdag.contract import Duration, Pane, iso_utc
-from rxdag.expressions import col
+from rxdag.contract import Duration, duration_ns
 from rxdag.graph import Stream, WindowedStream, checked_stream
+from rxdag.market._bar import Bar, as_bar, is_valid
+from rxdag.market._corrected_bars import Correction, RevisedBar, corrected_bars
 from rxdag.sources import Trade
 
-BAR_COLUMNS: Final = (
-    "venue", "symbol", "start", "end", "open", "high", "low", "close", "volume", "vwap", "count",
-)  # fmt: skip
 
-
-class Bar(msgspec.Struct, frozen=True):
-    """A flat bar of trades.
-
-    Attributes:
-        venue: Name of the exchange.
-        symbol: Symbol of the instrument.
-        start: First instant, ISO 8601 UTC.
-        end: First instant after the bar, ISO 8601 UTC.
-        open: First price by (trade time, trade id).
-        high: Highest price.
-        low: Lowest price.
-        close: Last price by (trade time, trade id).
-        volume: Sum of quantities.
-        vwap: Volume-weighted average price; None if the volume is 0.
-        count: Number of trades.
-    """
-
-    venue: str
-    symbol: str
-    start: str
-    end: str
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    vwap: float | None
-    count: int
-
-
-def as_bar(pane: Pane[tuple[str, str], Ohlcv]) -> Bar:
-    """Convert the pane of a window to a flat bar.
-
-    Example:
-        >>> trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
-        >>> timed = trades.pipe(ops.event_time("trade_ms", unit="ms", out_of_order="1s"))
-        >>> panes = timed.pipe(ops.key_by("venue", "symbol")).pipe(
-        ...     ops.window(windows.tumbling("1s"), agg.ohlcv("price", "qty"))
-        ... )
-        >>> panes.pipe(ops.map(market.as_bar)).head(1)[0].start
-        '2024-08-08T23:54:14Z'
-    """
-    bar, (venue, symbol) = pane.value, pane.key
-    return Bar(
-        venue, symbol, iso_utc(pane.start), iso_utc(pane.end),
-        bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap, bar.count,
-    )  # fmt: skip
-
-
-is_valid: Final = (col.price > 0) & (col.price < float("inf")) & (col.qty > 0) & (col.qty < float("inf"))
-"""True for a trade with a price and a quantity above 0, both finite."""
-
-
+@overload
+def trade_bars(
+    trades: Stream[Trade], *, size: Duration = ..., out_of_order: Duration = ..., dedupe_within: Duration = ...
+) -> WindowedStream[Trade, Bar]: ...
+@overload
+def trade_bars(
+    trades: Stream[Trade],
+    *,
+    size: Duration = ...,
+    out_of_order: Duration = ...,
+    dedupe_within: Duration = ...,
+    corrections: Stream[Correction],
+    keep: Duration = ...,
+) -> WindowedStream[Trade | Correction, RevisedBar]: ...
 def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = "1s",
     out_of_order: Duration = "250ms",
     dedupe_within: Duration = "5s",
-) -> WindowedStream[Trade, Bar]:
+    corrections: Stream[Correction] | None = None,
+    keep: Duration = "1d",
+) -> Any:
     """Build bars of trades by (venue, symbol), correct for any order of receipt.
+
+    With `corrections`, each one emits its bar again, if that was emitted, with its revision increased by one and the
+    reason "bust" or "correction"; so does a late trade, with the reason "late". The last revisions are the bars of the
+    corrected trades. A correction may come before its trade. If no trade is left, the bar has count 0. Trades and
+    corrections are then held for `keep`.
 
     Args:
         trades: Trades in order of receipt, with repeats.
         size: Length of a bar.
         out_of_order: How far a trade may be behind the largest trade time and still count.
         dedupe_within: How long a (venue, symbol, trade_id) is remembered.
+        corrections: Busts and corrections of trades, in any order.
+        keep: How long after its end a bar accepts corrections and late trades.
 
     Returns:
-        The bars, by start, venue and symbol; `.late` has the trades that arrived too late.
+        The bars, by start, venue and symbol; `.late` has the trades and corrections that arrived too late. With
+        `corrections`, the bars are of type `market.RevisedBar`.
+
+    Raises:
+        GraphError: If an argument is invalid.
 
     Example:
         >>> trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
@@ -98,6 +66,12 @@ def trade_bars(
         >>> sum(bar.count for bar in bars) > 900
         True
     """
+    if corrections is not None:
+        checked_stream(corrections, "trade_bars: corrections")
+        duration_ns(keep, "trade_bars: keep")
+        return corrected_bars(
+            trades, corrections, size=size, out_of_order=out_of_order, dedupe_within=dedupe_within, keep=keep
+        )
     return (
         trades
         .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order))

@@ -171,7 +171,7 @@ def _special() -> dict[tuple[str, str], Kind]:
     }
 
 
-_DROPPED: Final = (("batched", "on_error"), ("catch", "on"))
+_DROPPED: Final = (("batched", "on_error"), ("catch", "on"), ("trade_bars", "keep"))
 """Parameters that a spec expresses differently, or cannot set."""
 
 
@@ -250,6 +250,8 @@ def node_type(name: str, role: Role | PartRole, fn: Callable[..., Any]) -> NodeT
     left_out, needed = optional_first(signature) or ("", "")
     for parameter in signature.parameters.values():
         if _is_stream(parameter):
+            if parameter.default is None:  # a spec has no place for a stream that may be left out
+                continue
             inputs.append("*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else parameter.name)
             continue
         kind = None if (name, parameter.name) in _DROPPED else kind_of(name, parameter, hints)
