@@ -103,7 +103,7 @@ def test_doubling_a_tenth_of_the_real_trades_changes_no_bar(data, tmp_path):
         bars = market.trade_bars(rxdag.from_source(feed))
         out, late = bars.to(sinks.collect()), bars.late.to(sinks.collect())
         result = run_virtual(out, late)
-        assert result.stats.nodes["dedupe"].dropped == {"repeated": len(doubled)}
+        assert result.stats.nodes["bars_once"].dropped == {"repeated": len(doubled)}
         assert result[late] == []
         assert result.problems == ()
         return result[out]
@@ -145,7 +145,7 @@ def test_a_trade_without_price_or_size_is_left_out_and_one_past_the_bound_is_lat
     result = rxdag.run(out, late)
     assert [(b.start, b.count) for b in result[out]] == [("1970-01-01T00:00:01Z", 1), ("1970-01-01T00:00:02Z", 1)]
     assert [t.trade_ms for t in result[late]] == [1999, 999]
-    assert result.stats.nodes["valid"].filtered == 2
+    assert result.stats.nodes["bars_valid"].filtered == 2
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from rxdag import GraphError, NodeError, market, sinks, sources, windows
 from rxdag import aggregates as agg
 from rxdag import operators as ops
 from rxdag.contract import MAX
+from rxdag.spec import load_spec
 from rxdag.testing import check_operator
 
 rng = random.Random(4)
@@ -270,3 +271,37 @@ def test_the_least_time_that_waits_takes_no_look_at_the_books_while_no_change_wa
 def test_order_books_hold_the_laws():
     check_operator(lambda: book(), MESSAGES * 3)
     check_operator(lambda: book(max_pending=1), MESSAGES * 2)
+
+
+def two_bars(trades):
+    seconds = market.trade_bars(trades, size="1s", name="seconds").to(sinks.collect(), name="s")
+    minutes = market.trade_bars(trades, size="1m", name="minutes").to(sinks.collect(), name="m")
+    return rxdag.Dag(seconds, minutes, name="job")
+
+
+def test_bars_of_two_sizes_fit_into_one_graph_with_checkpoints(tmp_path):
+    trades = rxdag.from_source(sources.simulated_trades(trades=1_000), name="trades")
+    assert {"minutes_timed", "minutes_valid", "minutes_once", "minutes"} < set(two_bars(trades).nodes)
+    result = rxdag.run(two_bars(trades), checkpoints=tmp_path / "state")
+    assert sum(bar.count for bar in result["s"]) == sum(bar.count for bar in result["m"]) > 900
+
+
+def test_bars_with_filled_gaps_continue_from_a_checkpoint(tmp_path):
+    ticks = rxdag.from_source(sources.iterable([(1, 10.0), (35, 20.0)], replay=True), name="ticks")
+    timed = ticks.pipe(ops.event_time(lambda t: t[0], unit="s"), name="timed").pipe(ops.key_by(lambda t: "all"))
+    bars = market.resample_ohlc(timed, "10s", lambda t: t[1], lambda t: 1, gap="previous", name="bars")
+    result = rxdag.run(rxdag.Dag(bars.to(sinks.collect(), name="out"), name="job"), checkpoints=tmp_path / "state")
+    assert [pane.value.count for pane in result["out"]] == [1, 0, 0, 1]
+
+
+def test_bars_of_two_sizes_fit_into_one_spec():
+    spec = """
+    nodes:
+      trades: {source: simulated_trades, trades: 1000}
+      seconds: {op: trade_bars, trades: trades}
+      minutes: {op: trade_bars, trades: trades, size: 1m}
+      s: {sink: collect, input: seconds}
+      m: {sink: collect, input: minutes}
+    """
+    result = rxdag.run(load_spec(text=spec))
+    assert sum(bar.count for bar in result["s"]) == sum(bar.count for bar in result["m"]) > 900

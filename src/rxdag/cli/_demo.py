@@ -104,8 +104,8 @@ def _report(console: Console, result: RunResult, last: Bars, out: Path) -> None:
     values = [
         came,
         sum(nodes["trades"].dropped.values()),
-        nodes["valid"].filtered,
-        nodes["dedupe"].dropped.get("repeated", 0),
+        nodes["bars_valid"].filtered,
+        nodes["bars_once"].dropped.get("repeated", 0),
         nodes["bars"].late,
         nodes["bars_csv"].passed,
         round(speed),

@@ -130,6 +130,7 @@ def _identity(item: Trade | Correction) -> tuple[Any, ...]:
 def corrected_bars(
     trades: Stream[Trade],
     corrections: Stream[Correction],
+    name: str,
     *,
     size: Duration,
     out_of_order: Duration,
@@ -141,13 +142,13 @@ def corrected_bars(
     A correction has the time of its trade, so it falls into the bar of that trade, and is late for it as a trade is.
     """
     # One event_time for both: a silent stream of corrections must not hold the watermark of the trades back.
-    valid = trades.pipe(ops.filter(is_valid), name="valid")
+    valid = trades.pipe(ops.filter(is_valid), name=f"{name}_valid")
     return (
         merge(valid, corrections)
-        .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order), name="timed")
-        .pipe(ops.dedupe(_identity, within=dedupe_within), name="once")
+        .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order), name=f"{name}_timed")
+        .pipe(ops.dedupe(_identity, within=dedupe_within), name=f"{name}_once")
         .pipe(ops.key_by("venue", "symbol"))
         .pipe(
-            ops.window(windows.tumbling(size), _CorrectedOf(), into=_as_revised, allowed_lateness=keep), name="bars"
+            ops.window(windows.tumbling(size), _CorrectedOf(), into=_as_revised, allowed_lateness=keep), name=name
         )
     )  # fmt: skip

@@ -89,6 +89,7 @@ def resample_ohlc(
     *,
     gap: Gap = "skip",
     offset: Duration = "0s",
+    name: str | None = None,
 ) -> Stream[Pane[K, Ohlcv]]:
     """Build bars of equal length for each key, with or without bars for gaps.
 
@@ -102,6 +103,8 @@ def resample_ohlc(
         qty: Quantity of each tick, finite, 0 or more.
         gap: "skip" for no bar, "previous" for a bar at the previous close, "nan" for a bar without prices.
         offset: Shift of the bars, later, or earlier as "-1s"; less than `size`.
+        name: Name of the node; the name of the node before it, if there is one, begins with it. A run with checkpoints
+            needs it.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -118,8 +121,9 @@ def resample_ohlc(
         raise GraphError(f'resample_ohlc: gap must be "skip", "previous" or "nan", got {shown(gap)}')
     size_ns = positive_ns(size, "resample_ohlc: size")
     checked_stream(ticks, "resample_ohlc")
-    bars = ticks.pipe(ops.window(windows.tumbling(size, offset=offset), agg.ohlcv(price, qty)))
+    before = name if name is None or gap == "skip" else f"{name}_bars"
+    bars = ticks.pipe(ops.window(windows.tumbling(size, offset=offset), agg.ohlcv(price, qty)), name=before)
     if gap == "skip":
         return bars
     fill: Operator[Pane[K, Ohlcv], Pane[K, Ohlcv]] = _Fill[K](size_ns, gap)
-    return bars.pipe(fill)
+    return bars.pipe(fill, name=name)

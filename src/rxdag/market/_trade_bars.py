@@ -17,7 +17,12 @@ from rxdag.sources import Trade
 
 @overload
 def trade_bars(
-    trades: Stream[Trade], *, size: Duration = ..., out_of_order: Duration = ..., dedupe_within: Duration = ...
+    trades: Stream[Trade],
+    *,
+    size: Duration = ...,
+    out_of_order: Duration = ...,
+    dedupe_within: Duration = ...,
+    name: str = ...,
 ) -> WindowedStream[Trade, Bar]: ...
 @overload
 def trade_bars(
@@ -28,6 +33,7 @@ def trade_bars(
     dedupe_within: Duration = ...,
     corrections: Stream[Correction],
     keep: Duration = ...,
+    name: str = ...,
 ) -> WindowedStream[Trade | Correction, RevisedBar]: ...
 def trade_bars(
     trades: Stream[Trade],
@@ -37,6 +43,7 @@ def trade_bars(
     dedupe_within: Duration = "5s",
     corrections: Stream[Correction] | None = None,
     keep: Duration = "1d",
+    name: str = "bars",
 ) -> Any:
     """Build bars of trades by (venue, symbol), correct for any order of receipt.
 
@@ -52,6 +59,8 @@ def trade_bars(
         dedupe_within: How long a (venue, symbol, trade_id) is remembered.
         corrections: Busts and corrections of trades, in any order.
         keep: How long after its end a bar accepts corrections and late trades.
+        name: Name of the node of the bars, with which the names of the nodes before it begin. Each call in a graph needs
+            another one.
 
     Returns:
         The bars, by start, venue and symbol; `.late` has the trades and corrections that arrived too late. With
@@ -70,15 +79,15 @@ def trade_bars(
         checked_stream(corrections, "trade_bars: corrections")
         duration_ns(keep, "trade_bars: keep")
         return corrected_bars(
-            trades, corrections, size=size, out_of_order=out_of_order, dedupe_within=dedupe_within, keep=keep
+            trades, corrections, name, size=size, out_of_order=out_of_order, dedupe_within=dedupe_within, keep=keep
         )
     return (
         trades
-        .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order))
-        .pipe(ops.filter(is_valid), name="valid")
-        .pipe(ops.dedupe("venue", "symbol", "trade_id", within=dedupe_within))
+        .pipe(ops.event_time("trade_ms", unit="ms", sequence="trade_id", out_of_order=out_of_order), name=f"{name}_timed")
+        .pipe(ops.filter(is_valid), name=f"{name}_valid")
+        .pipe(ops.dedupe("venue", "symbol", "trade_id", within=dedupe_within), name=f"{name}_once")
         .pipe(ops.key_by("venue", "symbol"))
-        .pipe(ops.window(windows.tumbling(size), agg.ohlcv("price", "qty"), into=as_bar), name="bars")
+        .pipe(ops.window(windows.tumbling(size), agg.ohlcv("price", "qty"), into=as_bar), name=name)
     )  # fmt: skip
 
 

@@ -95,7 +95,8 @@ class _Build:
     def _tried(self, node: SpecNode, streams: dict[str, Any]) -> tuple[Any, list[str]]:
         thing, problems = node.thing, list[str]()
         if node.found.takes_streams:
-            thing, problems = node.call.make(*streams.values())
+            name = {"name": node.name} if node.found.takes_name else {}
+            thing, problems = node.call.make(*streams.values(), **name)
         elif node.call.needs_streams:
             thing, problems = node.call.make(streams.pop("other"))
         if thing is None:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -68,6 +68,7 @@ class NodeType:
         params: Parameters, in order.
         inputs: Names of its inputs; ("*",) for any number, empty for a source.
         takes_streams: True if `fn` takes streams and returns one; False if it returns an object to pipe.
+        takes_name: True if `fn` takes the name of the node, since it makes several.
         summary: First line of its documentation.
     """
 
@@ -77,6 +78,7 @@ class NodeType:
     params: Mapping[str, Param]
     inputs: tuple[str, ...]
     takes_streams: bool
+    takes_name: bool
     summary: str
 
     @property
@@ -171,7 +173,13 @@ def _special() -> dict[tuple[str, str], Kind]:
     }
 
 
-_DROPPED: Final = (("batched", "on_error"), ("catch", "on"), ("trade_bars", "keep"))
+_DROPPED: Final = (
+    ("batched", "on_error"),
+    ("catch", "on"),
+    ("trade_bars", "keep"),
+    ("trade_bars", "name"),
+    ("resample_ohlc", "name"),
+)
 """Parameters that a spec expresses differently, or cannot set."""
 
 
@@ -275,7 +283,8 @@ def node_type(name: str, role: Role | PartRole, fn: Callable[..., Any]) -> NodeT
     if inputs == ["other"]:  # an operator that is piped, and listens to another stream
         inputs, takes_streams = ["in", "other"], False
     summary = (inspect.getdoc(fn) or "").partition("\n")[0]
-    return NodeType(name, role, fn, params, tuple(inputs), takes_streams, summary)
+    takes_name = (name, "name") in _DROPPED
+    return NodeType(name, role, fn, params, tuple(inputs), takes_streams, takes_name, summary)
 
 
 def _spread(parameter: inspect.Parameter) -> Literal["", "*", "**"]:
@@ -365,4 +374,4 @@ def user_type(name: str, role: Role, fn: Any) -> NodeType:
             params[parameter.name] = Param(
                 parameter.name, AnyPlain(), not has_default, parameter.default if has_default else None
             )
-    return NodeType(name, role, fn, params, made.inputs, made.takes_streams, made.summary)
+    return replace(made, params=params)

@@ -35,7 +35,7 @@ class NodeCall:
         """True if the function takes the streams that the node reads."""
         return self.found.takes_streams or "other" in self.found.inputs
 
-    def make(self, *streams: Any) -> tuple[Any, list[str]]:
+    def make(self, *streams: Any, **given: Any) -> tuple[Any, list[str]]:
         """Return what the function makes, None if nothing, and the problems.
 
         An argument that the function refuses by name is left out if it has a default: so all of them are found, and the
@@ -45,7 +45,7 @@ class NodeCall:
         while True:
             args, named = _arguments(self.found, values, self.rest)
             try:
-                return self.found.fn(*streams, *args, **named), problems
+                return self.found.fn(*streams, *args, **named, **given), problems
             except RxDagError as error:
                 message = text_of(error)
             except TypeError as error:  # of the user's own function
