@@ -18,7 +18,6 @@ from rxdag.sinks._parts import remove_saved_of, tail_of
 from rxdag.sinks._roll import Roll, roll_of
 from rxdag.sinks._whole_file import WholeFile, begins_with, is_stream
 
-
 _KNOWN: Final = 1_000
 """Number of files, from the newest, by which a checkpoint recognises that another run has continued."""
 
