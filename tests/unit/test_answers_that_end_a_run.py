@@ -28,10 +28,10 @@ def job(source, operator, policy="raise"):
     return rxdag.Dag(asked.to(sinks.collect(), name="out"), name="job")
 
 
-def ended(dag, **options):
+def ended(dag, run=rxdag.run, **options):
     """Return how a run of a graph ends, as its caller sees it."""
     try:
-        return rxdag.run(dag, **options)["out"]
+        return run(dag, **options)["out"]
     except BaseException as error:
         return type(error), str(error), getattr(error, "code", None)
 
@@ -94,7 +94,7 @@ def test_the_failure_that_ends_a_run_is_its_last_answer_though_the_call_failed_b
         return x
 
     seen = (rxdag.NodeError, 'node "asked" failed on 2: ValueError: no answer', None)
-    assert ended(job(live(range(4), tmp_path), asking(kind, answer, tmp_path))) == seen
+    assert ended(job(live(range(4), tmp_path), asking(kind, answer, tmp_path)), testing.run_virtual) == seen
     assert records(tmp_path).count(Kind.ANSWER) == (1 if kind == "unordered" else 3)
     assert records(tmp_path)[-1] is Kind.ANSWER
     assert ended(job(sources.journal_reader(tmp_path), asking(kind, answer, tmp_path))) == seen

@@ -45,7 +45,7 @@ class InnerNode(KernelNode):
     ) -> None:
         super().__init__(name, run, policy, make, clock, inputs)
         self.came_inside = 0
-        """Items that inner streams have delivered and that were skipped, dropped or dead-lettered here."""
+        """Items of inner streams that were skipped, dropped, dead-lettered or discarded here."""
         self.readings: dict[Inner, Reading] = {}
         self.matched: list[Inner] = []
         """The kernel's streams at the last look."""
@@ -220,7 +220,7 @@ class InnerNode(KernelNode):
         kept = set(wanted)
         # Close before opening others, so that no more are open at once than the kernel allows.
         for inner in [inner for inner in self.readings if inner not in kept]:
-            self.readings.pop(inner).close()
+            self.readings.pop(inner).close("replaced")
         most = self.inner_kernel.concurrency or len(wanted)
         for inner in wanted:
             if inner in self.readings or inner.is_done:

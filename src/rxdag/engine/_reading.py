@@ -77,11 +77,15 @@ class Reading:
             self.reader = reader
         return self.reader.read(room)
 
-    def close(self) -> None:
-        """Close everything that is open."""
+    def close(self, reason: str | None = None) -> None:
+        """Close everything that is open. Items that were taken in and not delivered are dropped for a reason, or discarded."""
         reader, self.reader = self.reader, None
         if reader is None or self.source is None:
             return
+        try:
+            self.count_left(reader, reason)
+        except BaseException as error:
+            self.node.run.fail(node_error(self.node.name, error, self.inner.item))
         if self.source.where == "async":
             self.node.run.spawn(self.node.name, reader.aclose())
             return
@@ -89,3 +93,21 @@ class Reading:
             reader.close()
         except BaseException as error:
             self.node.run.fail(node_error(self.node.name, error, self.inner.item))
+
+    def count_left(self, reader: Reader, reason: str | None) -> None:
+        """Count the items that were taken in and not delivered, without those delivered before a restart."""
+        overflow = reader.dropped()
+        if overflow:
+            self.drop("overflow", overflow)
+            self.node.note_loss()
+        left = len(self.left) + reader.held() - self.inner.skip
+        self.left = []
+        if left <= 0:
+            return
+        if reason is not None:
+            self.drop(reason, left)
+            self.node.note_loss()
+        else:
+            self.node.came += left
+            self.node.came_inside += left
+            self.node.discarded += left

@@ -10,13 +10,16 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rxdag.contract import checked_path, is_forked, refuse_fork
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._parts import remove_saved_of, tail_of
 from rxdag.sinks._roll import Roll, roll_of
 from rxdag.sinks._whole_file import WholeFile, begins_with, is_stream
+
+_KNOWN: Final = 1_000
+"""Number of files, from the newest, by which a checkpoint recognises that another run has continued."""
 
 
 def numbered(path: str, number: str) -> str:
@@ -100,6 +103,10 @@ class NumberedFiles:
         """Complete files without a name, oldest first."""
         self._n_covered = 0
         """Number of them, from the oldest, that the last `save` covers."""
+        self._open_part = ""
+        """Name of the part file that was open at the last `save`; empty for none."""
+        self._known: dict[int, tuple[int, int]] = {}
+        """Length and tail of the newest complete files, by number."""
         self._is_new = not appends
         self.number = highest_of(self._path) + 1 if appends else 1
         if Path(path).is_dir():
@@ -138,6 +145,8 @@ class NumberedFiles:
             return
         file.drop()
         self._closed.append({"number": self.number, **saved})
+        self._known[self.number] = saved["length"], saved["tail"]
+        self._known.pop(self.number - _KNOWN, None)
         self.number += 1
 
     def commit(self, opened: WholeFile | None) -> None:
@@ -167,7 +176,8 @@ class NumberedFiles:
             opened: The data of the open file, if there is one.
         """
         self._n_covered = len(self._closed)
-        return {"number": self.number, "closed": list(self._closed), "open": opened}
+        self._open_part = "" if opened is None else opened["part"]
+        return {"number": self.number, "closed": list(self._closed), "open": opened, "known": dict(self._known)}
 
     def publish(self) -> None:
         """Name the files that the last `save` covers."""
@@ -190,7 +200,8 @@ class NumberedFiles:
         """Continue from a checkpoint: name the files it covers, remove later ones, and return its open file.
 
         Raises:
-            SourceError: If there are files with higher numbers, so that the checkpoint is not the last one.
+            SourceError: If there are files with higher numbers, so that the checkpoint is not the last one, or if the last
+                file is that of another run, which has continued from another copy.
         """
         self._saves, self._is_new = True, False
         self.number, opened = saved["number"], saved["open"]
@@ -203,14 +214,27 @@ class NumberedFiles:
                 f"checkpoint, got number {highest} of a later one; continue from the newest checkpoint, or "
                 f"{self._way_back(highest, opened)}"
             )
+        self._known = saved.get("known", {})
+        self._check_own(highest)
         for each in saved["closed"]:
             self._name_closed(each)
         file = None
         if opened is not None:
             file = self._opened()
             file.restore(opened)
+            self._open_part = opened["part"]
         self._sweep()
         return file
+
+    def _check_own(self, number: int) -> None:
+        """Check that a file is the one that the run of the checkpoint has made."""
+        known = self._known.get(number)
+        target = self.target(number)
+        if known is not None and not _is_whole(target, {"length": known[0], "tail": known[1]}):
+            raise SourceError(
+                f'{self._where}: "{target}" must be the file that the run of the checkpoint has made, got that of a run '
+                "on another copy of its checkpoints; continue that run, or start over"
+            )
 
     def _way_back(self, highest: int, opened: dict[str, Any] | None) -> str:
         """Return what to do with the files of later checkpoints to continue from this one."""
@@ -235,7 +259,8 @@ class NumberedFiles:
         """Remove complete files that no checkpoint covers."""
         if not is_forked(self._pid):
             for saved in self._closed[self._n_covered :]:
-                self.target(saved["number"]).resolve().with_name(saved["part"]).unlink(missing_ok=True)
+                if saved["part"] != self._open_part:  # complete by now, but the checkpoint continues from its beginning
+                    self.target(saved["number"]).resolve().with_name(saved["part"]).unlink(missing_ok=True)
 
 
 def _is_whole(target: Path, saved: dict[str, Any]) -> bool:

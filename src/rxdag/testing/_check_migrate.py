@@ -141,28 +141,27 @@ def _check_accumulator(
         second.close()
 
 
-def _tagged(saved: Any) -> Iterator[dict[str, Any]]:
+def _tagged(saved: object) -> Iterator[dict[str, Any]]:
     """Yield the states of accumulators in decoded state that have a version above 1."""
-    if isinstance(saved, dict):
-        tag: dict[str, Any] = saved
-        if tag.keys() == {"state_version", "state"}:
-            yield tag
-        else:
-            for each in tag.values():
-                yield from _tagged(each)
-    elif isinstance(saved, list | tuple):
-        parts: list[Any] = list(saved)
-        for each in parts:
+    kind: Any = type(saved)
+    held: Any = saved
+    if issubclass(kind, dict) and held.keys() == {"state_version", "state"}:
+        yield held
+    elif issubclass(kind, dict | list | tuple):
+        for each in held.values() if issubclass(kind, dict) else held:
             yield from _tagged(each)
 
 
 def _accumulators_in(value: object, seen: set[int]) -> Iterator[Accumulator[Any, Any]]:
     """Yield the accumulators that an object holds, and those that they hold."""
-    if id(value) in seen or isinstance(value, _ENDS):
+    kind: Any = type(value)
+    held: Any = value
+    if id(value) in seen or issubclass(kind, _ENDS):
         return
     seen.add(id(value))
-    if isinstance(value, Accumulator):
-        yield value
-    parts: Any = value.values() if isinstance(value, dict) else value
-    for each in parts if isinstance(value, dict | list | tuple | deque) else attributes_of(value).values():
+    if issubclass(kind, Accumulator):
+        yield held
+    if not issubclass(kind, list | tuple | deque):
+        held = list((held if issubclass(kind, dict) else attributes_of(value)).values())
+    for each in held:
         yield from _accumulators_in(each, seen)

@@ -169,8 +169,8 @@ def switch_map(fn: Callable[[A], InnerOf[B]], /) -> Operator[A, B]:
     """Turn each item into a stream, and switch to the newest stream.
 
     Emits: each item of the newest stream, with the event time and key of the item that the stream was made from.
-    Drops: an item whose stream was replaced before it emitted anything, reason "replaced"; others are counted as
-        `absorbed`.
+    Drops: an item whose stream was replaced before it emitted anything, and items that a replaced stream had taken in and
+        not emitted, reason "replaced"; others are counted as `absorbed`.
     Holds: one item, with its open stream. After a restart, the stream is opened again, and as many items as it had
         already emitted are skipped.
     Ends: when the source and the last stream have ended; a drain stops the stream. Fails: if `fn` or a stream raises,
