@@ -58,7 +58,7 @@ class _FileWriter(Writer):
         lines = None if columns is None else self._together(columns.of or dict, cells_of(columns))
         if lines is None:
             items: list[Any] = chunk.rows().items
-            lines = self._together(type(items[0]), cells_in(items, self._key_names)) if items else []
+            lines = self._together(items[0].__class__, cells_in(items, self._key_names)) if items else []
             if lines is None:
                 return self._write_each(items)
         self._put(lines)
