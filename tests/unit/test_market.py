@@ -298,8 +298,8 @@ def test_bars_of_two_sizes_fit_into_one_spec():
     spec = """
     nodes:
       trades: {source: simulated_trades, trades: 1000}
-      seconds: {op: trade_bars, trades: trades}
-      minutes: {op: trade_bars, trades: trades, size: 1m}
+      seconds: {op: trade_bars, input: trades}
+      minutes: {op: trade_bars, input: trades, size: 1m}
       s: {sink: collect, input: seconds}
       m: {sink: collect, input: minutes}
     """
