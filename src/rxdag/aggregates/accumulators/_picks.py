@@ -21,7 +21,7 @@ class Min(Accumulator[Any, float]):
         self.least: Any = _INF
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "min: value") < self.least  # noqa: B015  # it may raise
+        _ = finite(self._get(item), "min: value") < self.least  # it may raise
 
     def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "min: value")
@@ -45,7 +45,7 @@ class Max(Accumulator[Any, float]):
         self.most: Any = -_INF
 
     def check(self, item: Any, /) -> None:
-        finite(self._get(item), "max: value") > self.most  # noqa: B015  # it may raise
+        _ = finite(self._get(item), "max: value") > self.most  # it may raise
 
     def add(self, item: Any, /) -> None:
         value = finite(self._get(item), "max: value")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,7 +87,7 @@ def split_late(columns: Columns, watermark: int) -> tuple[Columns, NDArray[np.in
 
 
 @contextmanager
-def in_whole(live: NDArray[np.intp] | None) -> Iterator[None]:
+def in_whole(live: NDArray[np.intp] | None) -> Generator[None]:
     """Raise a failure of one of the live rows as that of its row in the whole run."""
     try:
         yield

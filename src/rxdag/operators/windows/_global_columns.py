@@ -22,7 +22,7 @@ from rxdag.contract import (
     with_versions,
 )
 from rxdag.operators._order import in_order
-from rxdag.operators.windows._live import add_live
+from rxdag.operators.windows._live import add_live, results_of
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._places import Places
 
@@ -57,7 +57,7 @@ class GlobalColumnsKernel(Kernel):
         self._left: list[Any] = []
         """Keys whose panes are still to be emitted, the next one last."""
         self._values: list[Any] = []
-        """Results of these keys, in the same order."""
+        """Results of the next of these keys, in the same order."""
 
     def on_item(self, item: Any, ts: int, key: Any, emit: Emit[Any]) -> None:
         raise TypeError("window: must get columns here")
@@ -118,12 +118,12 @@ class GlobalColumnsKernel(Kernel):
         """Emit the panes; it may pause."""
         if not self._left:
             self._left = in_order(self.parts)[::-1]
-            places = np.array([self.parts[key][0] for key in self._left], np.intp)
-            self._values = list(self._arrays.results(places))
-        left, values = self._left, self._values
+        left = self._left
         while left and not self.is_paused:
-            key, value = left.pop(), values.pop()
-            pane: Any = Pane(key, MIN, MAX, 0, value, closed_by)
+            if not self._values:
+                self._values = results_of(self._arrays, [self.parts[key][0] for key in reversed(left)])[::-1]
+            key = left.pop()
+            pane: Any = Pane(key, MIN, MAX, 0, self._values.pop(), closed_by)
             made = pane if self._into is None else self._into(pane)
             place, n, most_ts = self.parts.pop(key)
             emit(made, ts=most_ts, sequence=0, key=key)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import Columns
-from rxdag.contract import MIN, Aggregate, ColumnsAggregate, ColumnsEmit, RowFailed
+from rxdag.contract import Aggregate, ColumnsAggregate, ColumnsEmit, RowFailed
 
 
 class Panes(Protocol):
@@ -19,6 +19,7 @@ class Panes(Protocol):
 
     def pane_of(self, ts: int, key: Any) -> tuple[Any, int | None]:
         """Return the pane of a row, hashable, and its place; None if it is not open."""
+        ...
 
     def fill(self, pane: Any, state: list[Any], n: int, latest: int) -> None:
         """Replace the state of a pane that has taken in `n` more rows, the latest of that time; open it if it is new."""
@@ -62,6 +63,26 @@ def add_live(
         emit.late(columns.where(~is_live))
 
 
+def results_of(arrays: ColumnsAggregate, places: list[int]) -> list[Any]:
+    """Return the results of panes in order, up to the first one that fails; at least one.
+
+    Raises:
+        Exception: If the first one fails; its error.
+    """
+    try:
+        return list(arrays.results(np.array(places, np.intp)))
+    except Exception:
+        values: list[Any] = []
+        for place in places:
+            try:
+                values += arrays.results(np.array([place], np.intp))
+            except Exception:
+                if values:
+                    break
+                raise
+        return values
+
+
 def can_order(columns: Columns) -> bool:
     """Return True if the sequence of all rows can be compared."""
     return columns.sequence is None or columns.sequence.dtype.kind == "i"
@@ -70,21 +91,22 @@ def can_order(columns: Columns) -> bool:
 def _add_by_row(aggregate: Aggregate[Any, Any], arrays: ColumnsAggregate, columns: Columns, panes: Panes) -> None:
     """Add each row to the accumulator of its pane, as on rows."""
     make = aggregate.factory()
-    found: dict[Any, list[Any]] = {}
-    """For each pane: its accumulator, number of rows, and latest event time."""
-    for index, (item, *beside) in enumerate(zip(columns.rows(), *columns.beside_rows(), strict=True)):
-        ts, sequence, key = beside
-        pane, place = panes.pane_of(ts, key)
-        part = found.get(pane)
-        if part is None:
-            part = [make(), 0, MIN]
+    accumulators: dict[Any, Any] = {}
+    times: dict[Any, list[int]] = {}
+    ts, sequences, keys = columns.beside_rows()
+    for index, item in enumerate(columns.rows()):
+        pane, place = panes.pane_of(ts[index], keys[index])
+        accumulator = accumulators.get(pane)
+        if accumulator is None:
+            accumulator = make()
             if place is not None:
                 [state] = arrays.snapshot(np.array([place], np.intp))
-                part[0].restore(state)
+                accumulator.restore(state)
         try:
-            part[0].add_at(item, ts, sequence)
+            accumulator.add_at(item, ts[index], sequences[index])
         except Exception as error:
             raise RowFailed(index, error) from error
-        found[pane] = [part[0], part[1] + 1, max(part[2], ts)]
-    for pane, (accumulator, n, latest) in found.items():
-        panes.fill(pane, accumulator.snapshot(), n, latest)
+        accumulators[pane] = accumulator
+        times.setdefault(pane, []).append(ts[index])
+    for pane, accumulator in accumulators.items():
+        panes.fill(pane, accumulator.snapshot(), len(times[pane]), max(times[pane]))

@@ -242,10 +242,11 @@ class RollingTimeColumnsKernel(_RollingColumns):
             Exception: The error of that instant, if there are no rows before it.
         """
         failed = first_failing(ready.n, lambda n: self._rolled(ready, n), error)
-        ts = times(ready)
-        n = int(np.searchsorted(ts, ts[failed.index]))
+        instants = times(ready)
+        first = int(instants[failed.index])
+        n = int(np.searchsorted(instants, first))
         self.runs.add(ready[n:])
-        self._upto = int(ts[failed.index]) - 1
+        self._upto = first - 1
         if not n:
             raise failed.cause
         return ready[:n]

@@ -14,7 +14,7 @@ from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, 
 from rxdag.engine import KernelEmit
 from rxdag.operators._order import in_order
 from rxdag.operators.windows._closing import ClosingKernel
-from rxdag.operators.windows._live import add_live
+from rxdag.operators.windows._live import add_live, results_of
 from rxdag.operators.windows._panes import blamed
 from rxdag.operators.windows._places import Places
 
@@ -61,7 +61,7 @@ class WindowColumnsKernel(ClosingKernel):
         self.counts: dict[tuple[int, int], int] = {}
         self._places = Places(arrays)
         self._due: dict[_Window, tuple[list[Any], list[Any]]] = {}
-        """Keys and results still to be emitted, of windows whose results have been read."""
+        """Keys still to be emitted, and results, of windows whose results have been read; short if one of them fails."""
         self._until = 0
         """Watermark up to which windows are being closed."""
 
@@ -187,10 +187,11 @@ class WindowColumnsKernel(ClosingKernel):
             places += map(self.open[window].__getitem__, keys[window])
             if len(places) >= _READ:
                 break
-        values = list(self._arrays.results(np.array(places, np.intp)))
+        values = results_of(self._arrays, places)
         at = 0
         for window, each in keys.items():
-            self._due[window] = each, values[at : at + len(each)]
+            if at < len(values):
+                self._due[window] = each, values[at : at + len(each)]
             at += len(each)
 
     def fire(self, window: _Window, closed_by: Any, emit: Emit[Any]) -> bool:
@@ -199,7 +200,10 @@ class WindowColumnsKernel(ClosingKernel):
         keys, values = self._due.pop(window)
         at = 0
         while at < len(keys):
-            at += self._give(window, keys, values, at, closed_by, emit)
+            if at == len(values):  # the result of the next pane fails
+                self.left, self.left_of = keys[at:][::-1], window
+                return self.fire(window, closed_by, emit)
+            at += self._give(window, keys[: len(values)], values, at, closed_by, emit)
             if at < len(keys) and emit.must_pause():
                 self.left, self.left_of = keys[at:][::-1], window
                 self._due[window] = keys[at:], values[at:]
