@@ -102,8 +102,7 @@ class InnerNode(KernelNode):
         """Store the entered resource, or handle its failure."""
         if task.cancelled():
             return
-        error = task.exception()
-        if error is not None:
+        if (error := task.exception()) is not None:
             if self.is_ended:
                 # break_down() does not fail the run if the node has ended, so the run must be told directly.
                 self.run.fail(node_error(self.name, error))
@@ -144,22 +143,19 @@ class InnerNode(KernelNode):
 
     def malformed(self, item: object, error: Exception) -> None:
         """Apply the node's error policy to malformed input of an inner stream."""
-        policy = self.policy.last
-        if policy is SKIP:
-            self.came += 1
-            self.came_inside += 1
-            self.note_drop("skipped", 1)
-            self.note_loss()
-        elif policy is DEAD:
-            self.came += 1
-            self.came_inside += 1
-            self.dead += 1
-            self.note_loss()
-            letters = self.ports.get("dead")
-            if letters is not None:
-                self.give(letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
-        else:
+        is_skipped = self.policy.last is SKIP
+        if not is_skipped and self.policy.last is not DEAD:
             raise error
+        self.came += 1
+        self.came_inside += 1
+        if is_skipped:
+            self.note_drop("skipped", 1)
+        else:
+            self.dead += 1
+        self.note_loss()
+        letters = None if is_skipped else self.ports.get("dead")
+        if letters is not None:
+            self.give(letters, DeadLetter(self.name, item, error, 1, text_of(error)), 0, 0, None)
 
     def bind(self) -> None:
         self.absorbs = True  # set early, since nodes behind may be shut before this one is open
@@ -222,9 +218,7 @@ class InnerNode(KernelNode):
         for inner in [inner for inner in self.readings if inner not in kept]:
             self.readings.pop(inner).close("replaced")
         most = self.inner_kernel.concurrency or len(wanted)
-        for inner in wanted:
-            if inner in self.readings or inner.is_done:
-                continue
+        for inner in [inner for inner in wanted if inner not in self.readings and not inner.is_done]:
             if len(self.readings) >= most:  # of a run with a higher concurrency: opened once another one has closed
                 self.matched = []
                 break
