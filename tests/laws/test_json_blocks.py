@@ -33,7 +33,8 @@ VALID = [
     (datetime.datetime | None, [*TIMES, "null"]),
     (datetime.timedelta, ['"PT1.1234567S"', '"PT1S"']),
     (dict[datetime.datetime, int], ["{}", '{"2024-01-05T09:30:00.123456789Z": 1}']),
-    (Literal["a", 1], ['"a"', "1"]),
+    (Literal["a"], ['"a"']),
+    (Literal[1], ["1"]),
     (list[int], ["[]", "[1,2]"]),
 ]
 ODD = [

@@ -76,7 +76,7 @@ def test_a_look_at_a_file_of_lines_reads_its_beginning(tmp_path, monkeypatch, su
 def test_a_look_at_a_parquet_file_reads_its_first_pages(tmp_path, monkeypatch, group_rows, n, most, filtered):
     path = tmp_path / "t.parquet"
     table = pa.table({"n": range(4 * N), "price": PRICES * 4})
-    parquet.write_table(table, path, row_group_size=group_rows, use_dictionary=False)
+    parquet.write_table(table, path, row_group_size=group_rows, use_dictionary=False, data_page_size=100_000)
     opened = parquet.ParquetFile
     with path.open("rb") as file:
         counted = Counted(file)
