@@ -263,9 +263,8 @@ class FeedTimeKernel(Kernel):
         return {**saved, "idle": list(self.idle), "unaligned": list(self.unaligned)}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        super().restore(saved)
-        self.places, self.seen = dict(saved["places"]), dict(saved["seen"])
-        self.idle, self.unaligned = set(saved["idle"]), set(saved["unaligned"])
+        by_feed = {name: dict(saved[name]) for name in ("places", "seen")}
+        super().restore({**saved, **by_feed, **{name: set(saved[name]) for name in ("idle", "unaligned")}})
         self._least = []
         self._has_moved = True
         for feed in self.places:
