@@ -1,5 +1,6 @@
 """Runs on two copies of one state: the later one is refused by the sinks that the other has written to since."""
 
+import contextlib
 import shutil
 import sqlite3
 
@@ -53,7 +54,7 @@ def numbers_in_files(folder):
 
 
 def numbers_in_table(folder):
-    with sqlite3.connect(folder / "out.db") as db:
+    with contextlib.closing(sqlite3.connect(folder / "out.db")) as db:
         return [n for (n,) in db.execute("select n from out order by rowid")]
 
 
