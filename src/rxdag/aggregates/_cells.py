@@ -13,7 +13,7 @@ from rxdag.columns import Array, Groups, Places, column_of, is_array, object_arr
 
 _INT64: Final = np.iinfo(np.int64)
 _MOST: Final = 1 << 400
-"""Ints up to this one add to floats and multiply, since even the sum of many products is less than any float's limit."""
+"""Smaller ints can be multiplied and added to floats without an error: even a sum of many products fits into a float."""
 
 Empty = Callable[[], NDArray[np.bool_]]
 """Returns a mask of the places that have received nothing yet."""

@@ -1,4 +1,4 @@
-"""Aggregates of panes that overlap, over columns: each row is added twice, whatever the length of the panes."""
+"""Aggregates of panes that overlap, over columns: each row of a batch is added twice."""
 
 from __future__ import annotations
 

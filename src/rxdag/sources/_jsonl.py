@@ -100,7 +100,7 @@ def jsonl(path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None 
     discarded.
 
     Blocks of about 1 MiB are decoded at once, with the same result. A block with a malformed or blank line is decoded
-    line by line, which takes several times as long, and so is a type with `__post_init__`.
+    line by line, which takes longer, and so is a type with `__post_init__`.
 
     Args:
         path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.

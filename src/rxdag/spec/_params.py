@@ -38,8 +38,8 @@ class NodeCall:
     def make(self, *streams: Any, **given: Any) -> tuple[Any, list[str]]:
         """Return what the function makes, None if nothing, and the problems.
 
-        An argument that the function refuses by name is left out if it has a default: so all of them are found, and the
-        nodes that read this one can be checked too.
+        `given` are arguments that a spec does not set. An argument that the function refuses by name is left out if it has a
+        default: so all of them are found, and the nodes that read this one can be checked too.
         """
         values, problems, is_whole = dict(self.values), list[str](), self.is_whole
         while True:

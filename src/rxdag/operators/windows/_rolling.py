@@ -112,8 +112,9 @@ def rolling(
     arrival. With a number of items, the window is the item and those of its key that arrived before it; the first
     windows are shorter.
 
-    An item costs the same whatever the length of the window, if the aggregate commutes, as all built-in ones of numbers
-    do, or can remove items, as `agg.collect` can. A border cuts a window into two parts: with a period, the last
+    On rows, an item costs the same whatever the length of the window, if the aggregate commutes, as all built-in ones of
+    numbers do, or can remove items, as `agg.collect` can; on columns, each batch also costs time for the earlier items
+    in its windows. A border cuts a window into two parts: with a period, the last
     multiple of the period since the epoch; with n items, one before every n-th item of a key. Sums of floats add the
     older part from the border backwards, the newer part in order, and then both. They depend on nothing else, so rows,
     columns and a restart give the same bits.
