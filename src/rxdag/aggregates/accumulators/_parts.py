@@ -39,16 +39,17 @@ class Collected(Accumulator[Any, "list[Any]"]):
 
 
 class Named(Accumulator[Any, "dict[str, Any]"]):
-    __slots__ = ("parts",)
+    __slots__ = ("_factories", "_parts")
 
     def __init__(self, factories: dict[str, Callable[[], Accumulator[Any, Any]]]) -> None:
-        self.parts = {name: made() for name, made in factories.items()}
+        self._factories = factories
+        self._parts: list[Accumulator[Any, Any]] = [make() for make in factories.values()]
 
     def add(self, item: Any, /) -> None:
         self.add_at(item, 0, 0)
 
     def check(self, item: Any, /) -> None:
-        for name, part in self.parts.items():
+        for name, part in zip(self._factories, self._parts, strict=True):
             try:
                 part.check(item)
             except BadItem as error:
@@ -56,33 +57,34 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
 
     def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
         self.check(item)  # an item is in all parts or in none
-        for part in self.parts.values():
+        for part in self._parts:
             part.add_at(item, ts, sequence)
 
     def can_remove(self) -> bool:
-        return all(part.can_remove() for part in self.parts.values())
+        return all(part.can_remove() for part in self._parts)
 
     def remove(self, item: Any, /) -> bool:
-        return all(part.remove(item) for part in self.parts.values())
+        return all(part.remove(item) for part in self._parts)
 
     def result(self) -> dict[str, Any]:
-        return {name: part.result() for name, part in self.parts.items()}
+        return {name: part.result() for name, part in zip(self._factories, self._parts, strict=True)}
 
     def can_merge(self) -> bool:
-        return all(part.can_merge() for part in self.parts.values())
+        return all(part.can_merge() for part in self._parts)
 
     def result_in(self, start: int, end: int, /) -> dict[str, Any]:
-        return {name: part.result_in(start, end) for name, part in self.parts.items()}
+        return {name: part.result_in(start, end) for name, part in zip(self._factories, self._parts, strict=True)}
 
     def merge(self, other: Named, /) -> None:
-        for name, part in self.parts.items():
-            part.merge(other.parts[name])
+        parts = other._parts
+        for i in range(len(parts)):
+            self._parts[i].merge(parts[i])
 
     def snapshot(self) -> list[Any]:
-        return [state for part in self.parts.values() for state in snapshots_of([part])]
+        return [state for part in self._parts for state in snapshots_of([part])]
 
     def restore(self, saved: list[Any]) -> None:
-        for part, state in zip(self.parts.values(), saved, strict=True):
+        for part, state in zip(self._parts, saved, strict=True):
             take_up(part, state)
 
 

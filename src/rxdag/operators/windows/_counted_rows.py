@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from rxdag.contract import Pane
+from rxdag.contract import Accumulator, Pane
 from rxdag.operators.windows._rolling_rows import RollingAccumulators, RollingRows, Row
 
 
@@ -28,13 +28,13 @@ class CountedRows(RollingRows):
         self.falling: deque[int] = deque()
         """Event times that no later one exceeds; the first is the maximum."""
 
-    def take_in(self, row: Row, size: int) -> Row | None:
+    def take_in(self, row: Row, part: Accumulator[Any, Any], size: int) -> Row | None:
         """Take in an item; returns the oldest if that leaves, for there are `size` of them."""
         gone = self.rows[0] if len(self.rows) == size else None
         try:
             if gone is not None:
                 self.let_go(1, is_border=self.n_older == 0)
-            self.add(row)
+            self.add(row, part)
         except Exception:  # the pane is then computed from its items, which fails where this does
             self.rows.append(row)
         if gone is not None:

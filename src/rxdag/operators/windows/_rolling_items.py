@@ -24,17 +24,18 @@ class RollingItemsKernel(KeyedKernel):
         self._into = into
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, now: int, emit: Emit[Any]) -> None:
-        self._how.new().add_at(item, ts, sequence)  # any error is raised before the state changes
+        row = (ts, sequence, item)
+        part = self._how.of(row)  # any error is raised before the state changes
         at = now if self.by_clock else ts
         kept = self.found(key, at)
         window: RollingRows = RollingRows(self._how) if kept is None else kept.value
-        row, n_older = (ts, sequence, item), window.n_older
+        n_older = window.n_older
         gone = window.rows[0] if len(window.rows) == self._size else None
         try:
             if gone is not None:
                 # A border is every `size` items: once all items of the window are in the newer part.
                 window.let_go(1, is_border=n_older == 0)
-            window.add(row)
+            window.add(row, part)
             made = result_of(self._into, item, window, window.rows[0][0], ts)
         except BaseException:
             window.give_back(row, gone, n_older)

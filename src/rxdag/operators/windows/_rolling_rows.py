@@ -13,7 +13,7 @@ Row = tuple[int, int, Any]
 
 
 class RollingAccumulators:
-    """Accumulators of the windows of one kernel: by `remove`, by merging two parts, or by adding all items again.
+    """Accumulators of the windows of one kernel: by `remove`, by merging parts, or by adding all items again.
 
     Args:
         aggregate: The aggregate to compute.
@@ -25,6 +25,13 @@ class RollingAccumulators:
         self.new: Callable[[], Accumulator[Any, Any]] = aggregate.factory()
         self.removes = self.new().can_remove()
         self.merges = not self.removes and aggregate.commutes
+
+    def of(self, row: Row) -> Accumulator[Any, Any]:
+        """Return the accumulator of one item; any error of the item is raised here."""
+        ts, sequence, item = row
+        part = self.new()
+        part.add_at(item, ts, sequence)
+        return part
 
 
 class RollingRows:
@@ -39,7 +46,7 @@ class RollingRows:
         how: How to compute the aggregate.
     """
 
-    __slots__ = ("_how", "_is_known", "n_older", "newer", "older", "rows")
+    __slots__ = ("_how", "_is_known", "_parts", "n_older", "newer", "older", "rows")
 
     def __init__(self, how: RollingAccumulators) -> None:
         self._how = how
@@ -49,11 +56,13 @@ class RollingRows:
         self.older: list[Accumulator[Any, Any]] = []
         """Accumulators of the items before the border, the oldest item last."""
         self.newer = how.new()
+        self._parts: list[Accumulator[Any, Any]] = []
+        """Accumulators of the items after the border, each of its item alone."""
         self._is_known = True
-        """False if the accumulators must be computed again: at a border, and where user code has failed halfway."""
+        """False if the accumulators must be computed again: where user code has failed halfway."""
 
-    def add(self, row: Row) -> None:
-        """Take in one more."""
+    def add(self, row: Row, part: Accumulator[Any, Any] | None) -> None:
+        """Take in one more, with the accumulator of it alone if that is known; it is changed later."""
         if self._is_known:
             ts, sequence, item = row
             try:
@@ -61,20 +70,31 @@ class RollingRows:
             except Exception:
                 # Raised by `result` if a window has both this item and one that it does not add to.
                 self._is_known = False
+            if self._how.merges:
+                self._parts.append(self._how.of(row) if part is None else part)
         self.rows.append(row)
 
     def let_go(self, n: int, *, is_border: bool) -> None:
-        """Take out the oldest `n`; at a border, all others become the older part."""
+        """Take out the oldest `n`; at a border, which all of the older part have left, the others become that part."""
         is_known, self._is_known = self._is_known, False
         gone = [self.rows.popleft() for _ in range(n)]
         if not self._how.merges:
             self._is_known = is_known and all(self.newer.remove(item) for _, _, item in gone)
-        elif is_border:
-            self.n_older = len(self.rows)
+            return
+        n_newer = n - self.n_older
+        self.n_older = len(self.rows) if is_border else -n_newer
+        if not is_known:
+            return
+        if is_border:
+            parts, self._parts = self._parts, []
+            try:
+                self.older = suffixes(parts[n_newer:])
+            except Exception:  # as in `add`
+                return
+            self.newer = self._how.new()
         else:
-            self.n_older -= n
             del self.older[self.n_older :]
-            self._is_known = is_known
+        self._is_known = True
 
     def give_back(self, row: Row, gone: Row | None, n_older: int) -> None:
         """Undo the last step: remove the row that came in, restore the one that left and the border."""
@@ -94,17 +114,12 @@ class RollingRows:
 
     def _compute(self) -> None:
         """Compute the accumulators of both parts."""
-        new, rows = self._how.new, list(self.rows)
-        older: list[Accumulator[Any, Any]] = []
-        for ts, sequence, item in reversed(rows[: self.n_older]):
-            part = new()
-            part.add_at(item, ts, sequence)
-            if older:
-                part.merge(older[-1])
-            older.append(part)
-        newer = new()
+        rows, of = list(self.rows), self._how.of
+        older = suffixes([of(row) for row in rows[: self.n_older]])
+        newer = self._how.new()
         for ts, sequence, item in rows[self.n_older :]:
             newer.add_at(item, ts, sequence)
+        self._parts = [of(row) for row in rows[self.n_older :]] if self._how.merges else []
         self.older, self.newer, self._is_known = older, newer, True
 
     def result(self, start: int, end: int) -> Any:
@@ -121,6 +136,16 @@ class RollingRows:
         if self.n_older < len(self.rows):
             whole.merge(self.newer)
         return whole.result_in(start, end)
+
+
+def suffixes(parts: list[Accumulator[Any, Any]]) -> list[Accumulator[Any, Any]]:
+    """Merge into each accumulator all those after it; returns them with the first one last."""
+    out: list[Accumulator[Any, Any]] = []
+    for part in parts[::-1]:
+        if out:
+            part.merge(out[-1])
+        out.append(part)
+    return out
 
 
 def result_of(into: Callable[[Any, Any], Any] | None, item: Any, window: RollingRows, start: int, end: int) -> Any:

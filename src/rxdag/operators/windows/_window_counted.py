@@ -43,18 +43,18 @@ class CountedWindowKernel(Kernel):
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         row, kept = (ts, sequence, item), self.keys.get(key)
+        part = self._how.of(row)  # any error is raised before the state changes
         if kept is None:
             kept = CountedRows(self._how)
         if kept.since + 1 < self._slide:
-            self._how.new().add_at(item, ts, sequence)  # any error is raised before the state changes
-            gone = kept.take_in(row, self._size)
+            gone = kept.take_in(row, part, self._size)
             kept.since += 1
             self.keys[key] = kept
             if gone is not None:
                 emit.absorbed(1)
             return
         n_older = kept.n_older
-        gone = kept.take_in(row, self._size)
+        gone = kept.take_in(row, part, self._size)
         try:
             pane: Any = kept.pane(key)
             end = pane.end
