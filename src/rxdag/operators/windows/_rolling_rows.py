@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from rxdag.contract import Accumulator, Aggregate, ColumnsAggregate
 
-Row = tuple[int, int, Any]
-"""Event time, sequence, item."""
+Row: TypeAlias = tuple[Any, ...]
+"""Event time, sequence, item. As a tuple of fixed length it would not be the same object in the compiled form."""
 
 
 class RollingAccumulators:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from rxdag.contract import MAX, MIN, Accumulator, Aggregate, Emit, Kernel
 from rxdag.operators.keyed._expiring import Expiring
 from rxdag.operators.windows._panes import blamed
-from rxdag.operators.windows._rolling_rows import RollingAccumulators, RollingRows, result_of, rolling_in_columns
+from rxdag.operators.windows._rolling_rows import (
+    RollingAccumulators,
+    RollingRows,
+    Row,
+    result_of,
+    rolling_in_columns,
+)
 
 Closed = Literal["right", "left", "both", "none"]
 """Ends of a window that belong to it."""
 
-_Waiting: TypeAlias = tuple[int, Any, Any, "Accumulator[Any, Any] | None"]
-"""Sequence, key, item, and the accumulator of the item alone; None after a restart."""
+_Waiting: TypeAlias = tuple[Row, Any, "Accumulator[Any, Any] | None"]
+"""An item, its key, and the accumulator of the item alone; None after a restart."""
 _Instant: TypeAlias = tuple[list[_Waiting], dict[Any, RollingRows], list[Any]]
 """Items of one event time in their order, the windows of their keys, and results for the first of them."""
 
@@ -49,14 +54,15 @@ class RollingTimeKernel(Kernel):
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, emit: Emit[Any]) -> None:
         if ts <= self.watermark:
             return emit.late(item)
-        part = self._how.of((ts, sequence, item))  # any error is raised before the state changes
+        row: Row = (ts, sequence, item)
+        part = self._how.of(row)  # any error is raised before the state changes
         rows = self.waiting.get(ts)
         if rows is None:
             rows = self.waiting[ts] = []
             heapq.heappush(self._times, ts)
             if ts < self.wake:
                 self.wake = ts
-        rows.append((sequence, key, item, part))
+        rows.append((row, key, part))
         self._n += 1
         return None
 
@@ -99,32 +105,32 @@ class RollingTimeKernel(Kernel):
         for at in range(first, len(rows)):
             if at > first and emit.must_give_back():  # not before the first, so that each call makes progress
                 return False
-            _, key, item, _ = rows[at]
-            made.append(result_of(self._into, item, windows[key], start, ts))
+            row, key, _ = rows[at]
+            made.append(result_of(self._into, row[2], windows[key], start, ts))
         self._at_hand = None
         # Otherwise _begin() has already added them, since items of an instant are in each other's windows.
-        for sequence, key, item, part in rows if not self._has_end else ():
-            windows[key].add((ts, sequence, item), part)
+        for row, key, part in rows if not self._has_end else ():
+            windows[key].add(row, part)
         del self.waiting[ts]
         heapq.heappop(self._times)
         self._n -= len(rows)
         # Emitted last, once all user calls for the instant have succeeded and the state is complete.
-        for out, (sequence, key, _, _) in zip(made, rows, strict=True):
-            emit(out, ts=ts, sequence=sequence, key=key)
+        for out, (row, key, _) in zip(made, rows, strict=True):
+            emit(out, ts=ts, sequence=row[1], key=key)
         return True
 
     def _begin(self, ts: int) -> _Instant:
         """Return the items of an instant and the windows of their keys: they are in each other's windows, or none is."""
         rows = self.waiting[ts]
         if len(rows) > 1:
-            rows = sorted(rows, key=itemgetter(0))
+            rows = sorted(rows, key=_sequence_of)
         windows: dict[Any, RollingRows] = {}
-        for sequence, key, item, part in rows:
+        for row, key, part in rows:
             window = windows.get(key)
             if window is None:
                 window = windows[key] = self._from(key, ts, self._start_of(ts))
             if self._has_end:
-                window.add((ts, sequence, item), part)
+                window.add(row, part)
         return rows, windows, []
 
     def _from(self, key: Any, ts: int, start: int) -> RollingRows:
@@ -159,7 +165,7 @@ class RollingTimeKernel(Kernel):
 
     def snapshot(self) -> dict[str, Any]:
         """Return rows [item, ts, sequence, key]: waiting ones by arrival, past ones of each key by time."""
-        waiting = [[item, ts, sequence, key] for ts, rows in self.waiting.items() for sequence, key, item, _ in rows]
+        waiting = [[item, ts, sequence, key] for rows in self.waiting.values() for (ts, sequence, item), key, _ in rows]
         at_hand = MAX if self._at_hand is None else self._times[0]  # its items are in `waiting`
         return {
             "waiting": waiting,
@@ -174,7 +180,7 @@ class RollingTimeKernel(Kernel):
     def restore(self, saved: dict[str, Any]) -> None:
         self.waiting, self._at_hand = {}, None
         for item, ts, sequence, key in saved["waiting"]:
-            self.waiting.setdefault(ts, []).append((sequence, key, item, None))
+            self.waiting.setdefault(ts, []).append(((ts, sequence, item), key, None))
         self._times = sorted(self.waiting)
         self._n = len(saved["waiting"])
         by_key: dict[Any, list[list[Any]]] = {}
@@ -188,3 +194,7 @@ class RollingTimeKernel(Kernel):
         window, border = RollingRows(self._how), self._border_of(rows[-1][0])
         window.load(rows, sum(ts < border for ts, _, _ in rows))
         return window
+
+
+def _sequence_of(waiting: _Waiting) -> Any:
+    return waiting[0][1]
