@@ -1,7 +1,9 @@
 """Aggregates hold what the standard library says, and merge to what adding all gives."""
 
+import contextlib
 import math
 import statistics
+from decimal import Decimal
 
 import hypothesis.strategies as st
 import numpy as np
@@ -47,6 +49,41 @@ def test_merging_gives_what_adding_all_gives(some, more):
         empty = kind.accumulator()
         empty.merge(left)
         assert empty.result() == left.result()
+
+
+def test_named_aggregates_call_a_function_that_they_share_once_per_item():
+    seen = []
+
+    def price(item):
+        seen.append(item)
+        return item
+
+    both = agg.named(mean=agg.mean(price), top=agg.max(price), other=agg.sum(lambda x: x))
+    assert aggregate(both, [1.0, 4.0]) == {"mean": 2.5, "top": 4.0, "other": 5.0}
+    assert seen == [1.0, 4.0]
+
+
+def test_a_number_that_one_of_the_named_refuses_is_in_none_of_them():
+    both = agg.named(top=agg.max(it), total=agg.sum(it)).accumulator()
+    for number in [1.5, Decimal(3), 2]:
+        with contextlib.suppress(BadItem):
+            both.add(number)
+    assert both.result() == {"top": 2, "total": 3.5}
+    with pytest.raises(BadItem, match="named: total: sum: value must be of a type that adds to the values before it"):
+        both.add(Decimal(3))
+    with pytest.raises(BadItem, match="named: top: max: value must be a finite number, got 'x'"):
+        both.add("x")
+
+
+def test_named_aggregates_of_floats_refuse_an_int_too_large_for_them_after_a_restart_too():
+    both = agg.named(top=agg.max(it), total=agg.sum(it))
+    first, second = both.accumulator(), both.accumulator()
+    first.add(0.5)
+    second.restore(first.snapshot())
+    for each in (first, second):
+        with pytest.raises(OverflowError):
+            each.add(10**400)
+        assert each.result() == {"top": 0.5, "total": 0.5}
 
 
 def test_the_spread_of_too_few_is_none():

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self, TypeVar, overload
 
 from rxdag.aggregates._by_factory import ByFactory
-from rxdag.aggregates.accumulators import Collected, Named, NamedInto
+from rxdag.aggregates.accumulators import Collected, Named, NamedInto, NamedParts
 from rxdag.contract import (
     Accumulator,
     Aggregate,
@@ -56,12 +56,12 @@ class _NamedOf(ByFactory[ItemT, "dict[str, Any]"]):
     def commutes(self) -> bool:
         return all(aggregate.commutes for _, aggregate in self.aggregates)
 
-    def factories(self) -> dict[str, Callable[[], Accumulator[ItemT, Any]]]:
-        """Return the accumulator factory of each part."""
-        return {name: aggregate.factory() for name, aggregate in self.aggregates}
+    def accumulators(self) -> NamedParts:
+        """Return how to make the accumulators of the parts."""
+        return NamedParts({name: aggregate.factory() for name, aggregate in self.aggregates})
 
     def factory(self) -> Callable[[], Named]:
-        return partial(Named, self.factories())
+        return partial(Named, self.accumulators())
 
     def in_columns(self) -> ColumnsAggregate | str:
         parts: dict[str, ColumnsAggregate] = {}
@@ -95,7 +95,7 @@ class _Into(ByFactory[T, R]):
         return self.parts.commutes
 
     def factory(self) -> Callable[[], Accumulator[T, R]]:
-        made: Any = partial(NamedInto, self.parts.factories(), self.into)
+        made: Any = partial(NamedInto, self.parts.accumulators(), self.into)
         return made  # type: ignore[no-any-return]  # its result is what `into` makes
 
 
@@ -106,7 +106,8 @@ def named(into: Callable[..., R], /, **aggregates: Aggregate[ItemT, Any]) -> Agg
 def named(into: Any = None, /, **aggregates: Aggregate[Any, Any]) -> Any:
     """Compute several aggregates at once, as a dict by name or in a class of your own.
 
-    An item that one of the aggregates refuses is left out of all.
+    An item that one of the aggregates refuses is left out of all. A function that several aggregates share is called
+    once per item.
 
     Args:
         into: A class or function that takes the results by name; the result has its type. By default the results are in

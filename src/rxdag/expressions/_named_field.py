@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from mypy_extensions import i64
@@ -34,8 +35,12 @@ IS_COMPILED: Final = not hasattr(_PlaceInTuple.__call__, "__code__")
 """True in the compiled form, where a call of an object of this package takes no Python frame."""
 
 
+@lru_cache(maxsize=256)
 def attribute(item_type: Any, names: tuple[str, ...], name: str) -> Callable[[Any], Any]:
-    """Return the function that reads an attribute, one of the names of all fields, of an item in the fewest steps."""
+    """Return the function that reads an attribute, one of the names of all fields, of an item in the fewest steps.
+
+    It is the same function for the same field, so that those who read it can be known to read the same.
+    """
     # In the plain form a call of a method would take longer than attrgetter, which is written in C.
     if IS_COMPILED and is_tuple_field(item_type, name):
         return _PlaceInTuple(item_type, name, names.index(name))

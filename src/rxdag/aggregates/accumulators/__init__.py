@@ -6,7 +6,7 @@ Internal: not part of the API; may change in any release.
 from rxdag.aggregates.accumulators._bar import Bar, bars
 from rxdag.aggregates.accumulators._folds import Folded, Reduced
 from rxdag.aggregates.accumulators._moments import Mean, Spread
-from rxdag.aggregates.accumulators._parts import Collected, Named, NamedInto
+from rxdag.aggregates.accumulators._parts import Collected, Named, NamedInto, NamedParts
 from rxdag.aggregates.accumulators._picks import First, Last, Max, Min
 from rxdag.aggregates.accumulators._totals import Count, Sum, Vwap, priced, turnover_of, vwap_within
 
@@ -17,11 +17,12 @@ __all__ = [
     "First",
     "Folded",
     "Last",
-    "NamedInto",
     "Max",
     "Mean",
     "Min",
     "Named",
+    "NamedInto",
+    "NamedParts",
     "Reduced",
     "Spread",
     "Sum",

@@ -6,23 +6,24 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rxdag.contract import Accumulator, finite, plus
+from rxdag.aggregates.accumulators._one_number import OneNumber
+from rxdag.contract import plus
 
 
-class Mean(Accumulator[Any, float]):
-    __slots__ = ("_get", "n", "total")
+class Mean(OneNumber[float]):
+    __slots__ = ("n", "total")
     state = ("total", "n")
 
     def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
+        super().__init__(get, "mean: value")
         self.total: Any = 0
         self.n = 0
 
-    def check(self, item: Any, /) -> None:
-        plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
+    def check_number(self, value: Any, /) -> None:
+        plus(self.total, value, "mean: value")
 
-    def add(self, item: Any, /) -> None:
-        self.total = plus(self.total, finite(self._get(item), "mean: value"), "mean: value")
+    def add_number(self, value: Any, /) -> None:
+        self.total = plus(self.total, value, "mean: value")
         self.n += 1
 
     def result(self) -> Any:
@@ -33,25 +34,24 @@ class Mean(Accumulator[Any, float]):
         self.n += other.n
 
 
-class Spread(Accumulator[Any, "float | None"]):
+class Spread(OneNumber["float | None"]):
     """Count, mean and sum of squared differences.
 
     Uses Welford's recurrence (Technometrics 4, 1962); merges as Chan, Golub and LeVeque (1979).
     """
 
-    __slots__ = ("_ddof", "_get", "_root", "mean", "n", "squares")
+    __slots__ = ("_ddof", "_root", "mean", "n", "squares")
     state = ("n", "mean", "squares")
 
     def __init__(self, get: Callable[[Any], Any], ddof: int, *, root: bool) -> None:
-        self._get = get
+        super().__init__(get, "value")
         self._ddof = ddof
         self._root = root
         self.n = 0
         self.mean: Any = 0.0
         self.squares: Any = 0.0
 
-    def check(self, item: Any, /) -> None:
-        value = finite(self._get(item), "value")
+    def check_number(self, value: Any, /) -> None:
         if not (type(value) is float and type(self.mean) is float):  # floats always add up
             self._with(value)
 
@@ -64,8 +64,8 @@ class Spread(Accumulator[Any, "float | None"]):
         mean = self.mean + apart / (self.n + 1)
         return mean, self.squares + apart * (value - mean)
 
-    def add(self, item: Any, /) -> None:
-        self.mean, self.squares = self._with(finite(self._get(item), "value"))
+    def add_number(self, value: Any, /) -> None:
+        self.mean, self.squares = self._with(value)
         self.n += 1
 
     def result(self) -> Any:

@@ -7,24 +7,24 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from rxdag.contract import MAX, MIN, Accumulator, finite
+from rxdag.aggregates.accumulators._one_number import OneNumber
+from rxdag.contract import MAX, MIN, Accumulator
 
 _INF: Final = float("inf")
 
 
-class Min(Accumulator[Any, float]):
-    __slots__ = ("_get", "least")
+class Min(OneNumber[float]):
+    __slots__ = ("least",)
     state = ("least",)
 
     def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
+        super().__init__(get, "min: value")
         self.least: Any = _INF
 
-    def check(self, item: Any, /) -> None:
-        _ = finite(self._get(item), "min: value") < self.least  # it may raise
+    def check_number(self, value: Any, /) -> None:
+        _ = value < self.least  # it may raise
 
-    def add(self, item: Any, /) -> None:
-        value = finite(self._get(item), "min: value")
+    def add_number(self, value: Any, /) -> None:
         if value < self.least:
             self.least = value
 
@@ -36,19 +36,18 @@ class Min(Accumulator[Any, float]):
             self.least = other.least
 
 
-class Max(Accumulator[Any, float]):
-    __slots__ = ("_get", "most")
+class Max(OneNumber[float]):
+    __slots__ = ("most",)
     state = ("most",)
 
     def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
+        super().__init__(get, "max: value")
         self.most: Any = -_INF
 
-    def check(self, item: Any, /) -> None:
-        _ = finite(self._get(item), "max: value") > self.most  # it may raise
+    def check_number(self, value: Any, /) -> None:
+        _ = value > self.most  # it may raise
 
-    def add(self, item: Any, /) -> None:
-        value = finite(self._get(item), "max: value")
+    def add_number(self, value: Any, /) -> None:
         if value > self.most:
             self.most = value
 

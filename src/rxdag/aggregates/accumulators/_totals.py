@@ -6,6 +6,7 @@ from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
+from rxdag.aggregates.accumulators._one_number import OneNumber
 from rxdag.contract import Accumulator, BadItem, finite, plus
 from rxdag.errors import shown
 
@@ -31,19 +32,19 @@ class Count(Accumulator[object, int]):
         self.n += other.n
 
 
-class Sum(Accumulator[Any, float]):
-    __slots__ = ("_get", "total")
+class Sum(OneNumber[float]):
+    __slots__ = ("total",)
     state = ("total",)
 
     def __init__(self, get: Callable[[Any], Any]) -> None:
-        self._get = get
+        super().__init__(get, "sum: value")
         self.total: Any = 0
 
-    def check(self, item: Any, /) -> None:
-        plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
+    def check_number(self, value: Any, /) -> None:
+        plus(self.total, value, "sum: value")
 
-    def add(self, item: Any, /) -> None:
-        self.total = plus(self.total, finite(self._get(item), "sum: value"), "sum: value")
+    def add_number(self, value: Any, /) -> None:
+        self.total = plus(self.total, value, "sum: value")
 
     def result(self) -> Any:
         return self.total
