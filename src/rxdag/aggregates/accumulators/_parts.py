@@ -89,37 +89,37 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
                 raise BadItem(f"named: {name}: {text_of(error)}") from error
 
     def add_at(self, item: Any, ts: i64, sequence: Any, /) -> None:
-        parts = self._parts
+        parts, how = self._parts, self._how
         try:
             values = self._checked(item)
         except Exception:
             self.check(item)  # names the first part that refuses the item
             raise
-        for places, value in zip(self._how.numbers, values, strict=True):
-            for place in places:
+        # By index: a zip would make a tuple for each turn in the compiled form.
+        for i in range(len(values)):
+            value = values[i]
+            for place in how.numbers[i]:
                 number: OneNumber[Any] = cast("OneNumber[Any]", parts[place])
                 number.add_number(value)
-        for place in self._how.others:
+        for place in how.others:
             parts[place].add_at(item, ts, sequence)
 
     def _checked(self, item: Any) -> list[Any]:
         """Return the numbers of an item, each read once, if all parts take it: an item is in all parts or in none."""
+        parts, how = self._parts, self._how
         values: list[Any] = []
-        for places in self._how.numbers:
-            number: OneNumber[Any] = cast("OneNumber[Any]", self._parts[places[0]])
-            value = finite(number.get(item), number.what)
+        for places in how.numbers:
+            first: OneNumber[Any] = cast("OneNumber[Any]", parts[places[0]])
+            value = finite(first.get(item), first.what)
             values.append(value)
             if not (self._is_float and type(value) is float):
-                self._check_all(places, value)
-        for place in self._how.others:
-            self._parts[place].check(item)
+                self._is_float = False
+                for place in places:
+                    number: OneNumber[Any] = cast("OneNumber[Any]", parts[place])
+                    number.check_number(value)
+        for place in how.others:
+            parts[place].check(item)
         return values
-
-    def _check_all(self, places: list[int], value: Any) -> None:
-        self._is_float = False
-        for place in places:
-            number: OneNumber[Any] = cast("OneNumber[Any]", self._parts[place])
-            number.check_number(value)
 
     def can_remove(self) -> bool:
         return all(part.can_remove() for part in self._parts)
@@ -128,18 +128,20 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
         return all(part.remove(item) for part in self._parts)
 
     def result(self) -> dict[str, Any]:
-        return {name: part.result() for name, part in zip(self._how.names, self._parts, strict=True)}
+        names, parts = self._how.names, self._parts
+        return {names[i]: parts[i].result() for i in range(len(parts))}
 
     def can_merge(self) -> bool:
         return all(part.can_merge() for part in self._parts)
 
     def result_in(self, start: int, end: int, /) -> dict[str, Any]:
-        return {name: part.result_in(start, end) for name, part in zip(self._how.names, self._parts, strict=True)}
+        names, parts = self._how.names, self._parts
+        return {names[i]: parts[i].result_in(start, end) for i in range(len(parts))}
 
     def merge(self, other: Named, /) -> None:
-        parts = other._parts
+        parts, others = self._parts, other._parts
         for i in range(len(parts)):
-            self._parts[i].merge(parts[i])
+            parts[i].merge(others[i])
         self._is_float = self._is_float and other._is_float
 
     def snapshot(self) -> list[Any]:
