@@ -40,7 +40,7 @@ class Collected(Accumulator[Any, "list[Any]"]):
 
 
 class NamedParts:
-    """How to make the parts of `Named`, and which of them take the same number of an item.
+    """Makes the parts of `Named`, and knows which of them take the same number of an item.
 
     Args:
         factories: The accumulator factory of each part.
