@@ -12,7 +12,6 @@ import msgspec
 from rxdag.contract import UNITS, duration_ns, signed_ns, without_logins, zone_of
 from rxdag.errors import RxDagError, did_you_mean, shown, text_of
 from rxdag.expressions import Expr, FieldExpr, parse, unparse
-from rxdag.sources import Backoff
 from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._tree import Tree
 
@@ -318,35 +317,6 @@ class ZoneKind(Kind):
         if not isinstance(name, str):
             raise Unwritable(f"must be the name of a time zone, got {shown(value)}")
         return name
-
-
-class BackoffKind(Kind):
-    """Reads the waits before a lost connection is tried again."""
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        known = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
-        if not tree.is_mapping:
-            raise context.refuse(tree, f"must be a mapping of {', '.join(known)}, got {tree_text(tree)}")
-        for key in tree.mapping():
-            if key not in known:
-                context.at(key).tell(
-                    tree.key_mark(key), f"is not known{did_you_mean(key, known)}; known: {', '.join(known)}"
-                )
-        try:
-            return Backoff(**{key: value for key, value in tree.plain().items() if key in known})
-        except RxDagError as error:
-            raise context.refuse(tree, text_of(error)) from None
-
-    def schema(self) -> dict[str, Any]:
-        known = {"base": "string", "factor": "number", "cap": "string", "jitter": "number", "reset_after": "string"}
-        properties: dict[str, Any] = {name: {"type": kind} for name, kind in known.items()}
-        properties["attempts"] = {"type": ["integer", "null"]}
-        return {"type": "object", "properties": properties, "additionalProperties": False}
-
-    def write(self, value: Any) -> Any:
-        default = Backoff()
-        names = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
-        return {name: getattr(value, name) for name in names if getattr(value, name) != getattr(default, name)}
 
 
 def _lower(text: str) -> str:
