@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from importlib.util import find_spec
 from os import PathLike
 from typing import Any, TypeVar
 
-from rxdag.contract import RECEIVES, Reader, Shape, Source, SourceContext, Where, checked_path, zone_of
+from rxdag.contract import RECEIVES, Reader, Shape, Source, SourceContext, Where, zone_of
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import checks_itself
 from rxdag.sources._blocks import BlocksReader
 from rxdag.sources._csv_names import check_renamed
 from rxdag.sources._csv_reader import CsvColumnsReader, CsvReader
 from rxdag.sources._dialect import USUAL, Dialect
+from rxdag.sources._files import checked_paths, open_files
 from rxdag.sources._records import record_fields, required_fields
 from rxdag.sources._texts import check_texts
 
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Csv(Source[T]):
-    path: str
+    paths: tuple[str, ...]
     of: Any
     shape: Shape = field(repr=False)
     where: Where = field(repr=False)
@@ -44,15 +46,23 @@ class _Csv(Source[T]):
         return None if self.where == "inline" else RECEIVES
 
     def open(self, context: SourceContext) -> Reader:
-        rows = CsvReader(self.path, self.of, self.zone, self.dialect, context)
-        reader = CsvColumnsReader(rows) if context.wants_columns else rows
-        return BlocksReader(reader) if self.gives_columns and find_spec("pyarrow") is not None else reader
+        def open_file(path: str) -> Reader:
+            rows = CsvReader(path, self.of, self.zone, self.dialect, context)
+            reader = CsvColumnsReader(rows) if context.wants_columns else rows
+            return BlocksReader(reader) if self.gives_columns and find_spec("pyarrow") is not None else reader
+
+        return open_files(self.paths, "csv", open_file)
 
 
 def csv(
-    path: str | PathLike[str], /, of: type[T], *, tz: str | tzinfo | None = None, dialect: Dialect | None = None
+    path: str | PathLike[str] | Sequence[str | PathLike[str]],
+    /,
+    of: type[T],
+    *,
+    tz: str | tzinfo | None = None,
+    dialect: Dialect | None = None,
 ) -> Source[T]:
-    """Read a CSV file, row by row, as typed items.
+    """Read a CSV file, or several, row by row, as typed items.
 
     Columns are matched by name, or by the name that the `rename=` of a msgspec.Struct gives a field; columns without a
     field are ignored. An empty value of an optional field is None. A row is also malformed if a value is beyond a limit
@@ -65,11 +75,15 @@ def csv(
     the microsecond are discarded, except for np.datetime64. A field may have up to 131,072 characters, the limit of the
     module `csv`.
 
+    Several files are read one after another, as one stream. A run that continues from a checkpoint refuses a file that
+    was added, is missing, or has changed since it was read to the end.
+
     If pyarrow is installed (extra "arrow"), it parses the file in blocks of about 1 MiB, with the same result. A block
     with quotes, a malformed row, or a number such as nan is read row by row, which is several times slower.
 
     Args:
-        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin.
+        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin. A pattern such as "trades-*.csv" gives the
+            files that match when the run starts, in order of their names; a list gives files and patterns in its order.
         of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict. Each field has a type that a single
             text can represent: numbers, bool, text, bytes (base64), times (ISO 8601, np.datetime64 to the nanosecond),
             UUID, enumerations, Literal, and unions of these. Numbers are written as in data files: no `1_000`, and no
@@ -88,9 +102,9 @@ def csv(
         >>> trades = rxdag.from_source(sources.csv("trades.csv.gz", Trade))
     """
     check_texts(record_fields(of, "csv"), required_fields(of), of)
-    text = checked_path(path, "csv")
-    where: Where = "blocking" if text == "-" else "inline"
-    return _Csv(text, of, Shape(of), where, zone_of(tz, "csv: tz"), _checked(dialect, of))
+    paths = checked_paths(path, "csv")
+    where: Where = "blocking" if paths == ("-",) else "inline"
+    return _Csv(paths, of, Shape(of), where, zone_of(tz, "csv: tz"), _checked(dialect, of))
 
 
 def _checked(dialect: Any, of: Any) -> Dialect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any, Final
 
@@ -222,7 +223,9 @@ class PathKind(Kind):
         if tree.value == "-":
             return tree.value
         path = Path(tree.value) if Path(tree.value).is_absolute() else context.base / tree.value
-        if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
+        # What a pattern matches is checked too, since its matches may be links.
+        found = [path, *map(Path, glob(str(path), recursive=True))]
+        if not context.outside and not all(each.resolve().is_relative_to(context.base.resolve()) for each in found):
             raise context.refuse(
                 tree,
                 f"must be inside {context.base}, unless the code that loads the spec allows other paths "

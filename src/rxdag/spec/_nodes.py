@@ -113,6 +113,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int)
 
 
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
 def _is_calendar(value: Any) -> bool:
     return value in ("1w", "1mo")
 
@@ -212,6 +216,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         ("Dialect", DIALECT),
         ("Overflow", OneOf(tuple(each.value for each in Overflow))),
         ("Duration", DurationKind(signed=label in ("lower", "upper"))),
+        ("Sequence[str | PathLike", Either(_is_sequence, ListOf(PathKind()), PathKind())),
         ("PathLike", PathKind()),
         ("tzinfo", ZoneKind()),
         ("ZoneInfo", ZoneKind()),
