@@ -82,8 +82,10 @@ def csv(
     with quotes, a malformed row, or a number such as nan is read row by row, which is several times slower.
 
     Args:
-        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin. A pattern such as "trades-*.csv" gives the
-            files that match when the run starts, in order of their names; a list gives files and patterns in its order.
+        path: Path of the file, UTF-8; "-" for stdin. Files that end in ".gz", ".bz2", ".zip" or ".zst" (extra "zstd") are
+            decompressed; a zip archive must hold one file, or one that ends in ".csv". A pattern such as
+            "trades-*.csv" gives the files that match when the run starts, in order of their names; a list gives files
+            and patterns in its order.
         of: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict. Each field has a type that a single
             text can represent: numbers, bool, text, bytes (base64), times (ISO 8601, np.datetime64 to the nanosecond),
             UUID, enumerations, Literal, and unions of these. Numbers are written as in data files: no `1_000`, and no

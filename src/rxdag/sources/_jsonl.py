@@ -112,8 +112,10 @@ def jsonl(
     line by line, which takes longer, and so is a type with `__post_init__`.
 
     Args:
-        path: Path of the file, UTF-8; ".gz" is decompressed; "-" for stdin. A pattern such as "trades-*.jsonl" gives the
-            files that match when the run starts, in order of their names; a list gives files and patterns in its order.
+        path: Path of the file, UTF-8; "-" for stdin. Files that end in ".gz", ".bz2", ".zip" or ".zst" (extra "zstd") are
+            decompressed; a zip archive must hold one file, or one that ends in ".jsonl". A pattern such as
+            "trades-*.jsonl" gives the files that match when the run starts, in order of their names; a list gives files
+            and patterns in its order.
         of: Type of the items: any type that msgspec decodes; `dict` for untyped objects.
         tz: Time zone of times without one, also in nested fields; see `sources.csv`. By default such times are
             malformed.
