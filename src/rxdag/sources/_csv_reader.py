@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv as csv_module
 from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import tzinfo
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from rxdag.contract import END, Chunk, LineFile, Read, SourceContext
@@ -175,29 +175,28 @@ class CsvReader(IteratorReader, LinesReader):
     def _lines(self) -> Iterator[str]:
         """Yield the lines of rows."""
         taken, marks, trailer = self._taken, self._marks, self._dialect.trailer
-        for line in self._each_line():
-            # A line inside a quoted value is none of these.
-            if marks and not taken and line.startswith(marks):
-                if trailer is not None and line.startswith(trailer):
-                    self._end_at(line)
-                    return
-                continue
-            taken.append(line)
-            yield line
+        for lines in (self._lines_again(), self._fresh):
+            for line in lines:
+                # A line inside a quoted value is none of these.
+                if marks and not taken and line.startswith(marks):
+                    if trailer is not None and line.startswith(trailer):
+                        self._end_at(line)
+                        return
+                    continue
+                taken.append(line)
+                yield line
 
-    def _each_line(self) -> Iterator[str]:
+    def _lines_again(self) -> Iterator[str]:
         while self._again:
             line = self._again.pop()
             self.file.take_again(line)
-            yield line
-        for line in self._fresh:  # `yield from` would close it with a parser that has failed
             yield line
 
     def _end_at(self, trailer: str) -> None:
         """Check that nothing follows the trailer, and count it as not read, so that it is there after a restart too."""
         lines = [trailer]
         problem = None
-        for line in self._each_line():
+        for line in chain(self._lines_again(), self._fresh):
             lines.append(line)
             if line.strip():
                 problem = self.file.problem(f"must be the end of the file, after the trailer, got {_brief(line)}")
