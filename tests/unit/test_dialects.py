@@ -318,6 +318,12 @@ def test_a_dialect_shows_what_is_not_usual():
     assert repr(Dialect(delimiter="|", header=["a"])) == "Dialect(delimiter='|', header=('a',))"
 
 
+def test_equal_dialects_have_one_hash():
+    one, other = (Dialect(header=header, rename={"a": "ts"}) for header in (["a"], ("a",)))
+    assert one == other
+    assert len({one, other}) == 1
+
+
 def test_a_graph_reads_a_dialect_by_columns_and_takes_the_first_rows(tmp_path):
     write(tmp_path / "t.csv", "".join(f"{i};{i},5;\n" for i in range(30_000)) + "END\n")
     dialect = Dialect(delimiter=";", decimal=",", header=False, trailer="END")

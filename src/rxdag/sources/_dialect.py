@@ -47,7 +47,7 @@ class Dialect:
     skip_lines: int = 0
     comment: str | None = None
     trailer: str | None = None
-    rename: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    rename: Mapping[str, str] = field(default_factory=lambda: dict[str, str](), hash=False)
     decimal: Literal[".", ","] = "."
     nulls: Sequence[str] = ()
 
