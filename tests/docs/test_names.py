@@ -13,7 +13,7 @@ from tests.docs.names import CALLABLES, parameters, problems
 from tests.docs.pages import Code, spans
 from tests.docs.test_commands import is_command
 
-FOREIGN = frozenset({"ufunc", "tests", "tool"})
+FOREIGN = frozenset({"backports", "ufunc", "tests", "tool"})
 ELSEWHERE = frozenset(
     {"AsyncDataStream", "TumblingEventTimeWindows", "WatermarkStrategy", "csp", "df", "op", "pandas", "pl", "polars"}
 )

@@ -18,7 +18,7 @@ def rows():
     for name, requirements in {"": PROJECT["dependencies"], **extras}.items():
         for text in requirements:
             if not text.startswith("rxdag["):
-                package, least, _, below = re.fullmatch(r"([\w.-]+)>=([\d.]+)(,<([\d.]+))?", text).groups()
+                package, least, _, below = re.fullmatch(r"([\w.-]+)>=([\d.]+)(,<([\d.]+))?(?:; .*)?", text).groups()
                 versions = f"{least}, below {below}" if below else least
                 yield f"| `{package}` | {versions} | {f'extra `{name}`' if name else 'always'} |"
 

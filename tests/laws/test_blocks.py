@@ -161,6 +161,43 @@ def test_a_csv_file_is_read_in_blocks_as_row_by_row(tmp_path_factory, table, blo
     check_both_ways(source, block_bytes, pick, **options)
 
 
+DIALECTS = st.builds(
+    sources.Dialect,
+    delimiter=st.sampled_from([",", ";", "|", "\t"]),
+    quote=st.sampled_from(['"', "'", None]),
+    header=st.sampled_from([True, False]),
+    comment=st.sampled_from([None, "#", "-", "1"]),
+    trailer=st.sampled_from([None, "a", "tr"]),
+    decimal=st.sampled_from([".", ","]),
+    nulls=st.sampled_from([(), ("1", "nan"), ("a", "true", " ")]),
+    skip_lines=st.sampled_from([0, 2]),
+)
+
+
+@given(
+    table=tables(),
+    dialect=DIALECTS,
+    point=st.sampled_from([".", ","]),
+    block_bytes=st.integers(1, 200),
+    pick=st.integers(0, 20),
+    size=st.integers(1, 9),
+    columns=st.booleans(),
+    raises=st.booleans(),
+)
+@settings(max_examples=300)
+def test_a_file_of_any_dialect_is_read_in_blocks_as_row_by_row(
+    tmp_path_factory, table, dialect, point, block_bytes, **options
+):
+    kinds, text = table
+    names = [f"f{i}" for i in range(len(kinds))]
+    written = text.replace(",", dialect.delimiter).replace(".", point)
+    header = dialect.delimiter.join(names) + "\n" if dialect.header else ""
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(("skipped\n" * dialect.skip_lines + header + written).encode())
+    source = sources.csv(path, msgspec.defstruct("Item", list(zip(names, kinds, strict=True))), dialect=dialect)
+    check_both_ways(source, block_bytes, options.pop("pick"), **options)
+
+
 @pytest.mark.parametrize(("kind", "cells"), VALID, ids=[str(kind) for kind, _ in VALID])
 @pytest.mark.parametrize("columns", [False, True])
 def test_each_odd_text_is_read_in_a_block_as_in_a_row(tmp_path, kind, cells, columns):
@@ -226,3 +263,21 @@ def test_only_rows_that_need_it_are_read_one_by_one(tmp_path):
                 one_by_one[item.a] += 1
     assert (one_by_one[1], one_by_one[2]) == (17_000, 300_000)
     assert one_by_one[3] < 2**18 + 1000
+
+
+def test_a_dialect_is_parsed_in_blocks(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "1;2,5;'\n2;;NA\n"
+    path.write_text("#a\n" + rows * 400_000 + "END\n")
+    of = msgspec.defstruct("Item", [("a", int), ("b", float | None), ("c", str | None)])
+    dialect = sources.Dialect(
+        delimiter=";", quote=None, header=False, comment="#", trailer="END", decimal=",", nulls=["NA"]
+    )
+    with closing(sources.csv(path, of, dialect=dialect).open(Context())) as reader:
+        reads = []
+        while (read := reader.read(1000)) is not END:
+            reads.append(read)
+    in_blocks = [read for read in reads if read.columns is not None]
+    assert sum(map(len, reads)) == 800_000
+    # Not in blocks: the first 65,536 bytes and the block with the trailer.
+    assert sum(map(len, in_blocks)) >= 800_000 - 2 * ((1 << 20) + (1 << 16)) // len(rows)

@@ -61,7 +61,7 @@ def signature(prefix: str, name: str, function: Any) -> str:
     optional = optional_first(whole) or ()
     names = [[name for name in whole.parameters if name not in optional[:1]], list(whole.parameters)]
     forms = [_form(whole, each) for each in (names if optional else names[1:])]
-    return "`, `".join(f"{prefix}.{name}{text}".replace("'", '"') for text in forms)
+    return "`, `".join(f"{prefix}.{name}{text}".replace("'", '"').replace('"""', "'\"'") for text in forms)
 
 
 def _form(whole: inspect.Signature, names: list[str]) -> inspect.Signature:
@@ -338,6 +338,7 @@ def ends_page() -> str:
             if (inspect.isfunction(thing) and name not in ("live", "fields_of")) or name in (
                 "Backoff",
                 "ConnectionEvent",
+                "Dialect",
                 "JournalGap",
                 "Retention",
                 "SeamGap",

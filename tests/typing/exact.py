@@ -103,6 +103,7 @@ assert_type(trades.pipe(ops.map(lambda t: t.price), name="clean", on_error=on_er
 assert_type(trades.pipe(ops.map(lambda t: t.price), on_error="skip"), Stream[float])
 assert_type(trades.pipe(ops.key_by(lambda t: t.symbol), on_error="dead"), KeyedStream[str, Trade])
 assert_type(rxdag.from_source(sources.csv("trades.csv", Trade), on_error="raise"), Stream[Trade])
+assert_type(sources.csv(["a.csv", "b*.csv"], Trade, dialect=sources.Dialect(header=["ts"])), sources.Source[Trade])
 assert_type(trades.pipe(ops.map(lambda t: (t.symbol, t.price))).pipe(ops.map(lambda p: p[1])), Stream[float])
 assert_type(trades.pipe(ops.map(lambda t: t.price)).pipe(ops.filter(lambda p: p > 0)), Stream[float])
 assert_type(trades.pipe(ops.filter("is_open")), Stream[Trade])

@@ -202,7 +202,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "of": Tick,
         },
     ),
-    "sources.csv": (sources.csv, {"path": "x.csv", "of": Tick, "tz": "UTC"}),
+    "sources.csv": (sources.csv, {"path": "x.csv", "of": Tick, "tz": "UTC", "dialect": sources.Dialect()}),
     "sources.ingress": (sources.ingress, {"max_items": 3, "overflow": "block", "delay_error": True, "of": Tick}),
     "sources.interval": (sources.interval, {"every": "1s", "count": 3}),
     "sources.iterable": (sources.iterable, {"items": [1], "of": int, "blocking": False}),
@@ -308,6 +308,10 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         sources.Backoff,
         {"base": "1s", "factor": 2.0, "cap": "1m", "jitter": 0.1, "attempts": 3, "reset_after": "1s"},
     ),
+    "Dialect": (
+        sources.Dialect,
+        {"delimiter": ";", "quote": None, "skip_lines": 1, "comment": "#", "trailer": "END", "decimal": ","},
+    ),
     "Retention": (sources.Retention, {"max_age": "1d", "max_bytes": 1 << 30, "until_checkpointed": True}),
     "stream.buffered": (
         rxdag.Stream.buffered,
@@ -332,6 +336,7 @@ BAD: dict[str, list[Any]] = {
     "exceptions": [3, (3,), "ValueError", (ValueError, "x"), object()],
     "path": [3, object(), True, None],
     "OnError": ["deaf", 3, object(), ValueError],
+    "Dialect": [";", 3, object(), sources.Dialect],
 }
 """What no argument of a kind can be."""
 
@@ -354,6 +359,7 @@ def kind_of(annotation: str) -> tuple[str | None, bool]:
         ("tzinfo", "Literal"),
         ("ZoneInfo", "Literal"),
         ("OnError", "OnError"),
+        ("Dialect", "Dialect"),
         ("Field[", "callable"),
         ("Callable[[", "callable"),
         ("Stream[", "stream"),

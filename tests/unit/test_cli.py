@@ -556,7 +556,7 @@ class TestReplay:
             archive.writestr("x.csv", "t,p\n1,2\n")
         code, _, err = rxdag_("replay", str(tmp_path / "x.csv"), "--at-once")
         assert code == 1
-        assert "x.csv: must be text, plain or .gz, got a zip archive; unzip it first" in err
+        assert "x.csv: must be text, plain or compressed, got a zip archive; name it .zip" in err
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])

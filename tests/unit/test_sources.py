@@ -206,31 +206,33 @@ def test_truncated_and_damaged_gzip_files_say_so(tmp_path, suffix):
     assert "the .gz file is truncated; fetch it again" in failure(both(cut))
     bad = tmp_path / f"bad.{suffix}.gz"
     bad.write_bytes(text.encode())
-    assert "the .gz file is damaged or no gzip" in failure(both(bad))
+    assert "the .gz file is damaged, or not compressed as its name says" in failure(both(bad))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "csv.gz", "jsonl.gz"])
 @pytest.mark.parametrize(
     ("begin", "said"),
     [
-        (b"PK\x03\x04", "a zip archive; unzip it first"),
-        (b"BZh9", "a file compressed by bzip2; bunzip2 it first"),
+        (b"PK\x03\x04", "a zip archive; name it .zip"),
+        (b"BZh9", "a file compressed by bzip2; name it .bz2"),
         (b"\xfd7zXZ\x00", "a file compressed by xz; unxz it first"),
-        (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unzstd it first"),
+        (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; name it .zst"),
         (b"PAR1", "a Parquet file; sources.parquet reads it"),
     ],
 )
 def test_a_file_that_is_no_text_says_what_it_is(tmp_path, suffix, begin, said):
     path = tmp_path / f"t.{suffix}"
     path.write_bytes(begin + b"\x00\x01\n\xff\xfe")
-    assert f"{path}: must be text, plain or .gz, got {said}" in failure(both(path))
+    assert f"{path}: must be text, plain or compressed, got {said}" in failure(both(path))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_a_gzip_file_is_to_be_called_so(tmp_path, suffix):
     path = tmp_path / f"t.{suffix}"
     path.write_bytes(gzip.compress(HEADER.encode()))
-    assert f"{path}: must be text, plain or .gz, got a file compressed by gzip; name it .gz" in failure(both(path))
+    assert f"{path}: must be text, plain or compressed, got a file compressed by gzip; name it .gz" in failure(
+        both(path)
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

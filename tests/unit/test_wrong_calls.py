@@ -63,7 +63,7 @@ def test_too_many_positional_arguments_are_counted(name):
         FUNCTIONS[name](*range(n))
 
 
-CSV = "call csv(path, /, of, *, tz=...)"
+CSV = "call csv(path, /, of, *, tz=..., dialect=...)"
 OF = "of is: Type of the items: a msgspec.Struct, dataclass, NamedTuple or TypedDict"
 
 
@@ -73,7 +73,7 @@ OF = "of is: Type of the items: a msgspec.Struct, dataclass, NamedTuple or Typed
         (lambda: sources.csv("x"), f"csv: of must be given, got nothing; {OF}; {CSV}"),
         (
             lambda: sources.csv(),
-            'csv: path and of must be given, got nothing; path is: Path of the file, UTF-8; ".gz" is decompressed; "-" '
+            'csv: path and of must be given, got nothing; path is: Path of the file, UTF-8; "-" '
             f"for stdin; {OF}; {CSV}",
         ),
         (lambda: sources.csv("x", Trade, zone="UTC"), f'csv: argument "zone" is not known; {CSV}'),

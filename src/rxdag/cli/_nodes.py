@@ -94,12 +94,14 @@ def _default(value: Any) -> str:
 def _kind(kind: Any) -> str:
     names = {
         "DurationKind": "duration", "FieldKind": "field, expression or module:function", "PathKind": "path", "Reference": "module:name",
-        "TypeKind": "fields and types", "BackoffKind": "mapping", "ZoneKind": "time zone", "AnyPlain": "any", "PartKind": "name, or mapping with type",
+        "TypeKind": "fields and types", "ZoneKind": "time zone", "AnyPlain": "any", "PartKind": "name, or mapping with type",
     }  # fmt: skip
     name = type(kind).__name__
     if name in ("OrNone", "ListOf", "MappingOf"):
         inner = _kind(kind.kind)
         return {"OrNone": inner, "ListOf": f"{inner}, or a list", "MappingOf": f"mapping of {inner}"}[name]
+    if name == "RecordOf":
+        return _mapping(kind.kinds)
     if name == "Either":
         return f"{_kind(kind.first)} or {_kind(kind.second)}"
     if name == "OneOf":

@@ -20,7 +20,7 @@ from rxdag.cli._replay_journal import run_replay_journal
 def replay(
     file: Annotated[
         str,
-        typer.Argument(help="Recorded .csv or .jsonl file, also as .gz, or folder of a journal.", metavar="FILE"),
+        typer.Argument(help="Recorded .csv or .jsonl file, also compressed, or folder of a journal.", metavar="FILE"),
     ],
     only: Annotated[
         list[str] | None,

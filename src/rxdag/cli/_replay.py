@@ -74,7 +74,7 @@ class _TimeOf:
 def _records(file: str) -> Iterator[dict[str, Any]]:
     lines = LineFile(file, "replay")
     try:
-        if Path(file).name.removesuffix(".gz").endswith((".jsonl", ".json", ".ndjson")):
+        if not {".jsonl", ".json", ".ndjson"}.isdisjoint(Path(file).suffixes[-2:]):
             for line in lines.lines():
                 if line.strip():
                     yield _decoded(line, lines)

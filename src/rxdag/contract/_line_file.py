@@ -1,30 +1,28 @@
-"""Files of lines, plain or gzipped, and stdin."""
+"""Files of lines, plain or compressed, and stdin."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
+from rxdag.contract._compressed import COMPRESSED, Damage, decompressed
 from rxdag.contract._path import format_of, nearest_file
-from rxdag.errors import SourceError
+from rxdag.errors import RxDagError, SourceError
 
 _HEAD_BYTES: Final = 4096
 """Number of bytes at the beginning of a file by which it is known again."""
-_DAMAGE: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class LineFile:
     """An open file of lines, with its name and the current line number for messages.
 
     Args:
-        path: Path of the file, decompressed if it ends in ".gz"; "-" for stdin.
+        path: Path of the file, decompressed if it ends in ".gz", ".bz2", ".zip" or ".zst"; "-" for stdin.
         where: Name of the source, for messages.
     """
 
@@ -38,7 +36,9 @@ class LineFile:
         self._ahead: list[bytes] = []
         """Lines of a block that are read one by one, the next one last."""
         self._opened: list[IO[bytes]] = []
-        self._raw = self._open()
+        self._damage: Damage = ()
+        """Errors of a compressed file that is damaged."""
+        self._raw: IO[bytes] = self._open()
 
     def _open(self) -> IO[bytes]:
         if self.path == "-":
@@ -59,13 +59,21 @@ class LineFile:
         except OSError as error:
             raise SourceError(f'{self.where}: cannot open "{self.path}": {os.strerror(error.errno or 0)}') from error
         self._opened.append(raw)
-        return gzip.open(raw, "rb") if path.suffix == ".gz" else raw  # type: ignore[return-value]  # pyright: ignore[reportReturnType]  # reads bytes too
+        opened: IO[bytes]
+        try:
+            opened, self._damage = decompressed(raw, self.path, self.where)
+        except RxDagError:
+            begin = self._begin()
+            raw.close()
+            self._check_format(begin)
+            raise
+        return opened
 
     def lines(self) -> Iterator[str]:
         """Yield the lines as text, each with its end.
 
         Raises:
-            SourceError: If the file is truncated, not gzip although its name ends in ".gz", or not UTF-8.
+            SourceError: If the file is truncated, not compressed as its name says, or not UTF-8.
         """
         line = b""
         ahead, read_line = self._ahead, self._raw.readline
@@ -80,7 +88,7 @@ class LineFile:
             problem = self.problem(f"must be UTF-8, got byte {error.start + 1} of {near!r}")
             self.line -= 1
             raise problem from None
-        except _DAMAGE as error:
+        except self._damage as error:
             raise self._damaged(error) from None
 
     def block(self, n_bytes: int) -> bytes:
@@ -93,7 +101,7 @@ class LineFile:
             return b""
         try:
             return self._raw.read(n_bytes) + self._raw.readline()
-        except _DAMAGE:
+        except self._damage:
             self._raw.seek(self.byte)  # `lines` yields those before the damage
             return b""
 
@@ -116,11 +124,12 @@ class LineFile:
         return text
 
     def _damaged(self, error: Exception) -> SourceError:
-        """Return the error for a .gz file that cannot be decompressed."""
+        """Return the error for a file that cannot be decompressed."""
+        kind = Path(self.path).suffix
         if isinstance(error, EOFError):
-            return self.problem("the .gz file is truncated; fetch it again, or gunzip what is there")
+            return self.problem(f"the {kind} file is truncated; fetch it again, or decompress what is there")
         self._check_format(self._begin())
-        return self.problem(f"the .gz file is damaged or no gzip ({error})")
+        return self.problem(f"the {kind} file is damaged, or not compressed as its name says ({error})")
 
     def give_back(self, lines: Iterable[str]) -> None:
         """Count the last lines as not read."""
@@ -169,7 +178,7 @@ class LineFile:
         self._head = (self._head + self._read(missing) if missing > 0 else self._head)[:byte]
         try:
             self._raw.seek(byte - 1)
-        except _DAMAGE as error:
+        except self._damage as error:
             raise self._damaged(error) from None
         last = self._read(1)
         if not last:
@@ -191,7 +200,7 @@ class LineFile:
     def _read(self, n: int) -> bytes:
         try:
             return self._raw.read(n)
-        except _DAMAGE as error:
+        except self._damage as error:
             raise self._damaged(error) from None
 
     def _too_short(self, size: int, byte: int) -> SourceError:
@@ -212,10 +221,9 @@ class LineFile:
 
     def _check_format(self, begin: bytes) -> None:
         """Raise SourceError if a file begins as one that is not text does."""
-        what = format_of(begin)
-        is_gzip = begin.startswith(b"\x1f\x8b") and self.path.endswith(".gz")
-        if what is not None and not is_gzip:
-            raise SourceError(f"{self.name}: must be text, plain or .gz, got {what}")
+        found = format_of(begin)
+        if found is not None and not (found[0] in COMPRESSED and found[0] == Path(self.path).suffix):
+            raise SourceError(f"{self.name}: must be text, plain or compressed, got {found[1]}")
 
     def progress(self) -> float | None:
         """Return the share of the file read, from 0 to 1; None for stdin or a closed file. Thread-safe."""
@@ -242,7 +250,7 @@ class LineFile:
     def close(self) -> None:
         if self.path != "-":
             self._raw.close()
-        for file in self._opened:  # gzip does not close the underlying file
+        for file in self._opened:  # decompressors do not close the underlying file
             file.close()
 
 

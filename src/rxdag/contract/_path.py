@@ -9,19 +9,22 @@ from typing import Any, Final
 from rxdag.errors import GraphError, shown
 
 _FORMATS: Final = (
-    (b"PK\x03\x04", "a zip archive; unzip it first"),
-    (b"\x1f\x8b", "a file compressed by gzip; name it .gz"),
-    (b"BZh", "a file compressed by bzip2; bunzip2 it first"),
-    (b"\xfd7zXZ\x00", "a file compressed by xz; unxz it first"),
-    (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unzstd it first"),
-    (b"PAR1", "a Parquet file; sources.parquet reads it"),
+    (b"PK\x03\x04", ".zip", "a zip archive; name it .zip"),
+    (b"\x1f\x8b", ".gz", "a file compressed by gzip; name it .gz"),
+    (b"BZh", ".bz2", "a file compressed by bzip2; name it .bz2"),
+    (b"\xfd7zXZ\x00", ".xz", "a file compressed by xz; unxz it first"),
+    (b"\x28\xb5\x2f\xfd", ".zst", "a file compressed by zstd; name it .zst"),
+    (b"PAR1", ".parquet", "a Parquet file; sources.parquet reads it"),
 )
-"""First bytes of files that are not text, and how to read each of them."""
+"""First bytes of files that are not text, the end of the names of such files, and how to read each of them."""
 
 
-def format_of(begin: bytes) -> str | None:
-    """Return the format of a file that is not text, and how to read it, by its first bytes; None if it may be text."""
-    return next((what for magic, what in _FORMATS if begin.startswith(magic)), None)
+def format_of(begin: bytes) -> tuple[str, str] | None:
+    """Return the format of a file that is not text, by its first bytes; None if it may be text.
+
+    It is the end of the names of such files, and a text that says how to read it.
+    """
+    return next(((suffix, what) for magic, suffix, what in _FORMATS if begin.startswith(magic)), None)
 
 
 def nearest_file(path: str) -> str:

@@ -18,6 +18,7 @@ from rxdag.expressions import Expr, field_name, kind_of
 from rxdag.graph import Node
 from rxdag.plan import Plan
 from rxdag.runtime._program import place_of
+from rxdag.sources import Dialect
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, range, type(None))
 _DEPTH: Final = 8
@@ -128,7 +129,7 @@ def adjustable(thing: Any) -> dict[str, str]:
 
 def _is_setting(value: object) -> bool:
     """Return True for an argument of a source that is none of its items."""
-    return isinstance(value, (*_PLAIN, PathLike, type))
+    return isinstance(value, (*_PLAIN, PathLike, type, Dialect))
 
 
 def _is_function(value: object) -> bool:

@@ -14,6 +14,7 @@ from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName, Push, callback, from_observable, observable
 from rxdag.sources._clocked import interval, timer
 from rxdag.sources._csv import csv
+from rxdag.sources._dialect import Dialect
 from rxdag.sources._ingress import Ingress, ingress
 from rxdag.sources._iterable import iterable, range
 from rxdag.sources._journal import journal
@@ -41,6 +42,7 @@ __all__ = [
     "Backoff",
     "Chunk",
     "ConnectionEvent",
+    "Dialect",
     "END",
     "Ingress",
     "JournalGap",

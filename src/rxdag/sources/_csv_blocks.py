@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import import_extra
 from rxdag.expressions import is_limited, kinds_in
+from rxdag.sources._dialect import Dialect
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +34,10 @@ class CsvBlocks:
         columns: The columns to parse.
         width: Number of columns of the file.
         of: Type of the items.
+        dialect: Form of the file.
     """
 
-    def __init__(self, columns: list[CsvColumn], width: int, of: Any) -> None:
+    def __init__(self, columns: list[CsvColumn], width: int, of: Any, dialect: Dialect) -> None:
         pa = self._pa = import_extra("pyarrow", "arrow", "csv")
         self._csv = import_extra("pyarrow.csv", "arrow", "csv")
         self._of = of
@@ -45,11 +47,17 @@ class CsvBlocks:
         text = pa.dictionary(pa.int32(), pa.string())
         self._types = {self._names[at]: ready.get(_only_kind(hint), text) for _, at, hint, _ in columns}
         self._has_ints = pa.int64() in self._types.values()
+        self._nulls = frozenset(("", *dialect.nulls))
+        self._quote = (dialect.quote or "").encode()
+        self._marks = tuple(mark.encode() for mark in (dialect.comment, dialect.trailer) if mark is not None)
+        # pyarrow sees no quotes: blocks with quotes are read row by row.
+        self._form = self._csv.ParseOptions(delimiter=dialect.delimiter, quote_char=False)
         self._options = self._csv.ConvertOptions(
             column_types=self._types,
             include_columns=list(self._types),
-            null_values=[""],
+            null_values=["", *dialect.nulls],
             strings_can_be_null=False,
+            decimal_point=dialect.decimal,
             true_values=_TRUE,
             false_values=_FALSE,
         )
@@ -58,17 +66,41 @@ class CsvBlocks:
         """Return the items of a block, one for each line; None if they must be read row by row."""
         from rxdag.columns import Columns  # it loads numpy
 
-        if not _is_plain(block, ends) or (self._has_ints and _has_hexadecimals(block)):
+        if not self._is_plain(block, ends) or (self._has_ints and _has_hexadecimals(block)):
             return None
         reading = self._csv.ReadOptions(use_threads=False, column_names=self._names, block_size=len(block) + 1)
         try:
-            table = self._csv.read_csv(self._pa.py_buffer(block), read_options=reading, convert_options=self._options)
+            table = self._csv.read_csv(
+                self._pa.py_buffer(block),
+                read_options=reading,
+                parse_options=self._form,
+                convert_options=self._options,
+            )
             if table.num_rows != len(ends):  # blank lines
                 return None
             made = {name: self._column(table[str(at)], hint, convert) for name, at, hint, convert in self._columns}
         except (self._pa.ArrowInvalid, ValueError):
             return None
         return Columns.from_columns(made, self._of)
+
+    def _is_plain(self, block: bytes, ends: NDArray[np.intp]) -> bool:
+        """Return True if the module `csv` and pyarrow see the same rows: one in each line, and no quotes."""
+        import numpy as np
+
+        if (self._quote and self._quote in block) or block.startswith((BOM_UTF8, *self._marks)):
+            return False
+        if any(b"\n" + mark in block for mark in self._marks):
+            return False
+        if b"\r" in block and not _ends_all_returns(np.frombuffer(block, np.uint8), ends):
+            return False
+        if int(np.diff(ends, prepend=0).max()) > csv.field_size_limit():
+            return False
+        if not block.isascii():
+            try:
+                block.decode()
+            except UnicodeDecodeError:
+                return False
+        return True
 
     def _column(self, array: Any, hint: Any, convert: Callable[[str], Any]) -> Column:
         """Return the values of a column.
@@ -83,7 +115,9 @@ class CsvBlocks:
         column = column_of_arrow(self._pa, array)
         kind = _only_kind(hint)
         if kind is str:
-            return _with_none(column) if isinstance(column, Coded) and type(None) in kinds_in(hint) else column
+            if isinstance(column, Coded) and type(None) in kinds_in(hint):
+                return _with_none(column, self._nulls)
+            return column
         if kind is None:
             return column_of([convert(text) for text in values_of(column)])
         if isinstance(column, Nullable) and type(None) not in kinds_in(hint):
@@ -104,33 +138,14 @@ def _only_kind(hint: Any) -> Any:
     return kinds[0] if kinds in ([int], [float], [bool]) else None
 
 
-def _with_none(texts: Coded) -> Coded:
-    """Return texts with None for the empty one."""
+def _with_none(texts: Coded, nulls: frozenset[str]) -> Coded:
+    """Return texts with None for some of them."""
     import numpy as np
 
     from rxdag.columns import Coded
 
-    if "" not in texts.names:
-        return texts
-    return Coded(np.where(texts.codes == texts.names.index(""), -1, texts.codes), texts.names)
-
-
-def _is_plain(block: bytes, ends: NDArray[np.intp]) -> bool:
-    """Return True if the module `csv` and pyarrow see the same rows: one in each line, and no quotes."""
-    import numpy as np
-
-    if b'"' in block or block.startswith(BOM_UTF8):
-        return False
-    if b"\r" in block and not _ends_all_returns(np.frombuffer(block, np.uint8), ends):
-        return False
-    if int(np.diff(ends, prepend=0).max()) > csv.field_size_limit():
-        return False
-    if not block.isascii():
-        try:
-            block.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
+    codes = [code for code, name in enumerate(texts.names) if name in nulls]
+    return Coded(np.where(np.isin(texts.codes, codes), -1, texts.codes), texts.names) if codes else texts
 
 
 def _has_hexadecimals(block: bytes) -> bool:

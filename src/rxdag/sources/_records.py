@@ -55,16 +55,19 @@ def refused(where: str, of: Any, error: Exception, given: object) -> SourceError
     return problem
 
 
-def check_columns(of: Any, columns: Sequence[str], problem: Callable[[str], Exception]) -> None:
+def check_columns(
+    of: Any, columns: Sequence[str], problem: Callable[[str], Exception], header: Sequence[str] | None = None
+) -> None:
     """Raise if a required field has no column, a field has two columns, or no field has any.
 
     Args:
         of: Type of the items.
         columns: Names of the existing columns.
         problem: Makes the error from the rule and the value found.
+        header: Names of the columns in the file, if they are others.
     """
     fields = field_names(of) or ()
-    there = shown(", ".join(columns), most=300)[1:-1] or "none"
+    there = shown(", ".join(columns if header is None else header), most=300)[1:-1] or "none"
     missing = [name for name in fields if name in required_fields(of) and name not in columns]
     if missing:
         raise problem(f"must have the columns of {of.__name__}, lacks {', '.join(missing)}; it has {there}")

@@ -17,6 +17,7 @@ import msgspec
 
 from rxdag.errors import GraphError
 from rxdag.expressions import is_limited, kinds_in
+from rxdag.sources._dialect import USUAL, Dialect
 from rxdag.sources._zones import cut_times, zoned
 
 Convert = Callable[[str], Any]
@@ -30,21 +31,23 @@ _FINE: Final = re.compile(r"(?<=:[0-9][0-9]\.)[0-9]{7,9}")
 """The fractional digits of a time that has digits below the microsecond."""
 
 
-def converter(hint: Any, zone: tzinfo | None) -> Convert:
+def converter(hint: Any, zone: tzinfo | None, dialect: Dialect = USUAL) -> Convert:
     """Return a function that parses a column of text as a type; it raises ValueError with the expectation.
 
     Args:
         hint: Type of the field, with the limits of `msgspec.Meta`.
         zone: Zone of times without one; None to refuse them.
+        dialect: Form of the file, for its decimal separator and its texts for None.
 
     Raises:
         TypeError: If no text can be parsed as this type.
     """
     kinds = [kind for kind in kinds_in(hint) if kind is not type(None)]
-    convert = _one_of(kinds, hint, zone)
+    convert = _one_of(kinds, hint, _numbers(dialect), zone)
     limited = _limited(convert, hint) if is_limited(hint) else convert
     if len(kinds) < len(kinds_in(hint)):
-        return lambda text: None if text == "" else limited(text)
+        nulls = frozenset(("", *dialect.nulls))
+        return lambda text: None if text in nulls else limited(text)
     return limited
 
 
@@ -78,14 +81,15 @@ def _limited(convert: Convert, hint: Any) -> Convert:
     return limited
 
 
-def _one_of(kinds: list[Any], hint: Any, zone: tzinfo | None) -> Convert:
+def _one_of(kinds: list[Any], hint: Any, numbers: dict[Any, Convert], zone: tzinfo | None) -> Convert:
     if not kinds:
         return _to_none
     if {str, Any, object} & {*kinds}:
         return str
     if len(kinds) == 1:
-        return _plain(kinds[0], zone)
-    ways = [_plain(kind, zone) for kind in sorted(kinds, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else 9)]
+        return _plain(kinds[0], numbers, zone)
+    order = sorted(kinds, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else 9)
+    ways = [_plain(kind, numbers, zone) for kind in order]
 
     def convert(text: str) -> Any:
         for way in ways:
@@ -98,11 +102,26 @@ def _one_of(kinds: list[Any], hint: Any, zone: tzinfo | None) -> Convert:
     return convert
 
 
-def _plain(kind: Any, zone: tzinfo | None) -> Convert:
+def _numbers(dialect: Dialect) -> dict[Any, Convert]:
+    """Return the functions that parse numbers and truths."""
+    if dialect.decimal == ",":
+        return {int: _to_int, float: _with_comma(_to_float), Decimal: _with_comma(_to_decimal), bool: _to_bool}
+    return {int: _to_int, float: _to_float, Decimal: _to_decimal, bool: _to_bool}
+
+
+def _with_comma(convert: Convert) -> Convert:
+    def convert_with_comma(text: str) -> Any:
+        if "." in text:
+            raise ValueError('must be a number with "," before the decimals')
+        return convert(text.replace(",", "."))
+
+    return convert_with_comma
+
+
+def _plain(kind: Any, numbers: dict[Any, Convert], zone: tzinfo | None) -> Convert:
     """Return a function that parses a type other than a union."""
-    simple: dict[Any, Convert] = {int: _to_int, float: _to_float, Decimal: _to_decimal, bool: _to_bool}
-    if kind in simple:
-        return simple[kind]
+    if kind in numbers:
+        return numbers[kind]
     if kind is datetime:
         return lambda text: zoned(_built_in(cut_times(text, durations=False), datetime), zone)
     if getattr(kind, "__module__", "") == "numpy" and kind.__name__ == "datetime64":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from rxdag.errors import RxDagError, did_you_mean, text_of
 from rxdag.spec._context import Context, Refused, tree_text
 from rxdag.spec._kinds import Kind
 from rxdag.spec._tree import Tree
@@ -83,6 +84,41 @@ class Either(Kind):
 
     def write(self, value: Any) -> Any:
         return (self.first if self.is_first(value) else self.second).write(value)
+
+
+@dataclass(frozen=True)
+class RecordOf(Kind):
+    """A mapping of the attributes of a class of settings, each of its kind."""
+
+    of: Callable[..., Any]
+    kinds: Mapping[str, Kind]
+
+    def read(self, tree: Tree, context: Context) -> Any:
+        known = ", ".join(self.kinds)
+        if not tree.is_mapping:
+            raise context.refuse(tree, f"must be a mapping of {known}, got {tree_text(tree)}")
+        for key in tree.mapping():
+            if key not in self.kinds:
+                near = did_you_mean(key, self.kinds)
+                context.at(key).tell(tree.key_mark(key), f"is not known{near}; known: {known}")
+        given = {key: each for key, each in tree.items() if key in self.kinds}
+        values = read_all((self.kinds[key], each, context.at(key)) for key, each in given.items())
+        try:
+            return self.of(**dict(zip(given, values, strict=True)))
+        except RxDagError as error:
+            raise context.refuse(tree, text_of(error)) from None
+
+    def schema(self) -> dict[str, Any]:
+        properties = {name: kind.schema() for name, kind in self.kinds.items()}
+        return {"type": "object", "properties": properties, "additionalProperties": False}
+
+    def write(self, value: Any) -> Any:
+        default = self.of()
+        return {
+            name: kind.write(getattr(value, name))
+            for name, kind in self.kinds.items()
+            if getattr(value, name) != getattr(default, name)
+        }
 
 
 def read_all(wanted: Any) -> list[Any]:

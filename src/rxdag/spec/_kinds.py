@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,6 @@ import msgspec
 from rxdag.contract import UNITS, duration_ns, signed_ns, without_logins, zone_of
 from rxdag.errors import RxDagError, did_you_mean, shown, text_of
 from rxdag.expressions import Expr, FieldExpr, parse, unparse
-from rxdag.sources import Backoff
 from rxdag.spec._context import REFERENCE, Context, tree_text
 from rxdag.spec._tree import Tree
 
@@ -223,7 +223,9 @@ class PathKind(Kind):
         if tree.value == "-":
             return tree.value
         path = Path(tree.value) if Path(tree.value).is_absolute() else context.base / tree.value
-        if not context.outside and not path.resolve().is_relative_to(context.base.resolve()):
+        # What a pattern matches is checked too, since its matches may be links.
+        found = [path, *map(Path, glob(str(path), recursive=True))]
+        if not context.outside and not all(each.resolve().is_relative_to(context.base.resolve()) for each in found):
             raise context.refuse(
                 tree,
                 f"must be inside {context.base}, unless the code that loads the spec allows other paths "
@@ -318,35 +320,6 @@ class ZoneKind(Kind):
         if not isinstance(name, str):
             raise Unwritable(f"must be the name of a time zone, got {shown(value)}")
         return name
-
-
-class BackoffKind(Kind):
-    """Reads the waits before a lost connection is tried again."""
-
-    def read(self, tree: Tree, context: Context) -> Any:
-        known = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
-        if not tree.is_mapping:
-            raise context.refuse(tree, f"must be a mapping of {', '.join(known)}, got {tree_text(tree)}")
-        for key in tree.mapping():
-            if key not in known:
-                context.at(key).tell(
-                    tree.key_mark(key), f"is not known{did_you_mean(key, known)}; known: {', '.join(known)}"
-                )
-        try:
-            return Backoff(**{key: value for key, value in tree.plain().items() if key in known})
-        except RxDagError as error:
-            raise context.refuse(tree, text_of(error)) from None
-
-    def schema(self) -> dict[str, Any]:
-        known = {"base": "string", "factor": "number", "cap": "string", "jitter": "number", "reset_after": "string"}
-        properties: dict[str, Any] = {name: {"type": kind} for name, kind in known.items()}
-        properties["attempts"] = {"type": ["integer", "null"]}
-        return {"type": "object", "properties": properties, "additionalProperties": False}
-
-    def write(self, value: Any) -> Any:
-        default = Backoff()
-        names = ("base", "factor", "cap", "jitter", "attempts", "reset_after")
-        return {name: getattr(value, name) for name in names if getattr(value, name) != getattr(default, name)}
 
 
 def _lower(text: str) -> str:

@@ -14,7 +14,6 @@ from rxdag.contract import LEFT_OUT, Overflow, optional_first
 from rxdag.spec._compound_kinds import Either, ListOf, MappingOf, OrNone
 from rxdag.spec._kinds import (
     AnyPlain,
-    BackoffKind,
     DsnKind,
     DurationKind,
     FieldKind,
@@ -26,6 +25,7 @@ from rxdag.spec._kinds import (
     TypeKind,
     ZoneKind,
 )
+from rxdag.spec._record_kinds import BACKOFF, DIALECT
 
 Role: TypeAlias = Literal["source", "op", "sink"]
 PartRole: TypeAlias = Literal["window", "aggregate"]
@@ -111,6 +111,10 @@ _SCALAR: Final = Plain(int | float | str | bool | None)
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 def _is_calendar(value: Any) -> bool:
@@ -208,9 +212,11 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         ("Mapping[str, Field", MappingOf(FieldKind())),
         ("Field[", FieldKind()),
         ("str | Expr", FieldKind()),
-        ("Backoff", BackoffKind()),
+        ("Backoff", BACKOFF),
+        ("Dialect", DIALECT),
         ("Overflow", OneOf(tuple(each.value for each in Overflow))),
         ("Duration", DurationKind(signed=label in ("lower", "upper"))),
+        ("Sequence[str | PathLike", Either(_is_sequence, ListOf(PathKind()), PathKind())),
         ("PathLike", PathKind()),
         ("tzinfo", ZoneKind()),
         ("ZoneInfo", ZoneKind()),
