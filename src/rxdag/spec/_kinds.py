@@ -320,6 +320,16 @@ class ZoneKind(Kind):
         return name
 
 
+class IsoKind(Plain):
+    """A date or an instant as a text: "2024-01-05", "2024-01-05T09:30Z"."""
+
+    def __init__(self) -> None:
+        super().__init__(str)
+
+    def write(self, value: Any) -> Any:
+        return value if isinstance(value, str) else value.isoformat()
+
+
 class BackoffKind(Kind):
     """Reads the waits before a lost connection is tried again."""
 

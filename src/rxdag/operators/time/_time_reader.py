@@ -1,0 +1,167 @@
+"""Reads the event times of items as nanoseconds since the epoch."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from rxdag.contract import MAX, MIN, UNITS, BadItem, aware, iso_utc
+from rxdag.errors import shown
+from rxdag.operators._declared import ROUND
+from rxdag.operators.time._instants import ns_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BY_SIZE: Final = (("s", 10**11), ("ms", 10**14), ("us", 10**17), ("ns", 1 << 63))
+"""Units found by magnitude, each with the number at which the next one begins: each holds all times from March 1973."""
+_NAT: Final = -(1 << 63)
+"""numpy's NaT as an int."""
+
+
+class TimeReader:
+    """Reads times; it keeps nothing from one to the next.
+
+    Args:
+        unit: Unit of numbers; "auto" for the one that the magnitude of each tells.
+        zone: Time zone of datetimes without one.
+        least: First time that is taken, ns.
+        most: Last time that is taken, ns.
+        name: Field of the times, for messages; None if they come from a function.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        zone: tzinfo | None = None,
+        least: int | None = None,
+        most: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.finds_unit = unit == "auto"
+        self.scale: int = 0 if unit == "auto" else UNITS[unit]
+        """Nanoseconds per unit; 0 if it is found for each number."""
+        self.zone = zone
+        self.least: int = MIN + 1 if least is None else least
+        self.most: int = MAX - 1 if most is None else most
+        self._name = name
+
+    def ns(self, value: Any) -> int:
+        """Return a time as ns since the epoch.
+
+        Raises:
+            BadItem: If it is not an instant within 1677 to 2262.
+            TypeError: If it is of a type that is not taken.
+            ValueError: If it is before the first time that is taken, or after the last.
+        """
+        ts = value * self.scale if value.__class__ is int and self.scale else self._read(value)
+        if not self.least <= ts <= self.most:
+            raise self._outside(value, ts)
+        return int(ts)
+
+    def unit_of(self, value: Any) -> str:
+        """Return the unit of a number by its magnitude; empty for other values."""
+        number = _number(value)
+        if number is None:
+            return ""
+        size = abs(number)
+        return next((unit for unit, end in BY_SIZE if size < end), "ns")
+
+    def units(self, column: Any) -> list[str]:
+        """Return the units of the numbers of a column by their magnitude, equal neighbours once."""
+        from rxdag.operators.time._time_columns import units_of  # it loads numpy
+
+        return units_of(self, column)
+
+    def times(self, column: Any) -> NDArray[np.int64]:
+        """Return the times of a column, as `ns` has them.
+
+        Raises:
+            RowFailed: If one is refused.
+        """
+        from rxdag.operators.time._time_columns import times_of  # it loads numpy
+
+        return times_of(self, column)
+
+    def exact(self, unit: str) -> tuple[int, int, int]:
+        """Return the least and the largest int whose time is itself times a scale, and that scale.
+
+        Args:
+            unit: Unit of the last number, if it is found by magnitude; empty for none.
+        """
+        if self.scale:
+            return -(-self.least // self.scale), self.most // self.scale, self.scale
+        for i, (name, end) in enumerate(BY_SIZE):
+            if name == unit:
+                scale = UNITS[name]
+                begin = BY_SIZE[i - 1][1] if i else 1
+                return max(begin, -(-self.least // scale)), min(end - 1, self.most // scale), scale
+        return 1, 0, 1
+
+    def _read(self, value: Any) -> int:
+        number = _number(value)
+        if number is not None:
+            return number * (self.scale or UNITS[self.unit_of(number)])
+        if isinstance(value, datetime):
+            when = self._aware(value) if value.tzinfo is None else value
+            return ns_of(when)
+        if type(value).__name__ == "datetime64":
+            return self._of_numpy(value)
+        raise TypeError(
+            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
+            f"{ROUND if isinstance(value, float) else ''}"
+        )
+
+    def _of_numpy(self, value: Any) -> int:
+        if self.zone is not None:
+            raise TypeError(
+                f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
+                f"leave out tz="
+            )
+        from rxdag.columns import exact_ns  # it loads numpy
+
+        ns = exact_ns(value)
+        if ns is None:
+            raise _out_of_range(value)
+        if int(ns) == _NAT:
+            raise BadItem("event_time: a time must not be NaT")
+        return int(ns)
+
+    def _aware(self, value: datetime) -> datetime:
+        if self.zone is None:
+            raise TypeError(
+                f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
+                f"or pass tz= for such times"
+            )
+        try:
+            return aware(value, self.zone)
+        except ValueError as error:
+            raise BadItem(f"event_time: {error}") from None
+
+    def _outside(self, value: Any, ts: int) -> Exception:
+        """Return the error for a time that is not taken."""
+        if not MIN < ts < MAX:
+            return _out_of_range(f"{ts} ns; is unit= right?")
+        time = "a time" if self._name is None else f'field "{self._name}"'
+        is_early = ts < self.least
+        bound = f"at or after {iso_utc(self.least)}" if is_early else f"at or before {iso_utc(self.most)}"
+        number = _number(value)
+        units = [] if number is None else [u for u, _ in BY_SIZE if self.least <= number * UNITS[u] <= self.most]
+        fix = f'pass unit="{units[0]}", or ' if units else "correct the source, or "
+        other = "an earlier not_before" if is_early else "a later not_after"
+        got = shown(value if number is None else number)
+        return ValueError(f"event_time: {time} must be {bound}, got {got}, which is {iso_utc(ts)}; {fix}pass {other}")
+
+
+def _number(value: Any) -> int | None:
+    """Return a whole number as an int; None for anything else."""
+    if value.__class__ is int:
+        return int(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    return int(value.__index__())
+
+
+def _out_of_range(got: object) -> BadItem:
+    return BadItem(f"event_time: a time must be within 1677 to 2262, got {got}")
