@@ -43,6 +43,7 @@ class _EventTimeNode(KernelNode):
             None if kernel._sequence_of is None else called(kernel._sequence_of)
         )
         self.reader: TimeReader = kernel.reader
+        self.finds_unit = self.reader.finds_unit
         self.bound_ints()
         # 1 ns more, so that an item that is behind by exactly the lag is still on time.
         self.lag: i64 = kernel._lag + 1
@@ -79,14 +80,14 @@ class _EventTimeNode(KernelNode):
             if is_small:
                 at *= self.scale
             else:
-                at = self.stamp.read(value)
+                at = self.stamp.read(value) if self.finds_unit else self.reader.ns(value)
             sequence = 0 if self.sequence_of is None else self.sequence_of(item)
             if type(sequence) is not int:
                 sequence = sequence_number(sequence, _SEQUENCE)
         except BaseException as error:
             self.bury(item, error, 1)
             return
-        if not is_small and self.reader.finds_unit:
+        if not is_small and self.finds_unit:
             self.stamp.take_unit(self.emit)
             self.bound_ints()
         out = self.way.out

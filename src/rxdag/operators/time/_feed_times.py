@@ -41,7 +41,7 @@ class _FeedTimeNode(KernelNode):
         except BaseException as error:
             self.bury(item, error, 1)
             return
-        if feeds.reader.finds_unit:
+        if feeds.finds_unit:
             feeds.take_unit(self.emit)
         if wakes:
             self.give_mark(feeds.given)
@@ -131,7 +131,8 @@ class FeedTimeKernel(StampingKernel):
 
     def time_of(self, item: Any, now: int) -> int:
         """Return the time of an item, ns; raise BadItem if it is too far ahead of the clock."""
-        ts = self.read(self._time_of(item))
+        value = self._time_of(item)
+        ts = self.read(value) if self.finds_unit else self.reader.ns(value)
         if self._max_future is not None and ts > now + self._max_future:
             raise BadItem(
                 f"event_time: a time must be no more than {format_ns(self._max_future)} ahead of the clock, "

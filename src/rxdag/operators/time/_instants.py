@@ -9,8 +9,8 @@ from typing import Final
 from rxdag.contract import MAX, MIN, aware
 from rxdag.errors import GraphError, shown
 
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+MICROSECOND: Final = timedelta(microseconds=1)
 _FINE: Final = re.compile(r".*[0-9][.,][0-9]{6}([0-9]+)(Z|[+-][0-9:]+)?", re.ASCII)
 """A text with more than six digits after the second."""
 
@@ -27,7 +27,7 @@ def iso(text: str) -> tuple[datetime, int]:
 
 def ns_of(when: datetime, fine: int = 0) -> int:
     """Return a datetime with a time zone as ns since the epoch, with the nanoseconds below its microsecond."""
-    return (when - _EPOCH) // _MICROSECOND * 1_000 + fine
+    return (when - EPOCH) // MICROSECOND * 1_000 + fine
 
 
 def bound_ns(value: str | datetime | None, zone: tzinfo | None, where: str) -> int | None:

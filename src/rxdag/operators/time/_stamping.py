@@ -19,6 +19,7 @@ class StampingKernel(Kernel):
 
     def __init__(self, reader: TimeReader) -> None:
         self.reader = reader
+        self.finds_unit = reader.finds_unit
         self.unit: str = ""
         """Unit of the last number, if it is found by magnitude; empty for none."""
         self.found: str = ""
@@ -27,7 +28,7 @@ class StampingKernel(Kernel):
     def read(self, value: Any) -> int:
         """Return a time as ns since the epoch."""
         ts = self.reader.ns(value)
-        if self.reader.finds_unit:
+        if self.finds_unit:
             self.found = self.reader.unit_of(value)
         return ts
 
@@ -40,7 +41,7 @@ class StampingKernel(Kernel):
 
     def take_units(self, column: Any, emit: Any) -> None:
         """Remember the unit of the last number of a column."""
-        if self.reader.finds_unit:
+        if self.finds_unit:
             for unit in self.reader.units(column):
                 self.found = unit
                 self.take_unit(emit)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rxdag.contract import MAX, MIN, UNITS, BadItem, aware, iso_utc
 from rxdag.errors import shown
 from rxdag.operators._declared import ROUND
-from rxdag.operators.time._instants import ns_of
+from rxdag.operators.time._instants import EPOCH, MICROSECOND
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,12 +100,12 @@ class TimeReader:
         return 1, 0, 1
 
     def _read(self, value: Any) -> int:
+        if isinstance(value, datetime):
+            when = self._aware(value) if value.tzinfo is None else value
+            return (when - EPOCH) // MICROSECOND * 1_000
         number = _number(value)
         if number is not None:
             return number * (self.scale or UNITS[self.unit_of(number)])
-        if isinstance(value, datetime):
-            when = self._aware(value) if value.tzinfo is None else value
-            return ns_of(when)
         if type(value).__name__ == "datetime64":
             return self._of_numpy(value)
         raise TypeError(
