@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from rxdag.contract import (
@@ -51,7 +52,7 @@ class _EventTime(Operator[A, A]):
     apart = ("not_before", "not_after")
 
     def check(self, shape: Shape, where: str) -> None:
-        check_time(self.ts, shape.item_type, f"{where}: ts")
+        check_time(self.ts, shape.item_type, f"{where}: ts", self.unit)
         if self.sequence is not None:
             check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
@@ -103,7 +104,7 @@ def _name_of(ts: object) -> str | None:
 
 
 def event_time(
-    ts: Field[A, int | datetime | np.datetime64],
+    ts: Field[A, float | Decimal | str | datetime | np.datetime64],
     /,
     *,
     unit: Literal["ns", "us", "ms", "s", "auto"] = "ns",
@@ -125,7 +126,7 @@ def event_time(
     feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing. A time that is NaT, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a sequence
+    Drops: nothing. A time that is NaT or NaN, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a sequence
         that is not a whole number, go to port "dead".
     Holds: two numbers, and the last unit with "auto"; with `by` or `idle_timeout`, up to three for each feed ever seen.
     Ends: when the source ends. Fails: if a function raises or does not return a time, or a time is before `not_before`
@@ -133,11 +134,11 @@ def event_time(
     Clock: event time, which it creates. `idle_timeout`, `max_future` and `advance="clock"` use processing time.
 
     Args:
-        ts: Time of an item: a field name, `col.<name>` or a function. An int in `unit`, a datetime with a time zone, or
-            a numpy datetime64 in UTC. A float fails the node: pass a function that rounds it, such as
-            `lambda t: round(t.seconds * 1000)` with unit="ms". A datetime without a zone fails the node, unless `tz`
-            is given.
-        unit: Unit of int times. "auto" finds it for each by its magnitude, which is right from March 1973 on: below 1e11
+        ts: Time of an item: a field name, `col.<name>` or a function. A number in `unit`, also as a text of digits; a
+            text in ISO 8601; a datetime; or a numpy datetime64 in UTC. A datetime or an ISO text without a time zone
+            fails the node, unless `tz` is given. A float stands for the decimal number with the fewest digits that reads
+            back as it. Digits below the nanosecond are discarded, so that no time moves past a boundary.
+        unit: Unit of numbers. In "ns" they must be whole. "auto" finds it for each by its magnitude, which is right from March 1973 on: below 1e11
             seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. A change of the unit within the
             stream is logged, as `unit.changed`.
         sequence: Tie-breaker for equal times, a whole number. Items with equal time and sequence keep their order of
@@ -151,9 +152,9 @@ def event_time(
         advance: "clock" to advance the watermark with the clock while nothing arrives, so that a quiet market closes
             its last bar. Results then depend on when items arrive.
         watermarks: "source" to keep the watermarks of the stream; `out_of_order` to `advance` do not apply then.
-        tz: Time zone of datetimes without one: an IANA name such as "America/New_York", or a tzinfo. If a local time
+        tz: Time zone of datetimes and texts without one: an IANA name such as "America/New_York", or a tzinfo. If a local time
             occurs twice, when clocks are set back, the first instant is used; one that does not exist, when they are
-            set forward, goes to port "dead". Datetimes with a zone keep it.
+            set forward, goes to port "dead". Times with a zone keep it.
         not_before: First time that is taken, such as "2020-01-01T00:00Z" or a datetime; without a zone, in `tz`. An
             earlier time fails the item, which catches a wrong `unit`.
         not_after: Last time that is taken, likewise.

@@ -13,6 +13,8 @@ EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MICROSECOND: Final = timedelta(microseconds=1)
 _FINE: Final = re.compile(r".*[0-9][.,][0-9]{6}([0-9]+)(Z|[+-][0-9:]+)?", re.ASCII)
 """A text with more than six digits after the second."""
+_LONGEST_PLAIN: Final = len("20240506T120000.123456")
+"""Length up to which a text has no more than six."""
 
 
 def iso(text: str) -> tuple[datetime, int]:
@@ -21,7 +23,7 @@ def iso(text: str) -> tuple[datetime, int]:
     Raises:
         ValueError: If it is no such text.
     """
-    fine = _FINE.fullmatch(text)
+    fine = _FINE.fullmatch(text) if len(text) > _LONGEST_PLAIN else None
     return datetime.fromisoformat(text), 0 if fine is None else int(fine[1][:3].ljust(3, "0"))
 
 

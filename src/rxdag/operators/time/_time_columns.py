@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import bounds_of, exact_ns, values_of
+from rxdag.columns import Column, bounds_of, exact_ns, values_of
 from rxdag.contract import MAX, UNITS, RowFailed
-from rxdag.operators.time._time_reader import BY_SIZE
+from rxdag.operators.time._numbers import BY_SIZE, number_of, scaled
 
 if TYPE_CHECKING:
     from rxdag.operators.time._time_reader import TimeReader
 
+_EXACT: Final = float(1 << 51)
 _ENDS: Final = np.array([end for _, end in BY_SIZE[:-1]])
 _SCALES: Final = np.array([UNITS[unit] for unit, _ in BY_SIZE])
 
 
-def times_of(reader: TimeReader, column: Any) -> NDArray[np.int64]:
+def times_of(reader: TimeReader, column: Column) -> NDArray[np.int64]:
     """Return the times of a column, ns.
 
     Raises:
@@ -38,12 +39,13 @@ def times_of(reader: TimeReader, column: Any) -> NDArray[np.int64]:
     return np.array(times, np.int64)
 
 
-def units_of(reader: TimeReader, column: Any) -> list[str]:
+def units_of(reader: TimeReader, column: Column) -> list[str]:
     """Return the units of the numbers of a column, equal neighbours once."""
-    if isinstance(column, np.ndarray) and column.dtype.kind == "i":
+    if isinstance(column, np.ndarray) and column.dtype.kind in "if":
         sizes = _sizes(column)
         return [BY_SIZE[size][0] for size in sizes[np.flatnonzero(np.diff(sizes, prepend=-1))].tolist()]
-    return [unit for unit, _ in groupby(filter(None, map(reader.unit_of, values_of(column))))]
+    units = [reader.unit_of(value) for value in values_of(column)]
+    return [unit for unit, _ in groupby(unit for unit in units if unit)]
 
 
 def _at_once(reader: TimeReader, column: NDArray[Any]) -> NDArray[np.int64] | None:
@@ -51,6 +53,8 @@ def _at_once(reader: TimeReader, column: NDArray[Any]) -> NDArray[np.int64] | No
     if column.dtype.kind == "i":
         low, high = bounds_of(column)
         return _of_ints(reader, column, low, high) if reader.scale else _by_size(reader, column, low, high)
+    if column.dtype.kind == "f":
+        return _of_floats(reader, column)
     if column.dtype.kind == "M" and reader.zone is None:
         ns = exact_ns(column)
         return None if ns is None else _taken(reader, ns)
@@ -65,13 +69,37 @@ def _of_ints(reader: TimeReader, column: NDArray[np.int64], low: int, high: int)
 
 
 def _by_size(reader: TimeReader, column: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64] | None:
-    scales = _SCALES[_sizes(np.array([low, high]))]
-    if low < 0 or scales[0] != scales[1]:  # of several units
-        scales = _SCALES[_sizes(column)]
-    else:
-        scales = scales[:1]
+    if low < -MAX:  # its absolute value does not fit
+        return None
+    first, last = _size(low), _size(high)
+    scales = _SCALES[first : first + 1] if low >= 0 and first == last else _SCALES[_sizes(column)]
     fits = (np.abs(column) < MAX // scales).all()
     return _taken(reader, column * scales) if fits else None
+
+
+def _of_floats(reader: TimeReader, column: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Return the times of floats: of each, the decimal number with the fewest digits that reads back as it."""
+    if not np.isfinite(column).all():
+        return None
+    low, high = float(column.min()), float(column.max())
+    if reader.finds_unit and (low < 0 or _size(low) != _size(high)):
+        return None
+    unit = BY_SIZE[_size(low)][0] if reader.finds_unit else reader.unit
+    places = len(str(UNITS[unit])) - 1
+    largest = max(high, -low)
+    if not places or largest >= MAX // UNITS[unit] - 1:
+        return None
+    # So few digits that no two such numbers read back as one float, and all of them are exact as a float.
+    digits = places
+    while digits and largest * 10.0**digits >= _EXACT:
+        digits -= 1
+    whole = np.rint(column * 10.0**digits)
+    ts = whole.astype(np.int64) * 10 ** (places - digits)
+    for row in (whole / 10.0**digits != column).nonzero()[0].tolist():  # they have more digits
+        number = number_of(float(column[row]))
+        assert number is not None
+        ts[row] = scaled(number, unit)
+    return _taken(reader, ts)
 
 
 def _taken(reader: TimeReader, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -79,6 +107,11 @@ def _taken(reader: TimeReader, ts: NDArray[np.int64]) -> NDArray[np.int64] | Non
     return ts if reader.least <= ts.min() and ts.max() <= reader.most else None  # NaT is below all
 
 
-def _sizes(column: NDArray[np.int64]) -> NDArray[np.intp]:
+def _sizes(column: NDArray[Any]) -> NDArray[np.intp]:
     """Return the place of the unit of each number in `BY_SIZE`."""
-    return np.searchsorted(_ENDS, np.abs(column), side="right")
+    sizes: NDArray[np.intp] = np.searchsorted(_ENDS, np.abs(column), side="right")
+    return sizes
+
+
+def _size(number: float) -> int:
+    return int(np.searchsorted(_ENDS, abs(number), side="right"))

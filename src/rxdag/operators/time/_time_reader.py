@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import MAX, MIN, UNITS, BadItem, aware, iso_utc
 from rxdag.errors import shown
-from rxdag.operators._declared import ROUND
-from rxdag.operators.time._instants import EPOCH, MICROSECOND
+from rxdag.operators.time._instants import EPOCH, MICROSECOND, iso
+from rxdag.operators.time._numbers import BY_SIZE, number_of, out_of_range, scaled, unit_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BY_SIZE: Final = (("s", 10**11), ("ms", 10**14), ("us", 10**17), ("ns", 1 << 63))
-"""Units found by magnitude, each with the number at which the next one begins: each holds all times from March 1973."""
 _NAT: Final = -(1 << 63)
 """numpy's NaT as an int."""
 
@@ -40,6 +38,7 @@ class TimeReader:
         name: str | None = None,
     ) -> None:
         self.finds_unit = unit == "auto"
+        self.unit = unit
         self.scale: int = 0 if unit == "auto" else UNITS[unit]
         """Nanoseconds per unit; 0 if it is found for each number."""
         self.zone = zone
@@ -62,11 +61,8 @@ class TimeReader:
 
     def unit_of(self, value: Any) -> str:
         """Return the unit of a number by its magnitude; empty for other values."""
-        number = _number(value)
-        if number is None:
-            return ""
-        size = abs(number)
-        return next((unit for unit, end in BY_SIZE if size < end), "ns")
+        number = number_of(value)
+        return "" if number is None else unit_of(number)
 
     def units(self, column: Any) -> list[str]:
         """Return the units of the numbers of a column by their magnitude, equal neighbours once."""
@@ -101,67 +97,72 @@ class TimeReader:
 
     def _read(self, value: Any) -> int:
         if isinstance(value, datetime):
-            when = self._aware(value) if value.tzinfo is None else value
+            when = self._aware(value, value) if value.tzinfo is None else value
             return (when - EPOCH) // MICROSECOND * 1_000
-        number = _number(value)
+        number = number_of(value)
         if number is not None:
-            return number * (self.scale or UNITS[self.unit_of(number)])
+            return scaled(number, unit_of(number) if self.finds_unit else self.unit)
+        if isinstance(value, str):
+            return self._of_text(value)
         if type(value).__name__ == "datetime64":
             return self._of_numpy(value)
         raise TypeError(
-            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
-            f"{ROUND if isinstance(value, float) else ''}"
+            f"event_time: a time must be a number, a text, a datetime with a time zone or a numpy datetime64, "
+            f"got {shown(value)}"
         )
+
+    def _of_text(self, text: str) -> int:
+        try:
+            when, fine = iso(text)
+        except ValueError:
+            raise ValueError(
+                f'event_time: a text must be digits or ISO 8601, such as "2024-05-06T12:00Z", got {shown(text)}'
+            ) from None
+        when = self._aware(when, text) if when.tzinfo is None else when
+        return (when - EPOCH) // MICROSECOND * 1_000 + fine
 
     def _of_numpy(self, value: Any) -> int:
         if self.zone is not None:
             raise TypeError(
-                f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
+                f"event_time: with tz= a time must be a datetime, a text or a number, got {shown(value)}, which is UTC; "
                 f"leave out tz="
             )
         from rxdag.columns import exact_ns  # it loads numpy
 
         ns = exact_ns(value)
         if ns is None:
-            raise _out_of_range(value)
+            raise out_of_range(value)
         if int(ns) == _NAT:
             raise BadItem("event_time: a time must not be NaT")
         return int(ns)
 
-    def _aware(self, value: datetime) -> datetime:
+    def _aware(self, when: datetime, value: object) -> datetime:
         if self.zone is None:
+            kind, fix = ("text", "") if isinstance(value, str) else ("datetime", "use .replace(tzinfo=...), or ")
             raise TypeError(
-                f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
-                f"or pass tz= for such times"
+                f"event_time: a {kind} must have a time zone, got the naive {shown(value)}; {fix}pass tz= for such times"
             )
         try:
-            return aware(value, self.zone)
+            return aware(when, self.zone)
         except ValueError as error:
             raise BadItem(f"event_time: {error}") from None
 
     def _outside(self, value: Any, ts: int) -> Exception:
         """Return the error for a time that is not taken."""
         if not MIN < ts < MAX:
-            return _out_of_range(f"{ts} ns; is unit= right?")
+            return out_of_range(f"{ts} ns; is unit= right?")
         time = "a time" if self._name is None else f'field "{self._name}"'
         is_early = ts < self.least
         bound = f"at or after {iso_utc(self.least)}" if is_early else f"at or before {iso_utc(self.most)}"
-        number = _number(value)
-        units = [] if number is None else [u for u, _ in BY_SIZE if self.least <= number * UNITS[u] <= self.most]
+        number = number_of(value)
+        units = [] if number is None else [unit for unit, _ in BY_SIZE if self._takes(number, unit)]
         fix = f'pass unit="{units[0]}", or ' if units else "correct the source, or "
         other = "an earlier not_before" if is_early else "a later not_after"
-        got = shown(value if number is None else number)
+        got = shown(number if isinstance(number, int) else float(value) if isinstance(value, float) else value)
         return ValueError(f"event_time: {time} must be {bound}, got {got}, which is {iso_utc(ts)}; {fix}pass {other}")
 
-
-def _number(value: Any) -> int | None:
-    """Return a whole number as an int; None for anything else."""
-    if value.__class__ is int:
-        return int(value)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        return None
-    return int(value.__index__())
-
-
-def _out_of_range(got: object) -> BadItem:
-    return BadItem(f"event_time: a time must be within 1677 to 2262, got {got}")
+    def _takes(self, number: int | str, unit: str) -> bool:
+        """Return True if a number would be taken in this unit."""
+        if unit == "ns" and not isinstance(number, int):
+            return False
+        return self.least <= scaled(number, unit) <= self.most
