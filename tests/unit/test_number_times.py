@@ -13,7 +13,7 @@ from tests.unit.event_times import NOON, NS, lanes, read
 
 from rxdag import operators as ops
 
-EXAMPLES = 2_000 if os.environ.get("SLOW") == "1" else 60
+EXAMPLES = 2_000 if os.environ.get("SLOW") == "1" else 20
 PLACES = {"s": 9, "ms": 6, "us": 3}
 
 

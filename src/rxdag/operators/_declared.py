@@ -34,6 +34,15 @@ def check_time(field: object, item_type: Any, where: str, unit: str) -> None:
     _check_declared(field, item_type, where, "a number, a text, a datetime or a numpy datetime64", may_be)
 
 
+def check_text(field: object, item_type: Any, where: str) -> None:
+    """Check that a field has texts or whole numbers, as far as its type is known.
+
+    Raises:
+        GraphError: If the item type lacks the field, or the field's type has neither.
+    """
+    _check_declared(field, item_type, where, "a text", lambda hint: issubclass(hint, str) or _may_be_whole(hint))
+
+
 def _check_declared(field: object, item_type: Any, where: str, what: str, may_be: Callable[[Any], bool]) -> None:
     check_field(field, item_type, where)
     expr = FieldExpr(field) if isinstance(field, str) else field

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from rxdag.contract import (
-    UNITS,
     Duration,
     Operator,
     Shape,
@@ -20,10 +19,11 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, FieldReader, bound, called, check_field, field_name, getter
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._declared import check_sequence, check_time
+from rxdag.operators._declared import check_sequence, check_text, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel
 from rxdag.operators.time._feed_times import FeedTimeKernel
 from rxdag.operators.time._instants import bound_ns
+from rxdag.operators.time._text_forms import TextForm, day_of, form_of
 from rxdag.operators.time._time_reader import TimeReader
 
 if TYPE_CHECKING:
@@ -47,12 +47,17 @@ class _EventTime(Operator[A, A]):
     zone: tzinfo | None = None
     not_before_ns: int | None = None
     not_after_ns: int | None = None
+    form: TextForm | str | None = None
+    day: date | None = None
     label = "event_time"
     adjustable = ("out_of_order", "idle_timeout", "max_future")
     apart = ("not_before", "not_after")
 
     def check(self, shape: Shape, where: str) -> None:
-        check_time(self.ts, shape.item_type, f"{where}: ts", self.unit)
+        if self.form is None:
+            check_time(self.ts, shape.item_type, f"{where}: ts", self.unit)
+        else:
+            check_text(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
             check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
@@ -71,8 +76,14 @@ class _EventTime(Operator[A, A]):
         is_one_feed = self.by is None and self.advance == "data" and self.watermarks == "own"
         ordered = is_one_feed and self.out_of_order_ns == 0
         name = _name_of(bound(self.ts, shape.item_type))
-        times = () if name is None or self.unit == "auto" else ((name, UNITS[self.unit]),)
+        reader = self._reader()
+        times = () if name is None or not reader.scale else ((name, reader.scale),)
         return replace(shape, timed=True, ordered=ordered, times=times)
+
+    def _reader(self) -> TimeReader:
+        return TimeReader(
+            self.unit, self.zone, self.form, self.day, self.not_before_ns, self.not_after_ns, _name_of(self.ts)
+        )
 
     @property
     def falls_idle(self) -> bool:
@@ -80,7 +91,7 @@ class _EventTime(Operator[A, A]):
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
-        reader = TimeReader(self.unit, self.zone, self.not_before_ns, self.not_after_ns, _name_of(self.ts))
+        reader = self._reader()
         if self.watermarks == "source":
             return StampKernel(getter(self.ts), reader, sequence)
         by_clock = self.advance == "clock"
@@ -118,6 +129,8 @@ def event_time(
     tz: str | tzinfo | None = None,
     not_before: str | datetime | None = None,
     not_after: str | datetime | None = None,
+    format: str | None = None,  # noqa: A002  # as strptime calls it
+    date: str | date | None = None,
 ) -> Operator[A, A]:
     """Assign an event time to each item; the stream then has watermarks.
 
@@ -158,6 +171,10 @@ def event_time(
         not_before: First time that is taken, such as "2020-01-01T00:00Z" or a datetime; without a zone, in `tz`. An
             earlier time fails the item, which catches a wrong `unit`.
         not_after: Last time that is taken, likewise.
+        format: Format of times as texts, as for `datetime.strptime`; %f takes any number of digits. "HHMMSSnnnnnnnnn" is
+            that of the NYSE, as a text or an int.
+        date: Date of times that have none, such as "2024-05-06" or a date. Numbers then count from midnight by the clocks
+            of `tz`, from 0 to less than a day.
 
     Raises:
         GraphError: If an argument is invalid, a name is not a field of the items, the field of `sequence` is known not
@@ -192,6 +209,11 @@ def event_time(
             f"event_time: not_after must be at or after not_before, got {shown(not_after)}, "
             f"which is before {shown(not_before)}"
         )
+    day = day_of(date)
+    if day is not None and zone is None:
+        raise GraphError("event_time: tz must be the zone of the times with date=, got None; pass tz=")
+    if (format is not None and unit != "ns") or (day is not None and unit == "auto"):
+        raise GraphError(f"event_time: unit must not be {shown(unit)} with {'date' if format is None else 'format'}=")
     return _EventTime(
         ts,
         unit,
@@ -205,4 +227,6 @@ def event_time(
         zone,
         least,
         most,
+        form_of(format, day, zone),
+        day,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Column, bounds_of, exact_ns, values_of
+from rxdag.columns import Column, bounds_of, exact_ns, utc_of, values_of
 from rxdag.contract import MAX, UNITS, RowFailed
 from rxdag.operators.time._numbers import BY_SIZE, number_of, scaled
+from rxdag.operators.time._text_forms import PACKED
 
 if TYPE_CHECKING:
     from rxdag.operators.time._time_reader import TimeReader
@@ -50,15 +52,20 @@ def units_of(reader: TimeReader, column: Column) -> list[str]:
 
 def _at_once(reader: TimeReader, column: NDArray[Any]) -> NDArray[np.int64] | None:
     """Return the times of an array; None if they must be read one by one."""
-    if column.dtype.kind == "i":
+    kind = column.dtype.kind
+    ts: NDArray[np.int64] | None = None
+    if reader.form is not None:
+        ts = _unpacked(column) if kind == "i" and reader.form == PACKED else None
+    elif kind == "i":
         low, high = bounds_of(column)
         return _of_ints(reader, column, low, high) if reader.scale else _by_size(reader, column, low, high)
-    if column.dtype.kind == "f":
-        return _of_floats(reader, column)
-    if column.dtype.kind == "M" and reader.zone is None:
-        ns = exact_ns(column)
-        return None if ns is None else _taken(reader, ns)
-    return None
+    elif kind == "f":
+        ts = _of_floats(reader, column)
+    elif kind == "M" and reader.zone is None:
+        ts = exact_ns(column)
+    if ts is None:
+        return None
+    return _taken(reader, ts) if reader.day is None else _on_day(reader, reader.day, ts)
 
 
 def _of_ints(reader: TimeReader, column: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64] | None:
@@ -68,7 +75,30 @@ def _of_ints(reader: TimeReader, column: NDArray[np.int64], low: int, high: int)
     return None
 
 
+def _unpacked(column: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return times in the form HHMMSSnnnnnnnnn in ns since midnight; None if one is none."""
+    minutes, rest = np.divmod(column, 10**11)
+    hours, minutes = np.divmod(minutes, 100)
+    fits = (column >= 0) & (hours < 24) & (minutes < 60) & (rest < 60 * 10**9)
+    return (hours * 60 + minutes) * (60 * 10**9) + rest if fits.all() else None
+
+
+def _on_day(reader: TimeReader, day: date, ns: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return times of the day as instants."""
+    if ns.min() < 0 or ns.max() >= UNITS["d"] or reader.zone is None:
+        return None
+    local = np.datetime64(day, "ns") + ns.astype("m8[ns]")
+    try:
+        instants = utc_of(local, reader.zone)
+    except ValueError:  # a time that does not exist
+        return None
+    return _taken(reader, instants.astype(np.int64))
+
+
 def _by_size(reader: TimeReader, column: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64] | None:
+    if reader.day is not None:
+        scale = UNITS[reader.unit]
+        return _on_day(reader, reader.day, column * scale) if low >= 0 and high < UNITS["d"] // scale else None
     if low < -MAX:  # its absolute value does not fit
         return None
     first, last = _size(low), _size(high)
@@ -93,13 +123,13 @@ def _of_floats(reader: TimeReader, column: NDArray[np.float64]) -> NDArray[np.in
     digits = places
     while digits and largest * 10.0**digits >= _EXACT:
         digits -= 1
-    whole = np.rint(column * 10.0**digits)
-    ts = whole.astype(np.int64) * 10 ** (places - digits)
+    whole: NDArray[np.float64] = np.rint(column * 10.0**digits)
+    ts: NDArray[np.int64] = whole.astype(np.int64) * 10 ** (places - digits)
     for row in (whole / 10.0**digits != column).nonzero()[0].tolist():  # they have more digits
         number = number_of(float(column[row]))
         assert number is not None
         ts[row] = scaled(number, unit)
-    return _taken(reader, ts)
+    return ts
 
 
 def _taken(reader: TimeReader, ts: NDArray[np.int64]) -> NDArray[np.int64] | None:

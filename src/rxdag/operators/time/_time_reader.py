@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from rxdag.contract import MAX, MIN, UNITS, BadItem, aware, iso_utc
 from rxdag.errors import shown
 from rxdag.operators.time._instants import EPOCH, MICROSECOND, iso
 from rxdag.operators.time._numbers import BY_SIZE, number_of, out_of_range, scaled, unit_of
+from rxdag.operators.time._text_forms import TextForm, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,9 @@ class TimeReader:
 
     Args:
         unit: Unit of numbers; "auto" for the one that the magnitude of each tells.
-        zone: Time zone of datetimes without one.
+        zone: Time zone of times without one.
+        form: Form of all times as texts; None to take digits and ISO 8601.
+        day: Date of times without one; numbers then count from its midnight in `zone`.
         least: First time that is taken, ns.
         most: Last time that is taken, ns.
         name: Field of the times, for messages; None if they come from a function.
@@ -33,15 +36,19 @@ class TimeReader:
         self,
         unit: str,
         zone: tzinfo | None = None,
+        form: TextForm | str | None = None,
+        day: date | None = None,
         least: int | None = None,
         most: int | None = None,
         name: str | None = None,
     ) -> None:
         self.finds_unit = unit == "auto"
         self.unit = unit
-        self.scale: int = 0 if unit == "auto" else UNITS[unit]
-        """Nanoseconds per unit; 0 if it is found for each number."""
+        self.scale: int = UNITS[unit] if unit != "auto" and form is None and day is None else 0
+        """Nanoseconds per unit; 0 if a whole number is not simply multiplied."""
         self.zone = zone
+        self.form = form
+        self.day = day
         self.least: int = MIN + 1 if least is None else least
         self.most: int = MAX - 1 if most is None else most
         self._name = name
@@ -96,12 +103,15 @@ class TimeReader:
         return 1, 0, 1
 
     def _read(self, value: Any) -> int:
+        if self.form is not None:
+            return self._in_form(value, self.form)
         if isinstance(value, datetime):
             when = self._aware(value, value) if value.tzinfo is None else value
             return (when - EPOCH) // MICROSECOND * 1_000
         number = number_of(value)
         if number is not None:
-            return scaled(number, unit_of(number) if self.finds_unit else self.unit)
+            ns = scaled(number, unit_of(number) if self.finds_unit else self.unit)
+            return ns if self.day is None else self._on_day(self.day, ns, value)
         if isinstance(value, str):
             return self._of_text(value)
         if type(value).__name__ == "datetime64":
@@ -113,13 +123,41 @@ class TimeReader:
 
     def _of_text(self, text: str) -> int:
         try:
-            when, fine = iso(text)
+            when, fine = iso(text if self.day is None else f"{self.day.isoformat()}T{text}")
         except ValueError:
             raise ValueError(
                 f'event_time: a text must be digits or ISO 8601, such as "2024-05-06T12:00Z", got {shown(text)}'
             ) from None
-        when = self._aware(when, text) if when.tzinfo is None else when
-        return (when - EPOCH) // MICROSECOND * 1_000 + fine
+        return self._instant(when, fine, text)
+
+    def _in_form(self, value: Any, form: TextForm | str) -> int:
+        try:
+            if isinstance(form, str):
+                assert self.day is not None
+                return self._on_day(self.day, unpacked(value), value)
+            if isinstance(value, str):
+                when, fine = form.read(value)
+                when = when if self.day is None else datetime.combine(self.day, when.timetz())
+                return self._instant(when, fine, value)
+        except BadItem:
+            raise
+        except (ValueError, TypeError):
+            pass
+        name = form if isinstance(form, str) else form.format
+        raise ValueError(f"event_time: a time must be a text of the format {name}, got {shown(value)}") from None
+
+    def _on_day(self, day: date, ns: int, value: object) -> int:
+        """Return a time of the day, ns since midnight by the clocks of the zone, as an instant."""
+        if not 0 <= ns < UNITS["d"]:
+            raise ValueError(
+                f"event_time: with date= a number must be within a day, got {shown(value)}; is unit= right?"
+            )
+        when = datetime.combine(day, time.min) + timedelta(microseconds=ns // 1_000)
+        return self._instant(when, ns % 1_000, value)
+
+    def _instant(self, when: datetime, fine: int, value: object) -> int:
+        aware = self._aware(when, value) if when.tzinfo is None else when
+        return (aware - EPOCH) // MICROSECOND * 1_000 + fine
 
     def _of_numpy(self, value: Any) -> int:
         if self.zone is not None:
