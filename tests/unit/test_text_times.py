@@ -88,7 +88,7 @@ def test_the_form_of_the_nyse_is_exact_as_a_text_and_as_an_int(lane, kind, time,
 
 @lanes
 def test_a_number_that_is_no_time_of_a_day_fails_and_the_others_pass(lane):
-    times = np.array([80000000000001, 240000000000000, 236000000000000, 80060000000000, -1])
+    times = np.array([80000000000001, 240000000000000, 86000000000000, 80060000000000, -1])
     out, dead = read(lane, times, format=PACKED, **DAY)
     assert (out, len(dead)) == ([NOON * NS + 1], 4)
     assert "must be a text of the format HHMMSSnnnnnnnnn, got" in dead[0]
@@ -121,8 +121,9 @@ def test_a_number_past_the_day_fails_by_the_policy_of_the_node(lane):
     out, dead = read(lane, np.array([28_800, 86_400, -1]), unit="s", **DAY)
     assert (out, len(dead)) == ([NOON * NS], 2)
     assert "with date= a number must be within a day, got" in dead[0]
-    out, dead = read(lane, np.array([28_800.0, 86_400.0, -0.1]), unit="s", **DAY)
-    assert (out, len(dead)) == ([NOON * NS], 2)
+    for times in (np.array([86_400]), np.array([86_400.0]), np.array([-0.1]), ["86400"]):
+        out, dead = read(lane, times, unit="s", **DAY)
+        assert (out, len(dead)) == ([], 1)
 
 
 @lanes
@@ -169,8 +170,8 @@ def test_times_of_a_day_are_the_same_in_both_lanes(days, zone, times):
         ({"format": "%Y%m%d", **DAY}, "format with date= must have a time and no date, got '%Y%m%d'"),
         ({"format": "day", **DAY}, "format with date= must have a time and no date"),
         ({"format": PACKED}, 'format "HHMMSSnnnnnnnnn" has no date; pass date= and tz='),
-        ({"format": "%Y%m%d", "tz": "UTC", "unit": "s"}, "unit must not be 's' with format="),
-        ({"unit": "auto", **DAY}, "unit must not be 'auto' with date="),
+        ({"format": "%Y%m%d", "tz": "UTC", "unit": "s"}, "unit must be left out with format=, got 's'"),
+        ({"unit": "auto", **DAY}, 'unit must be that of the numbers since midnight with date=, got "auto"'),
         ({"date": "2024-05-06"}, "tz must be the zone of the times with date=, got None"),
         ({"date": "today", "tz": "UTC"}, "date must be a date within 1678 to 2261, such as .*, got 'today'"),
         ({"date": dt.datetime(2024, 5, 6, tzinfo=dt.UTC), "tz": "UTC"}, "date must be a date within"),

@@ -22,7 +22,7 @@ from rxdag.operators._arguments import field_or_none
 from rxdag.operators._declared import check_sequence, check_text, check_time
 from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel
 from rxdag.operators.time._feed_times import FeedTimeKernel
-from rxdag.operators.time._instants import bound_ns
+from rxdag.operators.time._instants import bounds_ns
 from rxdag.operators.time._text_forms import TextForm, day_of, form_of
 from rxdag.operators.time._time_reader import TimeReader
 
@@ -139,8 +139,8 @@ def event_time(
     feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing. A time that is NaT or NaN, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a sequence
-        that is not a whole number, go to port "dead".
+    Drops: nothing. A time that is NaT or NaN, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a
+        sequence that is not a whole number, go to port "dead".
     Holds: two numbers, and the last unit with "auto"; with `by` or `idle_timeout`, up to three for each feed ever seen.
     Ends: when the source ends. Fails: if a function raises or does not return a time, or a time is before `not_before`
         or after `not_after`, subject to the node's `on_error`.
@@ -149,11 +149,11 @@ def event_time(
     Args:
         ts: Time of an item: a field name, `col.<name>` or a function. A number in `unit`, also as a text of digits; a
             text in ISO 8601; a datetime; or a numpy datetime64 in UTC. A datetime or an ISO text without a time zone
-            fails the node, unless `tz` is given. A float stands for the decimal number with the fewest digits that reads
-            back as it. Digits below the nanosecond are discarded, so that no time moves past a boundary.
-        unit: Unit of numbers. In "ns" they must be whole. "auto" finds it for each by its magnitude, which is right from March 1973 on: below 1e11
-            seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. A change of the unit within the
-            stream is logged, as `unit.changed`.
+            fails the node, unless `tz` is given. A float stands for the decimal number with the fewest digits that
+            reads back as it. Digits below the nanosecond are discarded, so that no time moves past a boundary.
+        unit: Unit of numbers. In "ns" they must be whole. "auto" finds it for each by its magnitude, which is right from
+            March 1973 on: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. A
+            change of the unit within the stream is logged, as `unit.changed`.
         sequence: Tie-breaker for equal times, a whole number. Items with equal time and sequence keep their order of
             arrival.
         out_of_order: How far an item may be behind the largest time and still be on time.
@@ -165,16 +165,16 @@ def event_time(
         advance: "clock" to advance the watermark with the clock while nothing arrives, so that a quiet market closes
             its last bar. Results then depend on when items arrive.
         watermarks: "source" to keep the watermarks of the stream; `out_of_order` to `advance` do not apply then.
-        tz: Time zone of datetimes and texts without one: an IANA name such as "America/New_York", or a tzinfo. If a local time
-            occurs twice, when clocks are set back, the first instant is used; one that does not exist, when they are
-            set forward, goes to port "dead". Times with a zone keep it.
+        tz: Time zone of datetimes and texts without one: an IANA name such as "America/New_York", or a tzinfo. If a
+            local time occurs twice, when clocks are set back, the first instant is used; one that does not exist, when
+            they are set forward, goes to port "dead". Times with a zone keep it.
         not_before: First time that is taken, such as "2020-01-01T00:00Z" or a datetime; without a zone, in `tz`. An
             earlier time fails the item, which catches a wrong `unit`.
         not_after: Last time that is taken, likewise.
         format: Format of times as texts, as for `datetime.strptime`; %f takes any number of digits. "HHMMSSnnnnnnnnn" is
             that of the NYSE, as a text or an int.
-        date: Date of times that have none, such as "2024-05-06" or a date. Numbers then count from midnight by the clocks
-            of `tz`, from 0 to less than a day.
+        date: Date of times that have none, such as "2024-05-06" or a date. Numbers then count from midnight by the
+            clocks of `tz`, from 0 to less than a day.
 
     Raises:
         GraphError: If an argument is invalid, a name is not a field of the items, the field of `sequence` is known not
@@ -202,18 +202,8 @@ def event_time(
             "leave out out_of_order, by, idle_timeout, max_future and advance"
         )
     zone = zone_of(tz, "event_time: tz")
-    least = bound_ns(not_before, zone, "event_time: not_before")
-    most = bound_ns(not_after, zone, "event_time: not_after")
-    if least is not None and most is not None and least > most:
-        raise GraphError(
-            f"event_time: not_after must be at or after not_before, got {shown(not_after)}, "
-            f"which is before {shown(not_before)}"
-        )
-    day = day_of(date)
-    if day is not None and zone is None:
-        raise GraphError("event_time: tz must be the zone of the times with date=, got None; pass tz=")
-    if (format is not None and unit != "ns") or (day is not None and unit == "auto"):
-        raise GraphError(f"event_time: unit must not be {shown(unit)} with {'date' if format is None else 'format'}=")
+    least, most = bounds_ns(not_before, not_after, zone)
+    day = day_of(date, unit, zone)
     return _EventTime(
         ts,
         unit,
@@ -227,6 +217,6 @@ def event_time(
         zone,
         least,
         most,
-        form_of(format, day, zone),
+        form_of(format, unit, day, zone),
         day,
     )

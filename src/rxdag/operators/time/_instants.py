@@ -27,17 +27,25 @@ def iso(text: str) -> tuple[datetime, int]:
     return datetime.fromisoformat(text), 0 if fine is None else int(fine[1][:3].ljust(3, "0"))
 
 
-def ns_of(when: datetime, fine: int = 0) -> int:
-    """Return a datetime with a time zone as ns since the epoch, with the nanoseconds below its microsecond."""
-    return (when - EPOCH) // MICROSECOND * 1_000 + fine
-
-
-def bound_ns(value: str | datetime | None, zone: tzinfo | None, where: str) -> int | None:
-    """Return a bound of times, ns; None for none.
+def bounds_ns(
+    not_before: str | datetime | None, not_after: str | datetime | None, zone: tzinfo | None
+) -> tuple[int | None, int | None]:
+    """Return the first and the last time that is taken, ns; None for no bound.
 
     Raises:
-        GraphError: If it is not an instant.
+        GraphError: If one is not an instant, or the last is before the first.
     """
+    least = _bound_ns(not_before, zone, "event_time: not_before")
+    most = _bound_ns(not_after, zone, "event_time: not_after")
+    if least is not None and most is not None and least > most:
+        raise GraphError(
+            f"event_time: not_after must be at or after not_before, got {shown(not_after)}, "
+            f"which is before {shown(not_before)}"
+        )
+    return least, most
+
+
+def _bound_ns(value: str | datetime | None, zone: tzinfo | None, where: str) -> int | None:
     if value is None:
         return None
     when, fine = value, 0
@@ -57,7 +65,7 @@ def bound_ns(value: str | datetime | None, zone: tzinfo | None, where: str) -> i
             when = aware(when, zone)
         except ValueError as error:
             raise GraphError(f"{where}: {error}") from None
-    ns = ns_of(when, fine)
+    ns = (when - EPOCH) // MICROSECOND * 1_000 + fine
     if not MIN < ns < MAX:
         raise GraphError(f"{where} must be within 1677 to 2262, got {shown(value)}")
     return ns

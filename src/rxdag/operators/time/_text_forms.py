@@ -76,14 +76,16 @@ def unpacked(value: Any) -> int:
     return (hours * 60 + minutes) * 60 * 10**9 + rest
 
 
-def form_of(given: str | None, day: date | None, zone: tzinfo | None) -> TextForm | str | None:
+def form_of(given: str | None, unit: str, day: date | None, zone: tzinfo | None) -> TextForm | str | None:
     """Return a form of times as texts: `PACKED`, one of strptime, or None for none.
 
     Raises:
-        GraphError: If it is no format, or does not go with the date and the zone.
+        GraphError: If it is no format, or does not go with the unit, the date and the zone.
     """
     if given is None:
         return None
+    if unit != "ns":
+        raise GraphError(f"event_time: unit must be left out with format=, got {shown(unit)}")
     if given == PACKED:
         if day is None:
             raise GraphError(f'event_time: format "{PACKED}" has no date; pass date= and tz=')
@@ -103,11 +105,11 @@ def form_of(given: str | None, day: date | None, zone: tzinfo | None) -> TextFor
     return TextForm(given)
 
 
-def day_of(value: str | date | None) -> date | None:
+def day_of(value: str | date | None, unit: str, zone: tzinfo | None) -> date | None:
     """Return a date; None for none.
 
     Raises:
-        GraphError: If it is not a date within 1678 to 2261.
+        GraphError: If it is not a date within 1678 to 2261, or does not go with the unit and the zone.
     """
     if value is None:
         return None
@@ -121,4 +123,8 @@ def day_of(value: str | date | None) -> date | None:
         raise GraphError(
             f'event_time: date must be a date within 1678 to 2261, such as "2024-05-06", or None, got {shown(value)}'
         )
+    if zone is None:
+        raise GraphError("event_time: tz must be the zone of the times with date=, got None; pass tz=")
+    if unit == "auto":
+        raise GraphError('event_time: unit must be that of the numbers since midnight with date=, got "auto"')
     return day

@@ -79,7 +79,7 @@ def _unpacked(column: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Return times in the form HHMMSSnnnnnnnnn in ns since midnight; None if one is none."""
     minutes, rest = np.divmod(column, 10**11)
     hours, minutes = np.divmod(minutes, 100)
-    fits = (column >= 0) & (hours < 24) & (minutes < 60) & (rest < 60 * 10**9)
+    fits = (column >= 0) & (minutes < 60) & (rest < 60 * 10**9)
     return (hours * 60 + minutes) * (60 * 10**9) + rest if fits.all() else None
 
 

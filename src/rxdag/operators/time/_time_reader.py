@@ -156,8 +156,8 @@ class TimeReader:
         return self._instant(when, ns % 1_000, value)
 
     def _instant(self, when: datetime, fine: int, value: object) -> int:
-        aware = self._aware(when, value) if when.tzinfo is None else when
-        return (aware - EPOCH) // MICROSECOND * 1_000 + fine
+        instant = self._aware(when, value) if when.tzinfo is None else when
+        return (instant - EPOCH) // MICROSECOND * 1_000 + fine
 
     def _of_numpy(self, value: Any) -> int:
         if self.zone is not None:
