@@ -171,7 +171,7 @@ def event_time(
         not_before: First time that is taken, such as "2020-01-01T00:00Z" or a datetime; without a zone, in `tz`. An
             earlier time fails the item, which catches a wrong `unit`.
         not_after: Last time that is taken, likewise.
-        format: Format of times as texts, as for `datetime.strptime`; %f takes any number of digits. "HHMMSSnnnnnnnnn" is
+        format: Format of times as texts, as for Python's strptime; %f takes any number of digits. "HHMMSSnnnnnnnnn" is
             that of the NYSE, as a text or an int.
         date: Date of times that have none, such as "2024-05-06" or a date. Numbers then count from midnight by the
             clocks of `tz`, from 0 to less than a day.

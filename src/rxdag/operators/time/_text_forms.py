@@ -25,7 +25,7 @@ _DIRECTIVES: Final = {
     "f": "(?P<f>[0-9]+)",
     "%": "%",
 }
-"""What a directive matches, as in strptime, but for any number of digits of %f; others match any text."""
+"""Patterns of directives, as in strptime but with any number of digits for %f; others match any text."""
 
 
 class TextForm:
