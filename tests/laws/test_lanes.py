@@ -108,6 +108,8 @@ OPERATORS |= {
     "select": lambda: ops.select(y=col.x * 2 > 1),
     "with_columns": lambda: ops.with_columns(y=-col.x),
     "event_time": lambda: ops.event_time("x", out_of_order="2ns"),
+    "guarded": lambda: ops.event_time("x", unit="s", not_before="1970-01-01T00:00Z", not_after="1970-01-01T00:00:02Z"),
+    "by magnitude": lambda: ops.event_time("x", unit="auto"),
     "sequence": lambda: ops.event_time("t", sequence="x", out_of_order="2ns"),
     "key_by": lambda: ops.key_by("x"),
     "conflate": lambda: ops.conflate("x", per="instant"),
@@ -117,7 +119,7 @@ OPERATORS |= {
     "route_by": lambda: ops.route_by("x", {1: "one", "a": "two"}, default="rest"),
     "partition": lambda: ops.partition(3, "x"),
 }
-UNKEYED = {"count", "sum", "min", "max", "event_time", "sequence", "key_by"}
+UNKEYED = {"count", "sum", "min", "max", "event_time", "guarded", "by magnitude", "sequence", "key_by"}
 ON_ROWS = {"reduce", "throttle_first", *(name for name in OPERATORS if name.endswith(("sliding", "session")))}
 POLICIES = [on_error.raise_, on_error.skip, on_error.dead]
 

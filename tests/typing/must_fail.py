@@ -29,6 +29,10 @@ def positive(price: float) -> bool:
     return price > 0
 
 
+def bytes_of(trade: Trade) -> bytes:
+    return trade.symbol.encode()
+
+
 def symbol_of(t: Trade) -> str:
     return t.symbol
 
@@ -85,9 +89,9 @@ def wrong(trades: Stream[Trade], keyed: KeyedStream[str, Trade], by_int: KeyedSt
     keyed.pipe(ops.window(second, agg.ohlcv(lambda t: t.symbol, "qty")))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
     keyed.pipe(ops.window(second, agg.ohlcv(symbol_of, "qty")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     keyed.pipe(ops.window(second, agg.ohlcv(1.0, "qty")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    # event_time that returns str
-    trades.pipe(ops.event_time(lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
-    trades.pipe(ops.event_time(symbol_of))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    # event_time that returns bytes
+    trades.pipe(ops.event_time(lambda t: t.symbol.encode()))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]
+    trades.pipe(ops.event_time(bytes_of))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     trades.pipe(ops.event_time("ts_ms", unit="minutes"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     # a filter that returns no bool, a reactivex operator without rx, an unknown name
     trades.pipe(ops.filter(lambda t: t.symbol))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportAttributeAccessIssue]

@@ -288,6 +288,11 @@ def lacks():
     virtual(null(items(1, 3, 4, 7).pipe(ops.arbitrate(sequence=lambda n: n), name="a")))
 
 
+@provokes("unit.changed", dag="d", node="t", before="ms", after="us")
+def changes_its_unit():
+    virtual(null(items(1_714_996_800_000, 1_714_996_800_000_001).pipe(ops.event_time(int, unit="auto"), name="t")))
+
+
 def windowed(stream, window):
     return stream.pipe(ops.key_by(lambda x: 0)).pipe(ops.window(window, agg.count()), name="w")
 

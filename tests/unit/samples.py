@@ -28,6 +28,11 @@ def _inverse(numbers):
     return 1 / numbers
 
 
+def _in_changing_units(e):
+    """A time in seconds, milliseconds or nanoseconds."""
+    return (10**9 + e[0]) * (1, 1_000, 10**9)[e[0] % 3]
+
+
 def timed(stream):
     return stream.pipe(ops.event_time(lambda e: e[0], unit="s", sequence=lambda e: e[2], out_of_order="2s"))
 
@@ -317,6 +322,7 @@ SAMPLES = {
         (lambda: ops.event_time(lambda e: e[0], unit="s", by=lambda e: e[1], idle_timeout="2s"), EVENTS, None),
         (lambda: ops.event_time(lambda e: e[0], unit="s", max_future="30s", advance="clock"), EVENTS, None),
         (lambda: ops.event_time(lambda e: e[0] + 1, unit="s", watermarks="source"), EVENTS, timed),
+        (lambda: ops.event_time(_in_changing_units, unit="auto", not_before="1990-01-01T00:00Z"), EVENTS, None),
     ],
     "key_by": [(lambda: ops.key_by(lambda e: e[1]), EVENTS, None)],
     "unkey": [(lambda: ops.unkey(), EVENTS, keyed), (lambda: ops.unkey(), NUMBERS, None)],

@@ -73,6 +73,14 @@ def test_a_run_continues_with_another_value(name, at_ms):
         assert second["out"] == whole
 
 
+@pytest.mark.parametrize(("old", "new"), [("1960-01-01T00:00Z", None), (None, "1960-01-01T00:00Z")])
+def test_a_run_continues_with_other_guards_of_times_or_without(old, new):
+    store = checkpoints.memory()
+    suspended(job(ops.event_time("ts", unit="ms", not_before=old)), store, 35)
+    second = settled(virtual(job(ops.event_time("ts", unit="ms", not_before=new)), store, start=35_000_000))
+    assert (second.state, second.error) == ("completed", None)
+
+
 def test_a_dedupe_forgets_by_the_new_span():
     rows = tuple({"ts": ts, "key": "a", "n": 1} for ts in (0, 100, 900, 1000))
     store = checkpoints.memory()

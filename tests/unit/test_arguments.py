@@ -81,7 +81,8 @@ OPERATORS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "event_time": (
         plain,
         {"ts": "ts", "unit": "ns", "sequence": "ts", "out_of_order": "1s", "by": None, "idle_timeout": "1s"}
-        | {"max_future": "1s", "advance": "data", "watermarks": "own", "tz": None},
+        | {"max_future": "1s", "advance": "data", "watermarks": "own", "tz": None}
+        | {"not_before": "1960-01-01T00:00Z", "not_after": None, "format": None, "date": None},
     ),
     "explode": (plain, {"fn": one}),
     "filter": (plain, {"predicate": one}),

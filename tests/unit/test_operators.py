@@ -641,9 +641,9 @@ def test_event_time_takes_datetimes_and_numpy_times():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("x", "a time must be an int, a datetime with a time zone or a numpy datetime64, got 'x'"),
-        (1.5, 'got 1.5; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'),
-        (True, "a time must be an int"),
+        (b"x", "a time must be a number, a text, a datetime with a time zone or a numpy datetime64, got b'x'"),
+        (1.5, 'got 1.5; pass the unit that it has, such as unit="s", or an int'),
+        (True, "a time must be a number"),
     ],
 )
 def test_what_is_no_time_ends_the_run_and_says_so(value, message):

@@ -326,7 +326,7 @@ def test_numpys_times_are_utc_and_take_no_zone(lane):
     stream = rxdag.from_source(sources.arrays({"ts": times}))
     timed = stream.pipe(ops.event_time(ts)).pipe(ops.window_all(windows.tumbling("1s"), agg.count()))
     assert [pane.start for pane in timed.collect()] == [ns("2024-01-05T09:30:00+00:00")]
-    told = r"with tz= a time must be a datetime or an int, got .*, which is UTC; leave out tz="
+    told = r"with tz= a time must be a datetime, a text or a number, got .*, which is UTC; leave out tz="
     with pytest.raises(NodeError, match=told):
         stream.pipe(ops.event_time(ts, tz=NEW_YORK)).collect()
 

@@ -94,7 +94,7 @@ def _default(value: Any) -> str:
 def _kind(kind: Any) -> str:
     names = {
         "DurationKind": "duration", "FieldKind": "field, expression or module:function", "PathKind": "path", "Reference": "module:name",
-        "TypeKind": "fields and types", "ZoneKind": "time zone", "AnyPlain": "any", "PartKind": "name, or mapping with type",
+        "TypeKind": "fields and types", "ZoneKind": "time zone", "IsoKind": "date or time in ISO 8601", "AnyPlain": "any", "PartKind": "name, or mapping with type",
     }  # fmt: skip
     name = type(kind).__name__
     if name in ("OrNone", "ListOf", "MappingOf"):

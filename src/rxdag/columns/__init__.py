@@ -40,7 +40,7 @@ from rxdag.columns._rows import SCALAR
 from rxdag.columns._saved import restored_columns, saved_columns
 from rxdag.columns._span_tables import MISSING, SpanTables
 from rxdag.columns._spans import Spans
-from rxdag.columns._times import exact_ns, times_of, utc_of
+from rxdag.columns._times import exact_ns, utc_of
 from rxdag.columns._value import Value
 from rxdag.columns._ways import ways_of
 
@@ -89,7 +89,6 @@ __all__ = [
     "rejoined",
     "restored_columns",
     "saved_columns",
-    "times_of",
     "typed",
     "utc_of",
     "values_of",

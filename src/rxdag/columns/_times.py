@@ -1,52 +1,18 @@
-"""Times: a column as nanoseconds since the epoch."""
+"""Times of numpy: as nanoseconds since the epoch, and local ones as instants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns._column import Column, bounds_of, values_of
-from rxdag.contract import MAX, MIN, RowFailed, aware
+from rxdag.contract import aware
 
 _NS: Final = np.dtype("datetime64[ns]")
 _FINER: Final = ("ps", "fs", "as")
 _DAY_ENDS: Final = (time.min, time(12), time.max)
-
-
-def times_of(
-    column: Column, scale: int, to_ns: Callable[[Any], int], *, takes_datetime64: bool = True
-) -> NDArray[np.int64]:
-    """Return the times of a column.
-
-    Args:
-        column: Ints, datetimes or other values.
-        scale: Nanoseconds per unit of an int.
-        to_ns: The definition: converts one value to ns, and raises if it is not a time or out of range.
-        takes_datetime64: False if the definition refuses numpy times.
-
-    Raises:
-        RowFailed: If `to_ns` raises.
-    """
-    if isinstance(column, np.ndarray) and len(column):
-        if column.dtype.kind == "i":
-            low, high = bounds_of(column)
-            if -(MAX // scale) < low <= high < MAX // scale:
-                return column if scale == 1 else column * scale
-        elif column.dtype.kind == "M" and takes_datetime64:
-            ns: NDArray[np.int64] | None = exact_ns(column)
-            if ns is not None and ns.min() > MIN and ns.max() < MAX:  # false for NaT
-                return ns
-    times: list[int] = []
-    for index, value in enumerate(values_of(column)):
-        try:
-            times.append(to_ns(value))
-        except Exception as error:
-            raise RowFailed(index, error) from error
-    return np.array(times, np.int64)
 
 
 def exact_ns(times: NDArray[np.datetime64] | np.datetime64) -> Any:

@@ -130,3 +130,7 @@ class ColumnsExits:
         self._node.unrouted += n
         if n:
             self._node.note_loss()
+
+    def tell(self, code: str, **fields: object) -> None:
+        """Log a documented event of the node; for kernels that know this class."""
+        self._node.run.events.tell(code, self._node.name, **fields)

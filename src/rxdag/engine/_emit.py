@@ -213,6 +213,10 @@ class KernelEmit:
         if exit_ is not None:
             self._give(exit_, item, self.ts, self.sequence, self.key)
 
+    def tell(self, code: str, **fields: object) -> None:
+        """Log a documented event of the node; for kernels that know this class."""
+        self._node.run.events.tell(code, self._node.name, **fields)
+
     def snapshot(self) -> tuple[int, Any, Any]:
         """Return time, sequence and key of the last item: outputs at a timer or at the end have them unless given others."""
         return self.ts, self.sequence, self.key

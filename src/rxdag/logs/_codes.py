@@ -253,6 +253,14 @@ _ALL: Final = (
         "Read port `gaps` to see which numbers, and reload state that needs them, such as an order book. `n` counts gaps.",
     ),
     _code(
+        "unit.changed",
+        "node",
+        _WARNING,
+        "dag node before after",
+        'times are in another unit from here on, by their magnitude; event_time has unit="auto"',
+        "Nothing if the source has changed its unit. Otherwise look for a bad time, and refuse such times with `not_before=`.",
+    ),
+    _code(
         "late",
         "node",
         _WARNING,
@@ -410,7 +418,9 @@ CODES: Final[dict[str, Code]] = {each.name: each for each in _ALL}
 
 FIELDS: Final[dict[str, str]] = {
     "action": '"drain" or "cancel"',
+    "after": "Unit of the times from now on: s, ms, us or ns",
     "at": "File and line of the failure, in the code that rxdag called last",
+    "before": "Unit of the times so far",
     "breaker": "Name of a circuit breaker: its provider or source",
     "bytes": "Number of bytes that were cut off",
     "connection": "Number of the connection, from 1",

@@ -6,13 +6,13 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from rxdag.errors import GraphError
 from rxdag.expressions import FieldExpr, check_field, field_types
 
-ROUND: Final = '; pass a function that returns an int, such as round(seconds * 1000) with unit="ms"'
-"""Advice for float times, at the end of a message."""
+_OF_FLOATS: Final = '; pass the unit that it has: unit="s", "ms", "us" or "auto"'
 
 
 def check_sequence(field: object, item_type: Any, where: str) -> None:
@@ -24,13 +24,23 @@ def check_sequence(field: object, item_type: Any, where: str) -> None:
     _check_declared(field, item_type, where, "a whole number", _may_be_whole)
 
 
-def check_time(field: object, item_type: Any, where: str) -> None:
-    """Check that a field has event times, as far as its type is known.
+def check_time(field: object, item_type: Any, where: str, unit: str) -> None:
+    """Check that a field has event times, as far as its type is known; floats are none in ns.
 
     Raises:
         GraphError: If the item type lacks the field, or the field's type has no times.
     """
-    _check_declared(field, item_type, where, "an int, a datetime or a numpy datetime64", _may_be_time)
+    may_be = _may_be_time if unit == "ns" else _may_be_time_or_float
+    _check_declared(field, item_type, where, "a number, a text, a datetime or a numpy datetime64", may_be)
+
+
+def check_text(field: object, item_type: Any, where: str) -> None:
+    """Check that a field has texts or whole numbers, as far as its type is known.
+
+    Raises:
+        GraphError: If the item type lacks the field, or the field's type has neither.
+    """
+    _check_declared(field, item_type, where, "a text", lambda hint: issubclass(hint, str) or _may_be_whole(hint))
 
 
 def _check_declared(field: object, item_type: Any, where: str, what: str, may_be: Callable[[Any], bool]) -> None:
@@ -41,7 +51,7 @@ def _check_declared(field: object, item_type: Any, where: str, what: str, may_be
     hint = field_types(item_type).get(expr.name) if expr.name else item_type
     if hint is not None and not _may(hint, may_be):
         name = f'the field "{expr.name}"' if expr.name else "items"
-        fix = ROUND if hint is float and may_be is _may_be_time else ""
+        fix = _OF_FLOATS if hint is float and may_be is _may_be_time else ""
         raise GraphError(f"{where} must be {what}, got {name} of type {_type_name(hint)}{fix}")
 
 
@@ -65,7 +75,11 @@ def _may_be_time(hint: Any) -> bool:
     if issubclass(hint, bool):
         return False
     is_time = issubclass(hint, datetime) or issubclass(datetime, hint) or hint.__name__ == "datetime64"
-    return is_time or _may_be_whole(hint)
+    return is_time or issubclass(hint, str | Decimal) or _may_be_whole(hint)
+
+
+def _may_be_time_or_float(hint: Any) -> bool:
+    return issubclass(hint, float) or _may_be_time(hint)
 
 
 def _type_name(hint: Any) -> str:

@@ -322,5 +322,15 @@ class ZoneKind(Kind):
         return name
 
 
+class IsoKind(Plain):
+    """A date or an instant as a text: "2024-01-05", "2024-01-05T09:30Z"."""
+
+    def __init__(self) -> None:
+        super().__init__(str)
+
+    def write(self, value: Any) -> Any:
+        return value if isinstance(value, str) else value.isoformat()
+
+
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]

@@ -17,6 +17,7 @@ from rxdag.spec._kinds import (
     DsnKind,
     DurationKind,
     FieldKind,
+    IsoKind,
     Kind,
     OneOf,
     PathKind,
@@ -220,6 +221,7 @@ def _by_annotation(label: str, text: str, hint: Any) -> Kind | None:
         ("PathLike", PathKind()),
         ("tzinfo", ZoneKind()),
         ("ZoneInfo", ZoneKind()),
+        ("str | date", IsoKind()),
         ("Callable", Reference()),
     ):
         if word in text:

@@ -90,6 +90,9 @@ class Exits:
     def is_over(self) -> bool:
         return False
 
+    def tell(self, code: str, **fields: object) -> None:
+        """Log nothing: a driven kernel has no run."""
+
     def _leave(self, exit_: str, item: object) -> None:
         self.counts[exit_] += 1
         self.put(exit_, item)
@@ -151,6 +154,9 @@ class ColumnsExits:
 
     def unrouted(self, n: int, /) -> None:
         self._exits.counts["unrouted"] += n
+
+    def tell(self, code: str, **fields: object) -> None:
+        self._exits.tell(code, **fields)
 
 
 def _beside(columns: Columns) -> tuple[list[Any], list[Any], list[Any]]:

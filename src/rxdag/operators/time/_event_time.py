@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from rxdag.contract import (
-    UNITS,
     Duration,
     Operator,
     Shape,
@@ -19,9 +19,12 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field, FieldReader, bound, called, check_field, field_name, getter
 from rxdag.operators._arguments import field_or_none
-from rxdag.operators._declared import check_sequence, check_time
-from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel, checked_ns
+from rxdag.operators._declared import check_sequence, check_text, check_time
+from rxdag.operators.time._event_time_kernel import EventTimeKernel, StampKernel
 from rxdag.operators.time._feed_times import FeedTimeKernel
+from rxdag.operators.time._instants import bounds_ns
+from rxdag.operators.time._text_forms import TextForm, day_of, form_of
+from rxdag.operators.time._time_reader import TimeReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,11 +45,19 @@ class _EventTime(Operator[A, A]):
     advance: str = "data"
     watermarks: str = "own"
     zone: tzinfo | None = None
+    not_before_ns: int | None = None
+    not_after_ns: int | None = None
+    form: TextForm | str | None = None
+    day: date | None = None
     label = "event_time"
     adjustable = ("out_of_order", "idle_timeout", "max_future")
+    apart = ("not_before", "not_after")
 
     def check(self, shape: Shape, where: str) -> None:
-        check_time(self.ts, shape.item_type, f"{where}: ts")
+        if self.form is None:
+            check_time(self.ts, shape.item_type, f"{where}: ts", self.unit)
+        else:
+            check_text(self.ts, shape.item_type, f"{where}: ts")
         if self.sequence is not None:
             check_sequence(self.sequence, shape.item_type, f"{where}: sequence")
         if self.by is not None:
@@ -64,10 +75,15 @@ class _EventTime(Operator[A, A]):
     def shape(self, shape: Shape) -> Shape:
         is_one_feed = self.by is None and self.advance == "data" and self.watermarks == "own"
         ordered = is_one_feed and self.out_of_order_ns == 0
-        ts = bound(self.ts, shape.item_type)
-        name = field_name(ts.expr if isinstance(ts, FieldReader) else ts)
-        times = () if name is None else ((name, UNITS[self.unit]),)
+        name = _name_of(bound(self.ts, shape.item_type))
+        reader = self._reader()
+        times = () if name is None or not reader.scale else ((name, reader.scale),)
         return replace(shape, timed=True, ordered=ordered, times=times)
+
+    def _reader(self) -> TimeReader:
+        return TimeReader(
+            self.unit, self.zone, self.form, self.day, self.not_before_ns, self.not_after_ns, _name_of(self.ts)
+        )
 
     @property
     def falls_idle(self) -> bool:
@@ -75,16 +91,15 @@ class _EventTime(Operator[A, A]):
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
-        time_of, scale, zone = getter(self.ts), UNITS[self.unit], self.zone
+        reader = self._reader()
         if self.watermarks == "source":
-            return StampKernel(lambda item: checked_ns(time_of(item), scale, zone), sequence)
+            return StampKernel(getter(self.ts), reader, sequence)
         by_clock = self.advance == "clock"
         if self.by is None and self.idle_ns is None and self.max_future_ns is None and not by_clock:
-            return EventTimeKernel(time_of, scale, sequence, self.out_of_order_ns, zone)
+            return EventTimeKernel(getter(self.ts), reader, sequence, self.out_of_order_ns)
         return FeedTimeKernel(
             called(self.ts),
-            scale,
-            zone,
+            reader,
             None if self.sequence is None else called(self.sequence),
             self.out_of_order_ns,
             None if self.by is None else called(self.by),
@@ -94,11 +109,16 @@ class _EventTime(Operator[A, A]):
         )
 
 
+def _name_of(ts: object) -> str | None:
+    """Return the field that has the time; None if a function or an expression makes it."""
+    return field_name(ts.expr if isinstance(ts, FieldReader) else ts)
+
+
 def event_time(
-    ts: Field[A, int | datetime | np.datetime64],
+    ts: Field[A, float | Decimal | str | datetime | np.datetime64],
     /,
     *,
-    unit: Literal["ns", "us", "ms", "s"] = "ns",
+    unit: Literal["ns", "us", "ms", "s", "auto"] = "ns",
     sequence: Field[A, int] | None = None,
     out_of_order: Duration = "0s",
     by: Field[A, Hashable] | None = None,
@@ -107,6 +127,10 @@ def event_time(
     advance: Literal["data", "clock"] = "data",
     watermarks: Literal["own", "source"] = "own",
     tz: str | tzinfo | None = None,
+    not_before: str | datetime | None = None,
+    not_after: str | datetime | None = None,
+    format: str | None = None,  # noqa: A002  # as strptime calls it
+    date: str | date | None = None,
 ) -> Operator[A, A]:
     """Assign an event time to each item; the stream then has watermarks.
 
@@ -115,18 +139,21 @@ def event_time(
     feed that lags by more than `out_of_order` is not late.
 
     Emits: every item, with its time and sequence.
-    Drops: nothing. A time that is NaT, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a sequence
-        that is not a whole number, go to port "dead".
-    Holds: two numbers; with `by` or `idle_timeout`, up to three for each feed ever seen.
-    Ends: when the source ends. Fails: if a function raises or does not return a time, subject to the node's `on_error`.
+    Drops: nothing. A time that is NaT or NaN, outside 1677 to 2262, past `max_future` or nonexistent in `tz`, and a
+        sequence that is not a whole number, go to port "dead".
+    Holds: two numbers, and the last unit with "auto"; with `by` or `idle_timeout`, up to three for each feed ever seen.
+    Ends: when the source ends. Fails: if a function raises or does not return a time, or a time is before `not_before`
+        or after `not_after`, subject to the node's `on_error`.
     Clock: event time, which it creates. `idle_timeout`, `max_future` and `advance="clock"` use processing time.
 
     Args:
-        ts: Time of an item: a field name, `col.<name>` or a function. An int in `unit`, a datetime with a time zone, or
-            a numpy datetime64 in UTC. A float fails the node: pass a function that rounds it, such as
-            `lambda t: round(t.seconds * 1000)` with unit="ms". A datetime without a zone fails the node, unless `tz`
-            is given.
-        unit: Unit of int times.
+        ts: Time of an item: a field name, `col.<name>` or a function. A number in `unit`, also as a text of digits; a
+            text in ISO 8601; a datetime; or a numpy datetime64 in UTC. A datetime or an ISO text without a time zone
+            fails the node, unless `tz` is given. A float stands for the decimal number with the fewest digits that
+            reads back as it. Digits below the nanosecond are discarded, so that no time moves past a boundary.
+        unit: Unit of numbers. In "ns" they must be whole. "auto" finds it for each by its magnitude, which is right from
+            March 1973 on: below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. A
+            change of the unit within the stream is logged, as `unit.changed`.
         sequence: Tie-breaker for equal times, a whole number. Items with equal time and sequence keep their order of
             arrival.
         out_of_order: How far an item may be behind the largest time and still be on time.
@@ -138,9 +165,16 @@ def event_time(
         advance: "clock" to advance the watermark with the clock while nothing arrives, so that a quiet market closes
             its last bar. Results then depend on when items arrive.
         watermarks: "source" to keep the watermarks of the stream; `out_of_order` to `advance` do not apply then.
-        tz: Time zone of datetimes without one: an IANA name such as "America/New_York", or a tzinfo. If a local time
-            occurs twice, when clocks are set back, the first instant is used; one that does not exist, when they are
-            set forward, goes to port "dead". Datetimes with a zone keep it.
+        tz: Time zone of datetimes and texts without one: an IANA name such as "America/New_York", or a tzinfo. If a
+            local time occurs twice, when clocks are set back, the first instant is used; one that does not exist, when
+            they are set forward, goes to port "dead". Times with a zone keep it.
+        not_before: First time that is taken, such as "2020-01-01T00:00Z" or a datetime; without a zone, in `tz`. An
+            earlier time fails the item, which catches a wrong `unit`.
+        not_after: Last time that is taken, likewise.
+        format: Format of times as texts, as for Python's strptime; %f takes any number of digits. "HHMMSSnnnnnnnnn" is
+            that of the NYSE, as a text or an int.
+        date: Date of times that have none, such as "2024-05-06" or a date. Numbers then count from midnight by the
+            clocks of `tz`, from 0 to less than a day.
 
     Raises:
         GraphError: If an argument is invalid, a name is not a field of the items, the field of `sequence` is known not
@@ -152,8 +186,8 @@ def event_time(
         >>> feed(timed, [1, 5, 3])
         [1, 5, 3]
     """
-    if unit not in ("ns", "us", "ms", "s"):
-        raise GraphError(f'event_time: unit must be "ns", "us", "ms" or "s", got {shown(unit)}')
+    if unit not in ("ns", "us", "ms", "s", "auto"):
+        raise GraphError(f'event_time: unit must be "ns", "us", "ms", "s" or "auto", got {shown(unit)}')
     check_field(ts, None, "event_time: ts")
     if sequence is not None:
         check_field(sequence, None, "event_time: sequence")
@@ -167,6 +201,9 @@ def event_time(
             'event_time: with watermarks="source" the source makes the watermarks; '
             "leave out out_of_order, by, idle_timeout, max_future and advance"
         )
+    zone = zone_of(tz, "event_time: tz")
+    least, most = bounds_ns(not_before, not_after, zone)
+    day = day_of(date, unit, zone)
     return _EventTime(
         ts,
         unit,
@@ -177,5 +214,9 @@ def event_time(
         None if max_future is None else duration_ns(max_future, "event_time: max_future"),
         advance,
         watermarks,
-        zone_of(tz, "event_time: tz"),
+        zone,
+        least,
+        most,
+        form_of(format, unit, day, zone),
+        day,
     )

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import i64
 
 from rxdag.contract import (
-    MAX,
     MIN,
     BadItem,
     ColumnsEmit,
     Emit,
     Kernel,
     RowFailed,
-    aware,
 )
 from rxdag.engine import ITEM, Exit, KernelNode
-from rxdag.errors import shown
 from rxdag.expressions import called, why_opaque
-from rxdag.operators._declared import ROUND
 from rxdag.operators._sequence import sequence_number
+from rxdag.operators.time._stamping import StampingKernel
+from rxdag.operators.time._time_reader import TimeReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +28,7 @@ if TYPE_CHECKING:
     from rxdag.columns import Columns
 
 
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 _SEQUENCE: Final = "event_time: sequence"
-_NAT: Final = -(1 << 63)
-"""numpy's NaT as an int."""
 
 
 class _EventTimeNode(KernelNode):
@@ -51,19 +42,25 @@ class _EventTimeNode(KernelNode):
         self.sequence_of: Callable[[Any], Any] | None = (
             None if kernel._sequence_of is None else called(kernel._sequence_of)
         )
-        self.scale: i64 = kernel._scale
-        # Within these bounds, the time in ns fits into an int64.
-        self.least: i64 = (MIN + 1) // kernel._scale + 1
-        self.largest: i64 = (MAX - 1) // kernel._scale - 1
-        self.zone: tzinfo | None = kernel._zone
+        self.reader: TimeReader = kernel.reader
+        self.finds_unit = self.reader.finds_unit
+        self.bound_ints()
         # 1 ns more, so that an item that is behind by exactly the lag is still on time.
         self.lag: i64 = kernel._lag + 1
         self.way: Exit = Exit("out", False)
+
+    def bound_ints(self) -> None:
+        """Set which ints need no more than to be multiplied."""
+        least, largest, scale = self.reader.exact(self.stamp.unit)
+        self.least: i64 = least
+        self.largest: i64 = largest
+        self.scale: i64 = scale
 
     def open(self) -> None:
         super().open()
         if self.main is not None:
             self.way = self.main
+        self.bound_ints()
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
@@ -83,13 +80,16 @@ class _EventTimeNode(KernelNode):
             if is_small:
                 at *= self.scale
             else:
-                at = checked_ns(value, self.scale, self.zone)
+                at = self.stamp.read(value) if self.finds_unit else self.reader.ns(value)
             sequence = 0 if self.sequence_of is None else self.sequence_of(item)
             if type(sequence) is not int:
                 sequence = sequence_number(sequence, _SEQUENCE)
         except BaseException as error:
             self.bury(item, error, 1)
             return
+        if not is_small and self.finds_unit:
+            self.stamp.take_unit(self.emit)
+            self.bound_ints()
         out = self.way.out
         if self.blocked > self.free:
             self.hold((ITEM, self.way, item, at, sequence, key))
@@ -113,31 +113,30 @@ class _EventTimeNode(KernelNode):
         self.way.n = self.passed
 
 
-class EventTimeKernel(Kernel):
+class EventTimeKernel(StampingKernel):
     node = _EventTimeNode
-    state = ("max_ts",)
+    state = ("max_ts", "unit")
     makes_time = True
 
     def __init__(
         self,
         time_of: Callable[[Any], Any],
-        scale: int,
+        reader: TimeReader,
         sequence_of: Callable[[Any], Any] | None,
         lag: int,
-        zone: tzinfo | None = None,
     ) -> None:
+        super().__init__(reader)
         self._time_of = time_of
-        self._scale = scale
-        self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
         self.max_ts: i64 = MIN
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        ts = checked_ns(self._time_of(item), self._scale, self._zone)
+        ts = self.read(self._time_of(item))
         sequence = 0 if self._sequence_of is None else self._sequence_of(item)
         if type(sequence) is not int:
             sequence = sequence_number(sequence, _SEQUENCE)
+        self.take_unit(emit)
         emit(item, ts=ts, sequence=sequence)
         if ts > self.max_ts:
             self.max_ts = ts
@@ -148,20 +147,16 @@ class EventTimeKernel(Kernel):
         return why_opaque(self._time_of, *(() if self._sequence_of is None else (self._sequence_of,))) or self
 
     def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
-        ts = self._times(columns.values(self._time_of))
+        times = columns.values(self._time_of)
+        ts = self.reader.times(times)
         sequence = None if self._sequence_of is None else _numbers(columns.ordinals(self._sequence_of))
+        self.take_units(times, emit)
         largest = self._largest_before(ts)
         before = self.max_ts
         self.max_ts = max(int(largest[-1]), int(ts[-1]))
         emit(columns.timed(ts, sequence).marked(self._watermarks(largest)))
         if self.max_ts > before and self.max_ts - self._lag - 1 > MIN:
             emit.watermark(self.max_ts - self._lag - 1)
-
-    def _times(self, column: Any) -> NDArray[np.int64]:
-        from rxdag.columns import times_of  # it loads numpy
-
-        scale, zone = self._scale, self._zone
-        return times_of(column, scale, lambda value: checked_ns(value, scale, zone), takes_datetime64=zone is None)
 
     def _largest_before(self, ts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the largest time before each item."""
@@ -183,16 +178,22 @@ class EventTimeKernel(Kernel):
         return np.maximum(largest, least) - (self._lag + 1)
 
 
-class StampKernel(Kernel):
+class StampKernel(StampingKernel):
     """Sets the times of items; watermarks are those of the stream."""
 
-    def __init__(self, time_of: Callable[[Any], Any], sequence_of: Callable[[Any], Any] | None) -> None:
+    state = ("unit",)
+
+    def __init__(
+        self, time_of: Callable[[Any], Any], reader: TimeReader, sequence_of: Callable[[Any], Any] | None
+    ) -> None:
+        super().__init__(reader)
         self._time_of = time_of
         self._sequence_of = sequence_of
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
-        ts = self._time_of(item)
+        ts = self.read(self._time_of(item))
         sequence = 0 if self._sequence_of is None else sequence_number(self._sequence_of(item), _SEQUENCE)
+        self.take_unit(emit)
         emit(item, ts=ts, sequence=sequence)
 
 
@@ -212,54 +213,3 @@ def _numbers(column: Any) -> Any:
             except BadItem as bad:
                 raise RowFailed(index, bad) from bad
     return numbers
-
-
-def checked_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
-    ts = value * scale if value.__class__ is int else _to_ns(value, scale, zone)
-    if not MIN < ts < MAX:
-        raise _out_of_range(f"{ts} ns; is unit= right?")
-    return int(ts)
-
-
-def _out_of_range(got: object) -> BadItem:
-    return BadItem(f"event_time: a time must be within 1677 to 2262, got {got}")
-
-
-def _to_ns(value: Any, scale: int, zone: tzinfo | None) -> int:
-    """Convert a time from user code, other than a plain int, to ns since the epoch."""
-    if isinstance(value, datetime):
-        when = _aware(value, zone) if value.tzinfo is None else value
-        return (when - _EPOCH) // _MICROSECOND * 1_000
-    kind = type(value).__name__
-    if kind == "datetime64":
-        if zone is not None:
-            raise TypeError(
-                f"event_time: with tz= a time must be a datetime or an int, got {shown(value)}, which is UTC; "
-                f"leave out tz="
-            )
-        from rxdag.columns import exact_ns  # it loads numpy
-
-        ns = exact_ns(value)
-        if ns is None:
-            raise _out_of_range(value)
-        if int(ns) == _NAT:
-            raise BadItem("event_time: a time must not be NaT")
-        return int(ns)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(
-            f"event_time: a time must be an int, a datetime with a time zone or a numpy datetime64, got {shown(value)}"
-            f"{ROUND if isinstance(value, float) else ''}"
-        )
-    return int(value.__index__()) * scale
-
-
-def _aware(value: datetime, zone: tzinfo | None) -> datetime:
-    if zone is None:
-        raise TypeError(
-            f"event_time: a datetime must have a time zone, got the naive {shown(value)}; use .replace(tzinfo=...), "
-            f"or pass tz= for such times"
-        )
-    try:
-        return aware(value, zone)
-    except ValueError as error:
-        raise BadItem(f"event_time: {error}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import Any, Final
 
 from mypy_extensions import i64
@@ -12,7 +11,8 @@ from mypy_extensions import i64
 from rxdag.contract import IDLE, MAX, MIN, BadItem, Emit, Kernel, format_ns
 from rxdag.engine import KernelNode
 from rxdag.operators._sequence import sequence_number
-from rxdag.operators.time._event_time_kernel import checked_ns
+from rxdag.operators.time._stamping import StampingKernel
+from rxdag.operators.time._time_reader import TimeReader
 
 _TICK_NS: Final = 10_000_000
 """Least time between two watermarks from the clock, with `advance="clock"`."""
@@ -41,6 +41,8 @@ class _FeedTimeNode(KernelNode):
         except BaseException as error:
             self.bury(item, error, 1)
             return
+        if feeds.finds_unit:
+            feeds.take_unit(self.emit)
         if wakes:
             self.give_mark(feeds.given)
         main = self.main
@@ -56,7 +58,7 @@ class _FeedTimeNode(KernelNode):
             self.look()
 
 
-class FeedTimeKernel(Kernel):
+class FeedTimeKernel(StampingKernel):
     """Keeps a watermark for each feed; the output has the minimum over the active and aligned feeds.
 
     The place of a feed is its largest time. With `advance="clock"` it is that time minus the time of the clock then, so
@@ -64,8 +66,7 @@ class FeedTimeKernel(Kernel):
 
     Args:
         time_of: Event time of an item.
-        scale: Unit of int times, ns.
-        zone: Time zone of datetimes without one.
+        reader: Reads it.
         sequence_of: Tie-break; None for none.
         lag: Distance of a feed's watermark behind its largest time, ns.
         feed_of: Feed of an item; None for a single feed.
@@ -75,15 +76,14 @@ class FeedTimeKernel(Kernel):
     """
 
     node = _FeedTimeNode
-    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer")
-    derived = ("_least", "_order", "_has_moved")
+    state = ("places", "seen", "idle", "unaligned", "given", "is_idle", "timer", "unit")
+    derived = ("found", "_least", "_order", "_has_moved")
     makes_time = True
 
     def __init__(
         self,
         time_of: Callable[[Any], Any],
-        scale: int,
-        zone: tzinfo | None,
+        reader: TimeReader,
         sequence_of: Callable[[Any], Any] | None,
         lag: int,
         feed_of: Callable[[Any], Any] | None,
@@ -92,9 +92,8 @@ class FeedTimeKernel(Kernel):
         *,
         by_clock: bool,
     ) -> None:
+        super().__init__(reader)
         self._time_of = time_of
-        self._scale = scale
-        self._zone = zone
         self._sequence_of = sequence_of
         self._lag = lag
         self._feed_of = feed_of
@@ -121,7 +120,9 @@ class FeedTimeKernel(Kernel):
     def on_item(self, item: Any, now: int, emit: Emit[Any]) -> None:
         ts = self.time_of(item, now)
         sequence = self.sequence_of(item)
-        if self.enter(self.feed_of(item), ts, now):
+        wakes = self.enter(self.feed_of(item), ts, now)
+        self.take_unit(emit)
+        if wakes:
             emit.watermark(self.given)
         emit(item, ts=ts, sequence=sequence)
         mark = self.raised(now)
@@ -130,7 +131,8 @@ class FeedTimeKernel(Kernel):
 
     def time_of(self, item: Any, now: int) -> int:
         """Return the time of an item, ns; raise BadItem if it is too far ahead of the clock."""
-        ts = checked_ns(self._time_of(item), self._scale, self._zone)
+        value = self._time_of(item)
+        ts = self.read(value) if self.finds_unit else self.reader.ns(value)
         if self._max_future is not None and ts > now + self._max_future:
             raise BadItem(
                 f"event_time: a time must be no more than {format_ns(self._max_future)} ahead of the clock, "
