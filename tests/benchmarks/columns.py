@@ -1,4 +1,4 @@
-"""Columns against what knows the whole set: W1 over numpy, W2 over polars; and W3 over the plain loop."""
+"""Columns against what knows the whole set: W1 over numpy, W2 and W10 over polars; and W3 over the plain loop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 import rxdag
+from rxdag import operators as ops
 from rxdag import sinks, sources
 from tests.benchmarks import bars, budgets, dedupe, stateless
 from tests.benchmarks.data import Tick, ints, repeated, ticks, ticks_captured, ticks_sparsest
 from tests.benchmarks.loops import SIZE_US, WITHIN_US, w1_loop, w2_loop, w3_loop
+from tests.benchmarks.rolling_loops import is_trade, w10_loop
 from tests.benchmarks.table import table_of
 from tests.benchmarks.work import Case, Data, Work
 
@@ -151,6 +153,44 @@ def _w3_table(data: Data) -> tuple[Any, ...]:
     return (*np.bincount(branches, minlength=3).tolist(), *totals.tolist())
 
 
+# ---- W10
+
+
+def _two_tables(rows: list[Tick]) -> tuple[Any, Any]:
+    return table_of([tick for tick in rows if is_trade(tick)]), table_of([tick for tick in rows if not is_trade(tick)])
+
+
+def _polars_w10(data: Data) -> Any:
+    import polars as pl
+
+    trades, quotes = (pl.from_arrow(table).lazy().sort("ts", maintain_order=True) for table in data.columns)  # type: ignore[union-attr]
+    last = quotes.select("ts", "sym", pl.col("tid").alias("quote"))
+    return trades.join_asof(last, on="ts", by="sym", check_sortedness=False).collect()
+
+
+def _w10_table(data: Data) -> Any:
+    trades, quotes = (
+        rxdag.from_source(sources.arrow(table, Tick))
+        .pipe(ops.event_time("ts", unit="us", out_of_order="500ms"))
+        .pipe(ops.key_by("sym"))
+        for table in data.columns
+    )
+    kept = rxdag.join_asof(trades, quotes, fields={"quote": "tid"}).to(sinks.arrow())
+    return rxdag.run(kept)[kept]
+
+
+def _pairs_of_table(table: Any) -> list[Any]:
+    return sorted(zip(table.column("tid").to_pylist(), table.column("quote").to_pylist(), strict=True))
+
+
+def _pairs_of_frame(frame: Any) -> list[Any]:
+    return sorted(zip(frame["tid"], frame["quote"], strict=True))
+
+
+def _pairs(answer: list[Any]) -> list[Any]:
+    return sorted((trade.tid, None if quote is None else quote.tid) for trade, quote in answer)
+
+
 def _w2_cases(budget: budgets.Budget) -> tuple[Case, ...]:
     return (
         Case("polars over the loop", _polars_sorted, _by_start),
@@ -195,5 +235,21 @@ WORKS = (
             Case("rxdag over the loop, as a table", _w3_table, budget=budgets.COLUMNS_W3_OVER_LOOP),
         ),
         table_of,
+    ),
+    Work(
+        "columns",
+        "W10",
+        ticks,
+        w10_loop,
+        (
+            Case("polars over the loop", _polars_w10, _pairs_of_frame, expected=_pairs),
+            Case("rxdag over the loop, as a table", _w10_table, _pairs_of_table, expected=_pairs),
+            Case(
+                *("rxdag over polars, as a table", _w10_table, _pairs_of_table, budgets.COLUMNS_W10_OVER_POLARS),
+                *(_polars_w10, _pairs_of_frame),
+            ),
+        ),
+        _two_tables,
+        0.5,
     ),
 )

@@ -195,14 +195,18 @@ def test_a_poisoned_item_has_the_same_fate_in_both_lanes(name, items, policy, se
     assert by_columns == said(made(False), columns=False, has_dead=has_dead)[1]
 
 
+@pytest.mark.parametrize("fields", [None, {"right_x": "x", "right_s": "s"}])
 @pytest.mark.parametrize("strategy", ["backward", "forward", "nearest"])
 @law
 @given(left=items_of(), right=items_of(), seed=st.integers(0, 99))
-def test_an_as_of_join_says_the_same_in_both_lanes(strategy, left, right, seed):
+def test_an_as_of_join_says_the_same_in_both_lanes(strategy, fields, left, right, seed):
     chunks = [cut(items, random.Random(seed)) for items in (left, right)]
 
     def made(columns):
-        return rxdag.join_asof(*(timed(chunk, columns, f"in{i}") for i, chunk in enumerate(chunks)), strategy=strategy)
+        sides = [timed(chunk, columns, f"in{i}") for i, chunk in enumerate(chunks)]
+        if fields is None:
+            return rxdag.join_asof(*sides, strategy=strategy)
+        return rxdag.join_asof(*sides, strategy=strategy, fields=fields)
 
     works, by_columns = said(made(True), columns=True)
     assert works

@@ -172,9 +172,14 @@ def _asof(stream: Any, rng: random.Random) -> list[Any]:
         key = rng.choice(["s", "n"])
         left, right = left.pipe(ops.key_by(key)), right.pipe(ops.key_by(key))
     how: Any = rng.choice(["backward", "forward", "nearest"])
+    fields: Any = rng.choice([{}, {}, {"fields": {"right_x": "x", "right_s": "s"}}])
     return [
         rxdag.join_asof(
-            left, right, strategy=how, tolerance=rng.choice([None, "5s"]), allow_exact_matches=rng.random() < 0.5
+            *(left, right),
+            strategy=how,
+            tolerance=rng.choice([None, "5s"]),
+            allow_exact_matches=rng.random() < 0.5,
+            **fields,
         )
     ]
 

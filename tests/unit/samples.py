@@ -66,6 +66,11 @@ def _pair(left, right):
     return (left, right)
 
 
+def _named(event):
+    second, letter, n = event
+    return {"second": second, "letter": letter, "n": n}
+
+
 def _odd(stream):
     return stream.pipe(ops.filter(lambda e: e[2] % 2))
 
@@ -428,6 +433,13 @@ SAMPLES = {
         ),
         (
             lambda s: rxdag.join_asof(s, s.pipe(ops.filter(lambda e: e[2] > 4)), clock="processing", into=_pair),
+            EVENTS,
+            keyed,
+        ),
+        (
+            lambda s: rxdag.join_asof(
+                s.pipe(ops.map(_named)), s.pipe(ops.map(_named)).pipe(ops.filter(col.n > 4)), fields={"right": "n"}
+            ),
             EVENTS,
             keyed,
         ),

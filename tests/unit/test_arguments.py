@@ -158,7 +158,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "rxdag.join_asof": (
         rxdag.join_asof,
         {"left": keyed(), "right": keyed(), "into": two, "strategy": "nearest", "tolerance": "1s"}
-        | {"allow_exact_matches": True, "clock": "event"},
+        | {"allow_exact_matches": True, "clock": "event", "fields": None},
     ),
     "rxdag.join_interval": (
         rxdag.join_interval,

@@ -1,16 +1,18 @@
 """As-of joins: which right item is taken and when that is certain, and how long the others are kept."""
 
 import random
+import re
 from bisect import bisect_left, bisect_right
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from tests.unit.drive import Exits
 
 import rxdag
+from rxdag import col, sinks, sources, testing
 from rxdag import operators as ops
-from rxdag import sinks, sources, testing
 from rxdag.contract import MAX
 from rxdag.operators.joining._asof_kernel import AsofKernel
 
@@ -316,3 +318,86 @@ def test_right_items_are_purged_at_twice_their_number_however_many_are_needed():
         kernel.watermark = ts - 1000
     assert kernel.held() < 2100
     assert Purges.n < 30
+
+
+class Trade(NamedTuple):
+    t: int
+    price: float
+
+
+class Quote(NamedTuple):
+    t: int
+    bid: float
+    venue: str
+    n: int
+
+
+class Quoted(NamedTuple):
+    t: int
+    price: float
+    bid: float | None
+    where: str | None
+    n: int | None
+
+
+TRADES = [Trade(1, 9.5), Trade(4, 9.25), Trade(30, 9.0)]
+QUOTES = [Quote(2, 9.0, "X", 7), Quote(4, 9.125, "Y", 8)]
+
+
+def quoted(of_columns, **how):
+    sides = []
+    for rows in (TRADES, QUOTES):
+        of = type(rows[0])
+        table = {name: [getattr(row, name) for row in rows] for name in of._fields}
+        source = sources.arrays(table, of=of) if of_columns else sources.iterable(rows, of=of)
+        sides.append(rxdag.from_source(source).pipe(ops.event_time("t", unit="s")))
+    return rxdag.join_asof(*sides, tolerance="9s", **how)
+
+
+@pytest.mark.parametrize("of_columns", [True, False])
+def test_fields_of_the_right_item_are_added_to_the_left_one_and_none_without_a_match(of_columns):
+    assert quoted(of_columns, fields=["bid"]).collect() == [
+        {"t": 1, "price": 9.5, "bid": None},
+        {"t": 4, "price": 9.25, "bid": 9.125},
+        {"t": 30, "price": 9.0, "bid": None},
+    ]
+    records = quoted(of_columns, fields={"bid": "bid", "where": "venue", "n": "n"}, into=Quoted).collect()
+    assert records == [(1, 9.5, None, None, None), (4, 9.25, 9.125, "Y", 8), (30, 9.0, None, None, None)]
+    assert {type(record) for record in records} == {Quoted}
+
+
+def test_a_join_with_fields_keeps_columns():
+    stream = quoted(True, fields={"bid": "bid", "where": "venue"}).pipe(ops.filter(~col.bid.is_null()))
+    plan = rxdag.compile(rxdag.Dag(stream.to(sinks.collect(), name="out"), name="d"))
+    assert "filter(~col.bid.is_null())  [columns]" in plan.explain()
+    assert rxdag.run(plan)["out"] == [{"t": 4, "price": 9.25, "bid": 9.125, "where": "Y"}]
+
+
+@pytest.mark.parametrize("of_columns", [True, False])
+def test_right_items_that_lack_a_field_fail_the_join_after_those_before_them(of_columns):
+    seen = []
+    rights = [{"t": 2, "bid": 1.0}, {"t": 5, "ask": 2.0}]
+    left = rxdag.from_source(sources.iterable([{"t": 3}, {"t": 6}])).pipe(ops.event_time("t", unit="s"))
+    right = rxdag.from_source(sources.iterable(rights)).pipe(ops.event_time("t", unit="s"))
+    joined = rxdag.join_asof(left, right, fields=["bid"]).pipe(ops.tap(seen.append))
+    dag = rxdag.Dag(joined.to(sinks.null(), name="out"))
+    with pytest.raises(rxdag.NodeError, match="bid"):
+        rxdag.run(rxdag.compile(dag, columns=of_columns))
+    assert seen == [{"t": 3, "bid": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"fields": ["bit"]}, 'join_asof: fields: Quote has no field "bit"; did you mean "bid"?'),
+        ({"fields": ["t"]}, 'must have names that the left item has not, got "t"; pass another name: fields={"right_t": "t"}'),
+        ({"fields": "bid"}, "must be names of fields of the right item, such as"),
+        ({"fields": []}, "must be names of fields of the right item, such as"),
+        ({"fields": ["bid", "bid"]}, 'fields must be named once, got "bid" twice'),
+        ({"fields": ["bid"], "into": 3}, "join_asof: into must be a type, got 3"),
+        ({"fields": ["bid"], "into": Trade}, "bid"),
+    ],
+)  # fmt: skip
+def test_fields_that_cannot_be_added_are_refused(how, message):
+    with pytest.raises(rxdag.GraphError, match=re.escape(message)):
+        quoted(False, **how)

@@ -173,6 +173,24 @@ def taken(column: Column, at: At) -> Column:
     return of_array(column, at) if isinstance(column, np.ndarray) else column[at]
 
 
+def taken_or_null(column: Column, at: NDArray[np.intp]) -> Column:
+    """Return the values at those places, null where a place is -1."""
+    found = at >= 0
+    if found.all():
+        return taken(column, at)
+    if not len(column) or (isinstance(column, np.ndarray) and column.dtype.kind not in "ifb"):
+        values = [*values_of(column), None]
+        return object_array([values[place] for place in at.tolist()])
+    some = taken(column, np.where(found, at, 0))
+    if isinstance(some, Coded):
+        if some.own is not None:  # taken, so it is a copy
+            some.own[~found] = None
+        return Coded(np.where(found, some.codes, -1), some.names, some.own)
+    if isinstance(some, Nullable):
+        return Nullable(some.values, some.valid & found)
+    return Nullable(some, found)
+
+
 def of_array(array: Array, at: At) -> Array:
     """Return the values of an array at those places."""
     return array[at] if isinstance(at, slice) else array.take(at)  # twice as fast as indexing
@@ -183,6 +201,15 @@ def bounds_of(column: Column) -> tuple[int, int]:
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ib":
         raise TypeError("bounds_of: must be of int64 or bool")
     return (int(column.min()), int(column.max())) if len(column) else (0, 0)
+
+
+def in_order(codes: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the positions of integers in ascending order, equal ones by position."""
+    if len(codes):
+        least = int(codes.min())
+        if int(codes.max()) - least < 1 << 16:  # numpy sorts 16-bit ints by radix, which is several times faster
+            codes = (codes - least).astype(np.uint16)
+    return np.argsort(codes, kind="stable")
 
 
 def concatenate(columns: Sequence[Column]) -> Column:

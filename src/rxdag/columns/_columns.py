@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._blocks import Block, Bounds, without
-from rxdag.columns._column import Array, At, Coded, Column, bounds_of, is_array, objects_of, of_array, taken, values_of
+from rxdag.columns._column import (
+    Array,
+    At,
+    Coded,
+    Column,
+    bounds_of,
+    in_order,
+    is_array,
+    objects_of,
+    of_array,
+    taken,
+    values_of,
+)
 from rxdag.columns._keys import coded_key
 from rxdag.columns._rows import SCALAR, columns_of_items, row_maker
 from rxdag.columns._truth import truths_of
@@ -265,9 +277,7 @@ class Columns:
             ways: shape (rows,), the way of each item, from 0.
             n: Number of ways.
         """
-        # numpy sorts small ints by radix, which is faster.
-        order = np.argsort(ways.astype(np.min_scalar_type(n), copy=False), kind="stable")
-        sorted_ = self.take(order)
+        sorted_ = self.take(in_order(ways))
         ends = np.cumsum(np.bincount(ways, minlength=n)).tolist()
         return [sorted_.take(slice(start, end)) for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -280,6 +290,10 @@ class Columns:
             bounds[name] = (low, high)
         if not keep:
             return Columns((Block(new, None, bounds),), self.n, tuple(new), of).beside(self)
+        return self.joined_with(new, of, bounds)
+
+    def joined_with(self, new: dict[str, Column], of: Any = None, bounds: dict[str, Bounds] | None = None) -> Columns:
+        """Return items of a type with further columns, which replace those of the same name."""
         names = tuple(dict.fromkeys((*self.names, *new)))
         kept = tuple(without(block, new) for block in self._blocks)
         return Columns((Block(new, None, bounds), *kept), self.n, names, of).beside(self)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns._blocks import Block, positions
-from rxdag.columns._column import Array, Coded, concatenate
+from rxdag.columns._column import Array, Coded, concatenate, in_order
 from rxdag.columns._columns import Columns
 
 
@@ -69,9 +69,7 @@ def rejoined(parts: Sequence[Columns]) -> Columns:
     first = parts[0]
     index = np.concatenate([part.index for part in parts if part.index is not None])
     n = len(index)
-    # numpy sorts 16-bit ints by radix, which is faster.
-    is_short = n == 0 or index.max() < 1 << 16
-    order = np.argsort(index.astype(np.uint16) if is_short else index, kind="stable")
+    order = in_order(index)
     shared = _shared(parts, order)
     names = {name for block in shared for name in block.columns}
     loose = {name: concatenate([part[name] for part in parts])[order] for name in first.names if name not in names}

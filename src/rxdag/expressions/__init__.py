@@ -26,6 +26,7 @@ from rxdag.expressions._hints import checks_itself as checks_itself
 from rxdag.expressions._hints import declared_types as declared_types
 from rxdag.expressions._hints import is_limited as is_limited
 from rxdag.expressions._hints import kinds_in as kinds_in
+from rxdag.expressions._hints import runs_code as runs_code
 from rxdag.expressions._names import field_names as field_names
 from rxdag.expressions._pairs import pairs as pairs
 from rxdag.expressions._parse import parse
@@ -41,6 +42,7 @@ from rxdag.expressions._reader import check_field as check_field
 from rxdag.expressions._reader import check_number as check_number
 from rxdag.expressions._reader import field_name as field_name
 from rxdag.expressions._reader import getter as getter
+from rxdag.expressions._reader import look_up as look_up
 from rxdag.expressions._reader import of_value as of_value
 from rxdag.expressions._reader import why_opaque as why_opaque
 from rxdag.expressions._types import field_types as field_types

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
+from rxdag.expressions._names import field_names
 from rxdag.expressions._types import field_types
 
 _WRAPPERS: Final = tuple(
@@ -67,3 +69,10 @@ def checks_itself(of: Any) -> bool:
         made_by = getattr(kind, "__new__", None)
         return not getattr(made_by, "__globals__", {}).get("__name__", "").startswith("namedtuple_")
     return False
+
+
+def runs_code(of: Any) -> bool:
+    """Return whether records of a type, None for dicts, are made by user code, which may fail or change its arguments."""
+    if of is None or issubclass(typing.get_origin(of) or (of if isinstance(of, type) else object), Mapping):
+        return False
+    return field_names(of) is None or checks_itself(of)

@@ -18,10 +18,10 @@ from rxdag.expressions import (
     Record,
     bound,
     check_field,
-    checks_itself,
     field_name,
     field_names,
     field_types,
+    runs_code,
     why_opaque,
 )
 from rxdag.operators.elementwise._call_kernels import MapKernel
@@ -49,7 +49,7 @@ class _RecordKernel(MapKernel):
         self._keep = keep
 
     def in_columns(self) -> Kernel | str:
-        if _runs_code(self._of):
+        if runs_code(self._of):
             return f"{getattr(self._of, '__name__', 'into')} has a constructor with code of its own"
         return why_opaque(*self._fields.values()) or self
 
@@ -58,13 +58,6 @@ class _RecordKernel(MapKernel):
             emit(columns.mapped({ITEM: self.fn}))  # items of several types: each has fields of its own
         else:
             emit(columns.mapped(self._fields, self._of, keep=self._keep))
-
-
-def _runs_code(of: Any) -> bool:
-    """Return whether user code makes the records, which may fail or change its arguments."""
-    if of is None or issubclass(typing.get_origin(of) or (of if isinstance(of, type) else object), Mapping):
-        return False
-    return field_names(of) is None or checks_itself(of)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, joined
+from rxdag.columns import SCALAR, Column, Columns, in_order, joined, object_array, taken_or_null
 from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
+from rxdag.operators.joining._added_fields import AddedFields
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 
 _SWEEP_FROM: Final = 4096
@@ -31,7 +32,7 @@ class _Sorted:
         key = columns.key
         codes = np.full(columns.n, -1) if key is None else key.codes.astype(np.int64)
         self.columns = columns
-        self.order = by_time[np.argsort(codes[by_time], kind="stable")]
+        self.order = by_time[in_order(codes[by_time])]
         self.places = times(columns)[self.order]
         self._keys = codes[self.order]
         self._codes = {} if key is None else {name: code for code, name in enumerate(key.names)}
@@ -44,7 +45,7 @@ class _Sorted:
         # A null has the code -1 on both sides, and is last here; names missing on the right get -2.
         known = np.array([*(self._codes.get(name, -2) for name in key.names), -1])
         codes = known[key.codes]
-        order = np.argsort(codes, kind="stable")
+        order = in_order(codes)
         starts = np.concatenate(([0], np.flatnonzero(np.diff(codes[order])) + 1))
         keys = codes[order[starts]]
         low, high = np.searchsorted(self._keys, keys, "left"), np.searchsorted(self._keys, keys, "right")
@@ -126,15 +127,9 @@ class AsofColumnsKernel(Kernel):
         """Emit the left items whose match is final, up to the first that is not."""
         certain = self._certain
         if certain is None:
-            found, reach = self._matches(lefts)
-            n = lefts.n
-            if self._forward and watermark != MAX:
-                # _LAST means no limit: only the end makes such a match final.
-                open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
-                n = int(open_ones[0]) if len(open_ones) else n
-            some = lefts[:n]
+            some, found = self._final(lefts, watermark)
             rows = zip(some.rows(), *some.beside_rows(), strict=True)
-            certain, self._n_certain = zip(rows, self._rights_at(found[:n]), strict=True), n
+            certain, self._n_certain = zip(rows, self._rights_at(found), strict=True), some.n
         self._certain = None
         given = 0
         try:
@@ -150,6 +145,16 @@ class AsofColumnsKernel(Kernel):
             # Also if `into` raises: emitted items are no longer held, but the failing item still is.
             self._n_certain -= given
             self.settling = lefts[given:] if given < lefts.n else None
+
+    def _final(self, lefts: Columns, watermark: int) -> tuple[Columns, NDArray[np.intp]]:
+        """Return the left items whose match is final, up to the first that is not, and the index of each match."""
+        found, reach = self._matches(lefts)
+        n = lefts.n
+        if self._forward and watermark != MAX:
+            # _LAST means no limit: only the end makes such a match final.
+            open_ones = np.flatnonzero((reach > watermark) | (reach == _LAST))
+            n = int(open_ones[0]) if len(open_ones) else n
+        return lefts[:n], found[:n]
 
     def _rights_at(self, found: NDArray[np.intp]) -> list[Any]:
         """Return the right item of each index, None for -1; no other items are made."""
@@ -220,7 +225,7 @@ class AsofColumnsKernel(Kernel):
             keys = np.zeros(rights.n, np.int64) if rights.key is None else rights.key.codes
             old = np.flatnonzero(~keep)
             old = old[in_time(rights.take(old))] if len(old) else old
-            by_key = old[np.argsort(keys[old], kind="stable")]
+            by_key = old[in_order(keys[old])]
             is_last = np.append(keys[by_key][1:] != keys[by_key][:-1], True) if len(by_key) else np.zeros(0, np.bool_)
             keep[by_key[is_last]] = True  # the last earlier one is kept for later left items
             if self._tolerance is not None:
@@ -258,6 +263,46 @@ class AsofColumnsKernel(Kernel):
         self._sorted = None
         self._n_rights = sum(run.n for run in self.rights)
         self._arm()
+
+
+class AsofFieldsKernel(AsofColumnsKernel):
+    """Emits columns: those of the left items, and some of the right ones.
+
+    Args:
+        tolerance: As in `AsofColumnsKernel`, as are the others.
+        added: The fields of the right items.
+    """
+
+    gives_columns = True
+
+    def __init__(
+        self, tolerance: int | None, added: AddedFields, *, backward: bool, forward: bool, exact: bool
+    ) -> None:
+        super().__init__(tolerance, added, backward=backward, forward=forward, exact=exact)
+        self._added = added
+
+    def _settle(self, lefts: Columns, watermark: int, emit: ColumnsEmit) -> None:
+        some, found = self._final(lefts, watermark)
+        columns = self._beside(some, found) if some.n else None
+        if columns is None:
+            for i, right in enumerate(self._rights_at(found)):
+                one = some[i : i + 1]
+                emit.rows([self._added(one.row(0), right)], one)
+                self.settling = lefts[i + 1 :] if i + 1 < lefts.n else None
+            return
+        self.settling = lefts[some.n :] if some.n < lefts.n else None
+        emit(columns)
+
+    def _beside(self, lefts: Columns, found: NDArray[np.intp]) -> Columns | None:
+        """Return the records; None if they must be made one by one, since items have no columns of these fields."""
+        rights = self.rights[0] if self.rights else None
+        fields = self._added.fields
+        if lefts.names == SCALAR or (rights is not None and any(field not in rights.names for _, field in fields)):
+            return None
+        new: dict[str, Column] = {}
+        for name, field in fields:
+            new[name] = object_array([None] * lefts.n) if rights is None else taken_or_null(rights[field], found)
+        return lefts.joined_with(new, self._added.into)
 
 
 def _behind(ts: NDArray[np.int64], by: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
+from rxdag.operators.joining._added_fields import AddedFields
 
 Strategy = Literal["backward", "forward", "nearest"]
 """Side of a left item on which its right item is searched."""
@@ -69,11 +70,12 @@ class AsofKernel(Kernel):
         self._sweep_at = _SWEEP_FROM
 
     def in_columns(self) -> Kernel | str:
-        from rxdag.operators.joining._asof_columns import AsofColumnsKernel  # it loads numpy
+        from rxdag.operators.joining._asof_columns import AsofColumnsKernel, AsofFieldsKernel  # they load numpy
 
-        return AsofColumnsKernel(
-            self._tolerance, self._into, backward=self._backward, forward=self._forward, exact=self._exact
-        )
+        into, backward, forward, exact = self._into, self._backward, self._forward, self._exact
+        if isinstance(into, AddedFields) and not into.runs_code:
+            return AsofFieldsKernel(self._tolerance, into, backward=backward, forward=forward, exact=exact)
+        return AsofColumnsKernel(self._tolerance, into, backward=backward, forward=forward, exact=exact)
 
     def on_item(self, item: Any, ts: int, sequence: int, key: Any, input: int, emit: Emit[Any]) -> None:
         if ts <= self.watermark:

@@ -10,6 +10,7 @@ from rxdag.contract import Duration, Emit, FanIn, Kernel, Shape, duration_ns, fl
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, Stream, fan_in
 from rxdag.operators._arguments import function_or_none
+from rxdag.operators.joining._added_fields import AddedFields, Fields, added_fields
 from rxdag.operators.joining._asof_kernel import AsofKernel, Strategy
 
 A = TypeVar("A")
@@ -81,7 +82,8 @@ class _JoinAsof(FanIn):
         if left.keyed != right.keyed:
             raise GraphError("join_asof: both streams must have keys, or neither; put ops.key_by(...) before the other")
         timed = left.timed and (right.timed or self.clock == "processing")
-        return Shape(None, timed=timed, keyed=left.keyed, key_names=left.key_names)
+        item_type = self.into.item_type(left.item_type, right.item_type) if isinstance(self.into, AddedFields) else None
+        return Shape(item_type, timed=timed, keyed=left.keyed, key_names=left.key_names)
 
     def check(self, shape: Shape, where: str) -> None:
         if self.clock == "event" and not shape.timed:
@@ -127,6 +129,31 @@ def join_asof(
 ) -> KeyedStream[K, R]: ...
 @overload
 def join_asof(
+    left: KeyedStream[K, A],
+    right: KeyedStream[K, B],
+    /,
+    *,
+    fields: Fields,
+    into: type[R],
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> KeyedStream[K, R]: ...
+@overload
+def join_asof(
+    left: KeyedStream[K, A],
+    right: KeyedStream[K, B],
+    /,
+    *,
+    fields: Fields,
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> KeyedStream[K, dict[str, Any]]: ...
+@overload
+def join_asof(
     left: Stream[A],
     right: Stream[B],
     /,
@@ -148,11 +175,37 @@ def join_asof(
     allow_exact_matches: bool = ...,
     clock: Literal["event", "processing"] = ...,
 ) -> Stream[R]: ...
+@overload
+def join_asof(
+    left: Stream[A],
+    right: Stream[B],
+    /,
+    *,
+    fields: Fields,
+    into: type[R],
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> Stream[R]: ...
+@overload
+def join_asof(
+    left: Stream[A],
+    right: Stream[B],
+    /,
+    *,
+    fields: Fields,
+    strategy: Strategy = ...,
+    tolerance: Duration | None = ...,
+    allow_exact_matches: bool = ...,
+    clock: Literal["event", "processing"] = ...,
+) -> Stream[dict[str, Any]]: ...
 def join_asof(
     left: Any,
     right: Any,
     /,
     *,
+    fields: Any = None,
     into: Any = None,
     strategy: Strategy = "backward",
     tolerance: Duration | None = None,
@@ -168,6 +221,8 @@ def join_asof(
     paired with None.
 
     Emits: `(left, right)`, or `into(left, right)`, for every left item, in order of event time; with its time and key.
+        With `fields`, a record of all fields of the left item and those of the right one, which are None without a
+        match: a dict, or `into(**fields)`.
     Drops: a late item of either stream goes to port "late".
     Holds: left items that the watermark has not passed ("forward" and "nearest": until their match is certain), and for
         each key the right items that a left one may still need: at least one, unless it is older than `tolerance`
@@ -181,14 +236,17 @@ def join_asof(
     Args:
         left: A stream with event time; with keys if the other has them.
         right: The other stream.
-        into: A function of the left item, and of the right item or None.
+        fields: Names of fields of the right item, or a mapping of a name in the record to the name of the field. With
+            them, columns stay columns.
+        into: A function of the left item, and of the right item or None; with `fields`, the type of the records.
         strategy: "backward", "forward" or "nearest".
         tolerance: Greatest distance of the right item, inclusive; by default unlimited.
         allow_exact_matches: False to ignore right items of exactly the same time.
         clock: "processing" to join with the last item that arrived.
 
     Raises:
-        GraphError: If an argument is invalid, a stream lacks event time, or only one has keys.
+        GraphError: If an argument is invalid, a stream lacks event time, only one has keys, or a field does not exist
+            or has the name of a left one.
 
     Example:
         >>> trades, quotes = (
@@ -197,6 +255,12 @@ def join_asof(
         ... )
         >>> rxdag.join_asof(trades, quotes).collect()
         [(3, 1), (7, 6)]
+        >>> trades, quotes = (
+        ...     rxdag.from_source(sources.iterable(rows)).pipe(ops.event_time("t"))
+        ...     for rows in ([{"t": 3, "price": 9.5}], [{"t": 1, "bid": 9.0}])
+        ... )
+        >>> rxdag.join_asof(trades, quotes, fields=["bid"]).collect()
+        [{'t': 3, 'price': 9.5, 'bid': 9.0}]
     """
     if strategy not in ("backward", "forward", "nearest"):
         raise GraphError(f'join_asof: strategy must be "backward", "forward" or "nearest", got {shown(strategy)}')
@@ -212,7 +276,9 @@ def join_asof(
         strategy,
         None if tolerance is None else duration_ns(tolerance, "join_asof: tolerance"),
         allow_exact_matches,
-        function_or_none(into, "join_asof: into", "the left item", "the right one"),
+        function_or_none(into, "join_asof: into", "the left item", "the right one")
+        if fields is None
+        else added_fields(fields, into),
         clock,
     )
     return fan_in(made, (left, right))

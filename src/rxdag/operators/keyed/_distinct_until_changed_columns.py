@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Coded, Column, Columns, values_of
+from rxdag.columns import Coded, Column, Columns, in_order, values_of
 from rxdag.contract import ColumnsEmit, Emit, Kernel, RowFailed
 from rxdag.expressions import FieldReader
 
@@ -32,7 +32,7 @@ class ChangedColumnsKernel(Kernel):
         column = columns.values(self._value_of)
         codes = np.zeros(columns.n, np.int64) if columns.key is None else columns.key.codes
         # Stable, so that rows of the same key stay in order of arrival.
-        order = np.argsort(codes, kind="stable")
+        order = in_order(codes)
         same_key = codes[order[1:]] == codes[order[:-1]]
         keep = np.ones(columns.n, np.bool_)
         rows, before = order[1:][same_key], order[:-1][same_key]

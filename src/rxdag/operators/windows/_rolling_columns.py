@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rxdag.columns import Columns, Spans, each_rolled, joined
+from rxdag.columns import Columns, Spans, each_rolled, in_order, joined
 from rxdag.contract import MAX, Aggregate, ColumnsAggregate, ColumnsEmit, Emit, Kernel, RowFailed
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, in_whole, saved_rows, split_late, times
 from rxdag.operators.windows._live import can_order
@@ -103,7 +103,7 @@ class RollingItemsColumnsKernel(_RollingColumns):
         self._check(columns)
         whole, before = self._with_past(columns)
         codes = _codes(whole)
-        by_key = np.argsort(codes, kind="stable")
+        by_key = in_order(codes)
         keys = codes[by_key]
         starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
         sizes = np.diff(np.append(starts, whole.n))
@@ -284,7 +284,7 @@ class RollingTimeColumnsKernel(_RollingColumns):
         """Return the results of the first `n` rows; their windows reach into earlier rows."""
         whole, before = self._with_past(ready)
         codes, ts = _codes(whole), times(whole)
-        by_key = np.argsort(codes, kind="stable")
+        by_key = in_order(codes)
         keys, instants = codes[by_key], ts[by_key]
         asked = np.flatnonzero((by_key >= before) & (by_key < before + n))
         is_new = np.ones(len(asked), np.bool_)
