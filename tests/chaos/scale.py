@@ -25,7 +25,7 @@ def chain_of_a_thousand_nodes(scale: Scale) -> str:
         out = stream.to(sinks.collect(), name="out")
         got = sound(rxdag.run(rxdag.compile(rxdag.Dag(out), columns=columns)))["out"]
         require(got == list(range(n, n + 500)), f"columns={columns}: {got[:3]}")
-    return f"500 items through {n:,} maps, fused and unfused"
+    return f"500 items through {n:,} maps"
 
 
 @experiment

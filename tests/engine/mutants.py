@@ -17,10 +17,12 @@ GRAPHS: Final = 1500
 """So many graphs of each kind are tried at most."""
 LONGEST_S: Final = 600.0
 """A hunt that takes longer has found something that hangs."""
-LOOM: Final = "loom"
-"""In place of kinds of graphs: the schedules of `test_loom`, 600 of each graph."""
-RULES: Final = "rules"
-"""In place of kinds of graphs: the small cases of `test_rules`."""
+LOOM: Final = "tests/engine/test_loom.py"
+"""In place of kinds of graphs: 600 schedules of each graph."""
+RULES: Final = "tests/engine/test_rules.py"
+"""In place of kinds of graphs: small cases."""
+BUILDS: Final = "tests/unit/test_build_info.py"
+"""In place of kinds of graphs: compiled modules and their sources."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Mutant:
         file: In `src/rxdag`.
         old: The text, which is there once.
         new: What takes its place.
-        hunt: Kinds of graphs that find it, or `RULES`, or `LOOM`.
+        hunt: Kinds of graphs that find it, or a file of tests.
     """
 
     rule: str
@@ -135,6 +137,13 @@ MUTANTS: Final = (
         "B",
     ),
     Mutant(
+        "7: what comes to a node that has ended is in no book",
+        "engine/_kernel_node.py",
+        "        if self.is_ended:\n            self.unread += 1\n            return\n        if self.marks.some_idle:",
+        "        if self.is_ended:\n            return\n        if self.marks.some_idle:",
+        "B",
+    ),
+    Mutant(
         "8: what is no Exception unwinds through the nodes above",
         "operators/elementwise/_call_kernels.py",
         "            value = self.fn(item)\n        except BaseException as error:",
@@ -149,10 +158,87 @@ MUTANTS: Final = (
         RULES,
     ),
     Mutant(
+        "9: a source does not look whether it must stop",
+        "engine/_source_feed.py",
+        "while i < n and not self.blocked and not domain.stop:",
+        "while i < n and not self.blocked:",
+        RULES,
+    ),
+    Mutant(
+        "9: the pump of a gate does not look whether it must stop",
+        "engine/_pump.py",
+        "            if self.blocked or domain.stop:",
+        "            if self.blocked:",
+        RULES,
+    ),
+    Mutant(
+        "9: all outputs of an item go out in one turn",
+        "engine/_step_node.py",
+        "if self.blocked > free or n >= _TURN or (n and self.domain.must_give_back()):",
+        "if self.blocked > free:",
+        RULES,
+    ),
+    Mutant(
+        "9: all that rests goes on in one turn",
+        "engine/_point.py",
+        "while pending and self.can_resume() and n < 1024 and not (n and self.domain.must_give_back()):",
+        "while pending and self.can_resume():",
+        RULES,
+    ),
+    Mutant(
+        "9: all panes that are due fire in one turn",
+        "engine/_emit.py",
+        "        return node.blocked > node.free or node.domain.must_give_back()",
+        "        return node.blocked > node.free",
+        RULES,
+    ),
+    Mutant(
         "10: long chains are not cut",
         "runtime/_wiring.py",
         "_DEEPEST: Final = 100\n",
         "_DEEPEST: Final = 100_000\n",
+        RULES,
+    ),
+    Mutant(
+        "11: a time of numpy stays one",
+        "engine/_emit.py",
+        "        value = index(ts)\n",
+        "        value: int = ts\n",
+        RULES,
+    ),
+    Mutant(
+        "11: a time may be a sentinel",
+        "engine/_emit.py",
+        "if not MIN < value < MAX:",
+        "if not MIN <= value <= MAX:",
+        RULES,
+    ),
+    Mutant(
+        "12: the state of a kernel is not taken up",
+        "engine/_snapshot.py",
+        '        node.kernel.restore(saved["kernel"])',
+        "        node.kernel.restore(node.kernel.snapshot())",
+        "S",
+    ),
+    Mutant(
+        "14: a source that was edited after it was compiled goes unnoticed",
+        "_build_info.py",
+        "if _hash_of(home.parent / file) != known",
+        "if _hash_of(home.parent / file) is None",
+        BUILDS,
+    ),
+    Mutant(
+        "15: kernels are called with parameters that they do not take",
+        "engine/_calling_node.py",
+        "forms.get(names, 3)",
+        "forms.get(names, 2)",
+        "A",
+    ),
+    Mutant(
+        "16: of a chunk in which an expression fails nothing is run again",
+        "engine/_shortcut.py",
+        "            return None\n        n = len(items)",
+        "            return []\n        n = len(items)",
         RULES,
     ),
     Mutant(
@@ -235,9 +321,9 @@ def killed(mutant: Mutant) -> str | None:
             )
         path.write_text(text.replace(mutant.old, mutant.new))
         env = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
-        if mutant.hunt in (RULES, LOOM):
+        if mutant.hunt.endswith(".py"):
             env["RXDAG_SCHEDULES"] = "600"
-            command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/engine/test_{mutant.hunt}.py"]
+            command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.hunt]
         else:
             command = ["-m", "tests.engine.mutants", "--hunt", mutant.hunt]
         try:

@@ -2,13 +2,14 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 import rxdag
 from rxdag import aggregates as agg
+from rxdag import element, on_error, sinks, sources, testing, windows
 from rxdag import operators as ops
-from rxdag import sinks, sources, testing, windows
-from rxdag.contract import Kernel
+from rxdag.contract import MAX, MIN, Kernel
 from rxdag.engine import Domain, Point
 from tests.engine.parts import Burst, Busy, Own, Replayed, Ticking
 from tests.engine.running import Stepped
@@ -72,6 +73,16 @@ class TestUserCode:
             stream = stream.pipe(ops.map(lambda x: x + 1))
         out = stream.to(sinks.collect())
         assert outcome(out)[out] == [1500, 1501, 1502]
+
+
+class TestExpressions:
+    def test_a_chunk_in_which_an_expression_fails_is_worked_on_item_by_item(self):
+        hundredths = ops.map(100 // (element % 5))
+        stream = rxdag.from_source(sources.range(8)).pipe(ops.map(element + 1))
+        out = stream.pipe(hundredths, name="hundredths", on_error=on_error.skip).to(sinks.collect())
+        result = outcome(out)
+        assert result[out] == [100, 50, 33, 25, 100, 50, 33]
+        assert result.stats.nodes["hundredths"].dropped == {"skipped": 1}
 
 
 class TestKeys:
@@ -249,7 +260,79 @@ class TestLanes:
         assert sorted(seen) == [("one", 0), ("one", 10), *[("two", 0)] * 4]
 
 
+class Stamped(Kernel):
+    """Gives each item a time of the test's."""
+
+    def __init__(self, ts):
+        self.ts = ts
+
+    def on_item(self, item, emit):
+        emit(item, ts=self.ts)
+
+
+class Telling(Kernel):
+    """Gives out the time of each item."""
+
+    def on_item(self, item, ts, emit):
+        emit(ts)
+
+
+def stamped(ts):
+    timed = rxdag.from_source(sources.iterable([1])).pipe(ops.event_time(lambda x: x))
+    return timed.pipe(Own(lambda: Stamped(ts)), name="own").pipe(Own(Telling)).to(sinks.collect())
+
+
+class TestSeams:
+    @pytest.mark.parametrize("ts", [7, True, np.int64(7), np.uint8(7), MIN + 1, MAX - 1])
+    def test_a_time_that_a_kernel_gives_goes_on_as_an_int(self, ts):
+        out = stamped(ts)
+        [told] = outcome(out)[out]
+        assert (type(told), told) == (int, int(ts))
+
+    @pytest.mark.parametrize("ts", [MIN, MAX, 1 << 70])
+    def test_a_time_that_does_not_fit_fails_its_node(self, ts):
+        with pytest.raises(rxdag.NodeError) as caught:
+            testing.run_virtual(stamped(ts))
+        assert str(caught.value.__cause__) == (
+            f'node "own": an event time must be ns since the epoch in 64 bits, got {ts}'
+        )
+
+    @pytest.mark.parametrize("ts", [7.0, "7"])
+    def test_a_time_that_is_no_whole_number_fails_its_node(self, ts):
+        with pytest.raises(rxdag.NodeError) as caught:
+            testing.run_virtual(stamped(ts))
+        assert isinstance(caught.value.__cause__, TypeError)
+
+
+def windowed(stream):
+    """Forty panes that are due at once."""
+    keyed = stream.pipe(ops.event_time(lambda x: 0)).pipe(ops.key_by(lambda x: x))
+    return keyed.pipe(ops.window(windows.tumbling("10ns"), agg.count()))
+
+
+MANY_ITEMS = {
+    "source": lambda: rxdag.from_source(sources.range(40)),
+    "gate": lambda: rxdag.from_source(sources.range(40)).buffered(max_items=40),
+    "explode": lambda: rxdag.from_source(sources.range(1)).pipe(ops.explode(lambda x: range(40))),
+    "kernel": lambda: rxdag.from_source(sources.range(1)).pipe(Own(lambda: Burst(40))),
+    "window": lambda: windowed(rxdag.from_source(sources.range(40))),
+}
+
+
 class TestTurns:
+    @pytest.mark.parametrize("way", MANY_ITEMS)
+    def test_a_cancel_takes_effect_between_two_items(self, way):
+        seen = []
+
+        def look(item):
+            seen.append(item)
+            if len(seen) == 3:
+                run.execution.cancel()
+
+        run = testing.start(MANY_ITEMS[way]().pipe(ops.tap(look)).to(sinks.null()))
+        result = run.finish()
+        assert (result.state, result.problems, len(seen)) == ("cancelled", (), 3)
+
     def test_a_timer_that_is_always_due_keeps_a_run_from_nothing(self):
         stream = rxdag.from_source(sources.range(50)).pipe(ops.map(lambda x: x)).buffered(max_items=2)
         out = stream.pipe(ops.explode(lambda x: [x] * 3)).to(sinks.collect(), name="out")

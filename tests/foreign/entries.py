@@ -34,7 +34,6 @@ class EachMark(ops.Kernel):
     """A kernel that is called at every watermark."""
 
     wake = MIN
-    grid = 1
 
 
 @dataclass(frozen=True)

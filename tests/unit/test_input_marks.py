@@ -1,4 +1,4 @@
-"""The watermark of several inputs: Flink's rules, and that every lowering passes idleness on."""
+"""The watermark of several inputs: Flink's rules, and that every kind of node passes idleness on."""
 
 import pytest
 from tests.conformance.event_time import Script
