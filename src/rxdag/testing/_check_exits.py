@@ -23,7 +23,6 @@ class Exits:
     Attributes:
         item: The current item, with its `ts`, `sequence`, `key`, `input`, and `now`.
         counts: Number of items by exit.
-        n_sent: Number of items sent to ports.
     """
 
     def __init__(self, send: Send, mark: Callable[[int], None], *, passes: bool) -> None:
@@ -31,14 +30,12 @@ class Exits:
         self.watermark: Callable[[int], None] = mark
         self._main = "passed" if passes else "made"
         self.counts: Counter[str] = Counter()
-        self.n_sent = 0
         self.item: Any = None
         self.ts = self.sequence = self.now = self.input = 0
         self.key: Any = None
 
     def put(self, port: str, item: Any, ts: Any = _KEEP, sequence: Any = _KEEP, key: Any = _KEEP) -> None:
         """Send an item to a port; omitted parts are those of the current item."""
-        self.n_sent += 1
         self._send(
             port,
             item,

@@ -106,11 +106,9 @@ class _FunctionWatch:
     def __init__(self, shown: str) -> None:
         self._shown = shown
         self._before: dict[str, Any] = {}
-        self._n_sent = 0
 
     def before(self, node: DrivenNode) -> None:
         self._before = {name: imprint(each) for name, each in node.kernel.snapshot().items()}
-        self._n_sent = node.exits.n_sent
 
     def after(self, node: DrivenNode, error: Exception | None) -> None:
         if not isinstance(error, Injected):

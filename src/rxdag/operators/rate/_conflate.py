@@ -30,7 +30,6 @@ class _InstantKernel(Kernel):
     def __init__(self, key_of: Callable[[Any], Any] | None, keep: str) -> None:
         self._key_of = first_read(key_of, "conflate: key", self, "_key_of")
         self._keep = keep
-        self.passes_all = keep == "all"
         self.instants: dict[int, dict[Any, list[list[Any]]]] = {}
         self._times: list[int] = []
         """Heap of the event times of `instants`."""
