@@ -42,7 +42,7 @@ from rxdag.contract._functions import (
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerContext, InnerKernel
 from rxdag.contract._journal_stats import JournalStats
-from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters
+from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters, releases
 from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
 from rxdag.contract._logins import without_logins
@@ -221,6 +221,7 @@ __all__ = [
     "positive_ns",
     "signed_ns",
     "refuse_fork",
+    "releases",
     "remember",
     "settled",
     "snapshots_of",

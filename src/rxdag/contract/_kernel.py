@@ -105,8 +105,6 @@ class Kernel:
     """True if the outputs of `on_columns` on the main ports are columns too."""
     needs_columns: ClassVar[bool] = False
     """True if incoming rows are converted to columns for the kernel."""
-    releases: ClassVar[bool] = False
-    """True if `release` emits held items as room appears downstream; the kernel accepts items even without room."""
     may_park: ClassVar[bool] = False
     """True if `want` can be 0 while the node is alive; its input then needs a gate."""
     pauses: ClassVar[bool] = False
@@ -177,7 +175,10 @@ class Kernel:
         """Start the run; called once, before any input, and not after a restart."""
 
     def release(self, room: int, emit: Emit[Any]) -> None:
-        """Emit up to `room` of the held items; called if `releases` is True."""
+        """Emit up to `room` of the held items.
+
+        Called as room appears downstream. A kernel that overrides it accepts items even without room.
+        """
 
     def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
         """Emit everything that is due when the watermark is at or past `wake`.
@@ -280,6 +281,11 @@ class Splitter(Kernel):
 
     Branches of its ports that meet again on columns keep the order of the items.
     """
+
+
+def releases(kernel: Kernel) -> bool:
+    """Return True if a kernel accepts items without room downstream, and emits them as room appears."""
+    return type(kernel).release is not Kernel.release
 
 
 PARAMETERS: Final = ("item", "ts", "sequence", "key", "now", "input", "emit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from rxdag.contract import Duration, Foreign, Kernel, Sink, Source, positive_ns
+from rxdag.contract import Duration, Foreign, Kernel, Sink, Source, positive_ns, releases
 from rxdag.errors import GraphError, did_you_mean
 from rxdag.graph import Edge, parameters
 from rxdag.plan._delivery import DeliveryFacts, deliveries, obstacles
@@ -219,7 +219,7 @@ def _ages(plan: Plan, service: Mapping[str, Duration]) -> list[AgeFacts]:
     before: dict[str, int] = {}
     for name in plan.topology.nodes:
         kernel = plan.topology.kernels.get(name)
-        if kernel is not None and kernel.releases:
+        if kernel is not None and releases(kernel):
             before[name] = 0  # newer items replace the ones waiting before it
             continue
         ways = [before[e.producer] + _resting(plan, e) for e in plan.topology.into[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from rxdag.contract import Boundary, InnerKernel, Overflow, Sink, Source
+from rxdag.contract import Boundary, InnerKernel, Overflow, Sink, Source, releases
 from rxdag.errors import CompileError
 from rxdag.graph import Edge
 from rxdag.plan._topology import Topology
@@ -109,7 +109,7 @@ def check_queues(topology: Topology) -> None:
 def _most_behind(topology: Topology, edge: Edge, items: int) -> int:
     """Return the capacity of a gate: small after a node that emits its newest items only when there is space."""
     producer = topology.kernels.get(edge.producer)
-    if producer is None or not producer.releases:
+    if producer is None or not releases(producer):
         return items
     consumer = topology.kernels.get(edge.consumer)
     if isinstance(consumer, InnerKernel):

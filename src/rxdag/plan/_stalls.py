@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rxdag.contract import InnerKernel, Overflow, Sink
+from rxdag.contract import InnerKernel, Overflow, Sink, releases
 from rxdag.graph import Edge
 from rxdag.plan._gates import GatePlan
 from rxdag.plan._topology import Topology
@@ -61,7 +61,7 @@ def _behind(
             slow[name] = {name: None} if thing.where != "inline" or thing.paces else {}
             continue
         sinks[name] = {sink: None for edge in topology.out_of[name] for sink in sinks[edge.consumer]}
-        if kernel is not None and kernel.releases:
+        if kernel is not None and releases(kernel):
             slow[name] = {}
             continue
         slow[name] = {n: None for e in topology.out_of[name] for n in _passing(gates, e, slow[e.consumer])}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from rxdag.contract import Foreign, InnerKernel, Kernel, Sink, Source, size_of
+from rxdag.contract import Foreign, InnerKernel, Kernel, Sink, Source, releases, size_of
 from rxdag.engine import (
     LEAVINGS,
     BatchSinkNode,
@@ -145,7 +145,7 @@ class _Wiring:
         kind: type[KernelNode] = KernelNode if name in self.called else kernel.node or KernelNode
         if isinstance(kernel, InnerKernel):
             kind = InnerNode
-        elif kernel.releases:
+        elif releases(kernel):
             kind = ReleaseNode
         elif type(kernel).expand is not Kernel.expand or node.on_error.kind == "retry":
             kind = StepNode

@@ -23,6 +23,7 @@ from rxdag.contract import (
     Kernel,
     OnError,
     on_item_parameters,
+    releases,
 )
 from rxdag.errors import NodeError, shown, text_of
 from rxdag.testing._check_exits import Exits
@@ -132,7 +133,7 @@ class DrivenNode:
     @property
     def waits(self) -> bool:
         """True if something may come out that no timer is set for: there may be room at the next turn."""
-        return self.kernel.releases and self.kernel.held() > 0 and not self.is_ended
+        return releases(self.kernel) and self.kernel.held() > 0 and not self.is_ended
 
     def take_in(self, entry: Entry) -> None:
         """Feed an entry to the kernel."""
@@ -187,7 +188,7 @@ class DrivenNode:
                     continue
                 self.bury(item, blamed, attempt)
                 return error
-        if self.kernel.releases and self.room():
+        if releases(self.kernel) and self.room():
             self.kernel.release(1, exits)
         return None
 
@@ -278,7 +279,7 @@ class DrivenNode:
 
     def release(self) -> None:
         """Emit held items as far as there is space."""
-        if self.kernel.releases and not self.is_ended and self.kernel.held() and self.room():
+        if releases(self.kernel) and not self.is_ended and self.kernel.held() and self.room():
             self.guard(lambda: self.kernel.release(self.room(), self.exits))
             self.settle()
 

@@ -16,6 +16,7 @@ from rxdag.contract import (
     Sink,
     Source,
     on_item_parameters,
+    releases,
     whole,
 )
 from rxdag.errors import GraphError, shown
@@ -151,7 +152,7 @@ def _is_free(topology: Topology, name: str) -> bool:
     kernel = topology.kernels.get(name)
     if isinstance(thing, Sink) or kernel is None:
         return isinstance(thing, Foreign)
-    if isinstance(thing, FanIn) or isinstance(kernel, InnerKernel) or kernel.releases:
+    if isinstance(thing, FanIn) or isinstance(kernel, InnerKernel) or releases(kernel):
         return True
     kind = type(kernel)
     if kind.expand is not Kernel.expand:

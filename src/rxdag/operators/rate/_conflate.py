@@ -139,7 +139,6 @@ class _NewestKernel(Kernel):
 
     state = ("newest",)
     derived = ("_times",)
-    releases = True
 
     def __init__(self, key_of: Callable[[Any], Any] | None) -> None:
         self._key_of = first_read(key_of, "conflate: key", self, "_key_of")
