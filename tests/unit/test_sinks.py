@@ -208,6 +208,31 @@ def test_call_counts_what_returned_and_shows_the_item_that_failed():
     assert into(sinks.call(fn), range(3)) == 3
 
 
+class Panic(BaseException):
+    """As of a library in native code."""
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("policy", [on_error.raise_, on_error.skip, on_error.dead, on_error.retry(3)])
+def test_what_is_no_exception_in_a_call_fails_the_run_and_shows_the_item(is_async, policy):
+    def fails_on_2(x):
+        if x == 2:
+            raise Panic("in native code")
+
+    async def later_fails_on_2(x):
+        fails_on_2(x)
+
+    sink = sinks.acall(later_fails_on_2) if is_async else sinks.call(fails_on_2)
+    run = rxdag.start(rxdag.wrap([0, 1, 2, 3]).to(sink, name="out", on_error=policy))
+    with pytest.raises(NodeError) as caught:
+        run.wait()
+    assert str(caught.value) == 'node "out" failed on 2: Panic: in native code'
+    assert isinstance(caught.value.__cause__, Panic)
+    ledger = run.result.stats.nodes["out"]
+    assert (ledger.passed, ledger.failed, ledger.dropped, ledger.dead) == (2, 1, {}, 0)
+    assert run.result.problems == ()
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_items_that_a_call_fails_on_can_be_skipped_or_sent_to_dead(is_async):
     seen = []

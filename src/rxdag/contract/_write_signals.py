@@ -10,10 +10,10 @@ class WriteFailed(Exception):  # a signal to the node
 
     Args:
         index: Index of the item in the chunk.
-        cause: The error.
+        cause: The error. One that is no Exception fails the run under every error policy.
     """
 
-    def __init__(self, index: int, cause: Exception) -> None:
+    def __init__(self, index: int, cause: BaseException) -> None:
         super().__init__(index, cause)
         self.index = index
         self.cause = cause

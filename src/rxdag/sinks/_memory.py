@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from asyncio import isfuture
+from asyncio import CancelledError, isfuture
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -96,7 +96,7 @@ class _CallWriter(_Counted):
                         f"call: fn must not return a generator, whose body would never run, got {shown(made)}; "
                         f"put ops.explode or ops.flat_map before the sink"
                     )
-        except Exception as error:
+        except BaseException as error:
             self.n += index
             raise WriteFailed(index, error) from error
         self.n += len(chunk.items)
@@ -150,7 +150,9 @@ class _AcallWriter(_Counted):
                         f"acall: fn must return an awaitable, got {shown(work)}; a plain function goes into sinks.call"
                     )
                 await work
-            except Exception as error:
+            except (CancelledError, KeyboardInterrupt, SystemExit):  # asyncio handles these
+                raise
+            except BaseException as error:
                 raise WriteFailed(index, error) from error
             self.n += 1
 
