@@ -1,6 +1,7 @@
 """Batches: full ones and old ones, tried again whole, split to find the item that fails them; the books balance."""
 
 import asyncio
+import contextlib
 import threading
 from contextlib import asynccontextmanager, contextmanager
 
@@ -592,3 +593,58 @@ def test_a_coroutine_that_ends_the_process_fails_a_run_on_its_own_threads(is_ord
     )
     with pytest.raises(NodeError, match='node "call" failed on 0: SystemExit: 5'):
         run.wait(5)
+
+
+class Panic(BaseException):
+    """As of a library in native code."""
+
+
+@pytest.mark.parametrize(
+    ("cause", "n", "state"),
+    [
+        (ConnectionError("away"), 3, "completed"),
+        (ValueError("bad"), 1, "completed"),
+        (rxdag.BadItem("bad"), 1, "completed"),
+        (Panic("in native code"), 1, "failed"),
+    ],
+)
+def test_the_cause_of_an_item_that_failed_decides_on_further_attempts(cause, n, state):
+    tried = []
+
+    class Refusing:
+        def write(self, batch):
+            if 1 in batch:
+                tried.append(list(batch))
+                raise rxdag.WriteFailed(batch.index(1), cause)
+
+    policy = on_error.retry(3, base="0s", on=(ConnectionError, rxdag.BadItem), then=on_error.dead)
+    out = rxdag.wrap([0, 1, 2]).to(sinks.batched(Refusing(), on_error=policy), name="db")
+    dead = out.dead.to(sinks.collect())
+    run = rxdag.start(out, dead)
+    with contextlib.suppress(NodeError):
+        run.wait()
+    assert (run.result.state, run.result.problems) == (state, ())
+    assert tried == [[0, 1, 2], *[[1, 2]] * (n - 1)]
+    if state == "completed":
+        assert (run.result[out], [letter.item for letter in run.result[dead]]) == (2, [1])
+    else:
+        assert str(run.result.error) == 'node "db" failed on 1: Panic: in native code'
+
+
+def test_each_item_that_failed_has_attempts_of_its_own_and_what_was_written_stays():
+    tried = []
+
+    class Refusing:
+        def write(self, batch):
+            tried.append(list(batch))
+            at = next((at for at, item in enumerate(batch) if item in (1, 2)), None)
+            if at is not None:
+                raise rxdag.WriteFailed(at, ConnectionError("away"))
+
+    policy = on_error.retry(2, base="0s", then=on_error.dead)
+    out = rxdag.wrap([0, 1, 2, 3]).to(sinks.batched(Refusing(), on_error=policy), name="db")
+    dead = out.dead.to(sinks.collect())
+    result = rxdag.run(out, dead)
+    assert tried == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [2, 3], [3]]
+    assert (result[out], [(letter.item, letter.attempts) for letter in result[dead]]) == (2, [(1, 2), (2, 2)])
+    assert (result.stats.nodes["db"].passed, result.problems) == (2, ())

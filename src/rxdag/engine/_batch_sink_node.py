@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import BadProgram, Batching, Chunk, OnError, Shape, Sink, WriteFailed, label_of
+from rxdag.contract import BadItem, BadProgram, Batching, Chunk, OnError, Shape, Sink, WriteFailed, label_of
 from rxdag.engine._context import RunContext
 from rxdag.engine._domain import Timer
 from rxdag.engine._faults import checked_resource, end_error, left
@@ -179,6 +179,15 @@ class BatchSinkNode(SinkNode):
             self.go_on()
         self.settle()
 
+    def left_of(self, part: Chunk, written: int) -> Chunk:
+        """Count the items of a part that were written before one failed; return the others."""
+        if not written:
+            return part
+        self.passed += written
+        self.in_flight -= written
+        self.attempts = 0
+        return part.split(written)[1]
+
     def part_failed(self, part: Chunk, error: BaseException) -> bool:
         """Handle a part that could not be written; return False if the node must not continue with it now."""
         self.writes.failed += 1
@@ -190,9 +199,14 @@ class BatchSinkNode(SinkNode):
                 self.fail(end_error("sink", self.name, error))
             # Otherwise the driver cancels the run next, which would interrupt a close started now.
             return False
-        if not self.is_split:  # a half is not retried; splitting only finds the failing item
+        cause: BaseException = error
+        if isinstance(error, WriteFailed):
+            cause = error.cause
+            part = self.parts[0] = self.left_of(part, error.index)
+        # A half is not retried; splitting only finds the failing item.
+        if not self.is_split and isinstance(cause, Exception) and not isinstance(cause, BadItem):
             self.attempts += 1
-            wait = self.policy.wait_ns(error, self.attempts, self.run.random)
+            wait = self.policy.wait_ns(cause, self.attempts, self.run.random)
             if wait is not None:
                 self.retried += 1
                 self.note_loss()
@@ -200,13 +214,12 @@ class BatchSinkNode(SinkNode):
                 return False
         self.parts.popleft()
         if isinstance(error, WriteFailed):
-            self.passed += error.index
-            self.in_flight -= error.index + 1
-            _, rest = part.split(error.index)
-            failed, rest = rest.split(1)
+            self.in_flight -= 1
+            failed, rest = part.split(1)
             if rest.items:
                 self.parts.appendleft(rest)
-            return self.bury(failed.items[0], error.cause, max(1, self.attempts))
+            attempts, self.attempts = max(1, self.attempts), 0
+            return self.bury(failed.items[0], cause, attempts)
         # If the connection is down, no single item is at fault.
         if len(part) > 1 and not isinstance(error, ConnectionError | TimeoutError):
             head, rest = part.split(len(part) // 2)

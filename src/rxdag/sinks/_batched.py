@@ -20,6 +20,7 @@ from rxdag.contract import (
     OnErrorName,
     Sink,
     SinkContext,
+    WriteFailed,
     Writer,
     check_function,
     checked_on_error,
@@ -46,8 +47,12 @@ class _BatchWriter(Writer):
     async def write(self, chunk: Chunk) -> None:
         if self._write is None:
             raise TypeError("batched: must be opened before it is written to")
-        async with asyncio.timeout(self._timeout_s):
-            await self._write(chunk.items)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._write(chunk.items)
+        except WriteFailed as failed:
+            self._n += failed.index
+            raise
         self._n += len(chunk.items)
 
     def close(self, *, ok: bool) -> int:
