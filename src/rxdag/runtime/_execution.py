@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from rxdag.contract import FLUSHED, Clock, FanIn, contained, is_forked
-from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
+from rxdag.contract import Clock, FanIn, contained, is_forked
+from rxdag.engine import QUANTUM, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock
 from rxdag.errors import NodeError, RxDagError, shown, text_of
 from rxdag.logs import EventLog
@@ -25,11 +25,10 @@ from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._safepoint import Safepoint
 from rxdag.runtime._stall import stop_if_stalled
 from rxdag.runtime._stats import stats_of
+from rxdag.runtime._stopping import begin_drain, begin_failure
 from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
 
-_GRACE_NS: Final = 500_000_000
-"""Time that a reading thread has to notice a drain before its gates are closed from outside, ns."""
 JOIN_S: Final = 5.0
 """Time that blocking user code has to return before its thread is abandoned, s."""
 
@@ -150,9 +149,7 @@ class Execution:
             if self.state in ("running", "draining"):
                 self.state = "failed"
         self.main.call(self.safepoint.abandon)
-        for source in self.program.sources:
-            source.stop("fail", error)
-        self._close_gates_of_threads(error)
+        begin_failure(self, error)
 
     def source_ended(self, name: str) -> None:
         with self._lock:
@@ -255,13 +252,7 @@ class Execution:
             self.was_drained = True
         self.main.call(self.safepoint.abandon)
         self.events.draining(flush=flush)
-        for source in self.program.sources:
-            source.stop("flush" if flush else "drain")
-        for node in self.program.nodes.values():
-            if isinstance(node, InnerNode):
-                node.domain.driver.call(node.drain)
-        when = self.clock.now() + _GRACE_NS
-        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
+        begin_drain(self, flush=flush)
 
     def _suspend(self, outcome: object) -> None:
         """Stop behind a checkpoint: the next run continues there. If it could not be taken, the run has failed."""
@@ -271,15 +262,6 @@ class Execution:
             self.was_drained = self.was_suspended = True
             self.cancel()
         self.safepoint.abandon()
-
-    def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
-        """End the gates behind sources that hang in a read; further items of their threads are discarded."""
-        for source in self.program.sources:
-            if source.is_closed or self.plan.domains[source.name] == MAIN:
-                continue
-            for edge, gate in self.program.gates.items():
-                if edge.producer == source.name:
-                    gate.close_from_outside(error, FLUSHED if flush else None)
 
     def cancel(self) -> None:
         """Stop now: sources and sinks are closed, items under way are discarded. From any thread."""
