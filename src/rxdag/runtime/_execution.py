@@ -14,7 +14,7 @@ from typing import Any, Final
 from rxdag.contract import Clock, FanIn, contained, is_forked
 from rxdag.engine import QUANTUM, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock
-from rxdag.errors import NodeError, RxDagError, shown, text_of
+from rxdag.errors import NodeError, RxDagError, as_exception, text_of
 from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._checkpointing import Checkpointing, may_become_visible
@@ -130,6 +130,7 @@ class Execution:
                 self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
                 self.safepoint.look()
             elif not ended.cancelled() and (error := ended.exception()) is not None:
+                self.main.domain.interrupt_for(error)
                 self.fail(error if isinstance(error, NodeError) else node_error(node, error))
             self._cut.discard(task)
             self._tasks.discard(task)  # only now: a stall check must see the task or the work it scheduled
@@ -293,9 +294,9 @@ class Execution:
             if node.domain is scheduler.domain and not (self.commit.is_decided and isinstance(node, SinkNode)):
                 node.cancel()
 
-    def _broken(self, error: Exception) -> None:
+    def _broken(self, reason: BaseException) -> None:
         """Fail the run after an error outside of all nodes: unfinished work cannot end by itself."""
-        self.fail(error)
+        self.fail(as_exception(reason, "run"))
         self.cancel()
 
     def abort(self, reason: BaseException) -> None:
@@ -304,12 +305,10 @@ class Execution:
 
     def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
         """Fail the run after a BaseException that ended a domain's driver; on its thread."""
-        if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
-            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {shown(reason)}")
-            if error is not reason:
-                error.__cause__ = reason
-            self.fail(error)
-        self.cancel()
+        if isinstance(reason, GeneratorExit | asyncio.CancelledError):
+            self.cancel()
+        else:
+            self._broken(reason)
         self._cancel_domain(scheduler)
 
     def finish(self) -> RunResult:
