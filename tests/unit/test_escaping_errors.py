@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rxdag
-from rxdag import NodeError, on_error, sinks, sources
+from rxdag import NodeError, checkpoints, on_error, sinks, sources
 from rxdag import operators as ops
 from rxdag.contract import END, Kernel, Operator, Reader, Sink, Source, Writer
 
@@ -232,3 +232,51 @@ def test_what_ends_the_process_is_raised_by_the_run_though_something_was_being_c
     with pytest.raises(kind) as raised:
         rxdag.run(CLOSED[place](error).to(sinks.null()))
     assert raised.value is error
+
+
+# ---- a store of checkpoints
+
+
+class Session:
+    """A session in memory, of which one method raises."""
+
+    def __init__(self, session, method, error):
+        self.session, self.method, self.error = session, method, error
+
+    def __getattr__(self, name):
+        return self.fails if name == self.method else getattr(self.session, name)
+
+    def fails(self, *args, **named):
+        raise self.error
+
+
+@dataclass
+class Store:
+    method: str
+    error: BaseException
+
+    def open(self, owner):
+        return Session(checkpoints.memory().open(owner), self.method, self.error)
+
+
+def started(method, error, sink, items):
+    out = rxdag.from_source(sources.range(items), name="in").to(sink, name="out")
+    return rxdag.start(rxdag.Dag(out), checkpoints=Store(method, error), every="1h")
+
+
+@NO_EXCEPTIONS
+def test_a_store_that_cannot_be_closed_does_not_keep_the_result(kind):
+    run = started("close", kind("mine"), sinks.collect(), 3)
+    assert run.wait(10)["out"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("method", ["begin", "put", "commit"])
+@NO_EXCEPTIONS
+def test_a_store_that_raises_fails_the_checkpoint_that_somebody_waits_for(kind, method):
+    error = kind("mine")
+    run = started(method, error, sinks.null(), 1 << 40)
+    with pytest.raises((rxdag.RxDagError, ValueError), match="mine") as raised:
+        run.checkpoint(10)
+    run.cancel()
+    run.wait(30)
+    assert error in (raised.value, raised.value.__cause__)
