@@ -11,6 +11,8 @@ import rxdag
 from rxdag import NodeError, checkpoints, on_error, sinks, sources
 from rxdag import operators as ops
 from rxdag.contract import END, Kernel, Operator, Reader, Sink, Source, Writer
+from rxdag.engine.drivers import FlowScheduler, LoopDriver, MonotonicClock
+from rxdag.runtime import Execution, run_on_loop
 
 
 class Fatal(BaseException):
@@ -280,3 +282,45 @@ def test_a_store_that_raises_fails_the_checkpoint_that_somebody_waits_for(kind, 
     run.cancel()
     run.wait(30)
     assert error in (raised.value, raised.value.__cause__)
+
+
+# ---- errors outside of all nodes, such as that of a signal handler
+
+
+def fails_with(error):
+    def fails(*_):
+        raise error
+
+    return fails
+
+
+@NO_EXCEPTIONS
+def test_an_error_in_a_turn_on_a_loop_ends_the_driver(kind):
+    error = kind("mine")
+
+    async def main():
+        scheduler = FlowScheduler("main", MonotonicClock(), 1)
+        driver = LoopDriver(scheduler, asyncio.get_running_loop(), lambda: False, lambda: None)
+        scheduler.call(fails_with(error))
+        driver.start()
+        (done,), _ = await asyncio.wait([driver.done], timeout=10)
+        return done.exception() if not done.cancelled() else None
+
+    assert asyncio.run(main()) is error
+
+
+@NO_EXCEPTIONS
+def test_an_error_behind_the_end_of_a_task_fails_the_run(kind):
+    error = kind("mine")
+    endless = rxdag.from_source(sources.interval("1h")).pipe(ops.map_async(same)).to(sinks.null())
+    execution = Execution(rxdag.compile(rxdag.Dag(endless)))
+
+    async def main():
+        running = asyncio.create_task(run_on_loop(execution))
+        await asyncio.sleep(0)
+        execution.spawn("n", same(1), fails_with(error))
+        return await asyncio.wait_for(running, 10)
+
+    result = asyncio.run(main())
+    assert result.state == "failed"
+    assert error in (result.error, result.error.__cause__)

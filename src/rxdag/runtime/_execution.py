@@ -125,13 +125,17 @@ class Execution:
 
         def done(task: asyncio.Future[Any]) -> None:
             ended = ended_by(task, is_cut=task in self._cut)
-            if then is not None:
-                then(ended)
-                self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
-                self.safepoint.look()
-            elif not ended.cancelled() and (error := ended.exception()) is not None:
+            try:
+                if then is not None:
+                    then(ended)
+                    self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
+                    self.safepoint.look()
+                elif not ended.cancelled() and (error := ended.exception()) is not None:
+                    self.main.domain.interrupt_for(error)
+                    self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+            except BaseException as error:  # asyncio would only log it
                 self.main.domain.interrupt_for(error)
-                self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+                self._broken(error)
             self._cut.discard(task)
             self._tasks.discard(task)  # only now: a stall check must see the task or the work it scheduled
             self._kick()
