@@ -34,6 +34,8 @@ _CAUSES: Final = 20
 """Longest chain of causes that is pickled."""
 _TRACE: Final = "_recorded_trace"
 _GOES_ON: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_CAUSE: Final = vars(BaseException)["__cause__"]
+"""Reads the cause of an error of any class, also of one that overrides the attribute."""
 _E = TypeVar("_E", bound=BaseException)
 
 
@@ -200,6 +202,15 @@ def named_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {text_of(error)}"
 
 
+def as_exception(reason: BaseException, where: str) -> Exception:
+    """Return an error as an Exception: itself, or an `RxDagError` that it has caused."""
+    if isinstance(reason, Exception):
+        return reason
+    made = RxDagError(f"{where}: ended by {shown(reason)}")
+    made.__cause__ = reason
+    return made
+
+
 def kinds_of(error: BaseException) -> tuple[str, ...]:
     """Return the full names of the class of an error and of its base classes; of a saved one, those that it had."""
     if isinstance(error, SavedError):
@@ -221,7 +232,7 @@ def _full_name(cls: type) -> str:
 def chain_of(error: BaseException) -> list[BaseException]:
     """Return an error, its cause, the cause of that, and so on; at most a few."""
     chain = [error]
-    while (cause := chain[-1].__cause__) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
+    while (cause := _CAUSE.__get__(chain[-1])) is not None and len(chain) <= _CAUSES and not _is_in(cause, chain):
         chain.append(cause)
     return chain
 
@@ -268,7 +279,9 @@ def _is_in(error: BaseException, chain: list[BaseException]) -> bool:
 def _packed(value: object) -> _Parcel:
     try:
         return pickle.dumps(value), shown(value)
-    except Exception:
+    except _GOES_ON:
+        raise
+    except BaseException:
         return None, shown(value)
 
 
@@ -276,7 +289,9 @@ def _unpacked(parcel: _Parcel) -> Any:
     blob, text = parcel
     try:
         return text if blob is None else pickle.loads(blob)
-    except Exception:
+    except _GOES_ON:
+        raise
+    except BaseException:
         return text
 
 

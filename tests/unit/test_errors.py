@@ -108,6 +108,35 @@ def test_a_cause_that_cannot_be_pickled_arrives_as_its_text(cause):
     assert repr(got.__cause__.__cause__) == "KeyError('root')"
 
 
+class Fatal(BaseException):
+    """An error outside of Exception, as some libraries raise."""
+
+
+class Unpicklable(Exception):
+    """Raises when it is pickled."""
+
+    def __reduce__(self):
+        raise Fatal("no pickle")
+
+
+def test_a_part_that_raises_anything_while_it_is_pickled_arrives_as_its_text():
+    got = pickle.loads(pickle.dumps(failed(Unpicklable("cause"), Unpicklable("item"))))
+    assert (str(got.__cause__), got.item) == ("Unpicklable: cause", "Unpicklable('item')")
+
+
+class Secretive(Exception):
+    """Refuses to tell its cause."""
+
+    @property
+    def __cause__(self):
+        raise ValueError("none of your business")
+
+
+def test_an_error_that_does_not_tell_its_cause_survives_pickle():
+    got = pickle.loads(pickle.dumps(failed(Secretive("shy"), 1)))
+    assert (str(got), type(got.__cause__), str(got.__cause__)) == ("said", Secretive, "shy")
+
+
 def test_a_class_that_the_other_process_does_not_know_arrives_as_text(monkeypatch):
     local = type("Local", (ValueError,), {"__module__": __name__})
     monkeypatch.setitem(globals(), "Local", local)

@@ -321,10 +321,15 @@ def test_importing_rxdag_configures_no_logging():
     assert done.stdout == "[] [<_Unconfigured (NOTSET)>] 0\n"
 
 
-def test_a_handler_that_fails_does_not_end_the_run(monkeypatch, capsys):
+class Fatal(BaseException):
+    """An error outside of Exception, as some libraries raise."""
+
+
+@pytest.mark.parametrize("kind", [OSError, Fatal])
+def test_a_handler_that_fails_does_not_end_the_run(kind, monkeypatch, capsys):
     class Broken(logging.Handler):
         def emit(self, record):
-            raise OSError("disk full")
+            raise kind("disk full")
 
     broken = Broken()
     logging.getLogger("rxdag").addHandler(broken)
@@ -335,7 +340,7 @@ def test_a_handler_that_fails_does_not_end_the_run(monkeypatch, capsys):
     finally:
         logging.getLogger("rxdag").removeHandler(broken)
         logging.getLogger("rxdag.run").setLevel(logging.NOTSET)
-    assert "OSError: disk full" in capsys.readouterr().err
+    assert f"{kind.__name__}: disk full" in capsys.readouterr().err
 
 
 def test_items_that_somebody_reads_are_not_logged_as_lost(records):
@@ -553,3 +558,13 @@ def test_an_error_whose_number_raises_is_logged(records):
 
     EventLog(VirtualClock()).tell("run.failed", dag="d", error=Broken(2, "text"))
     assert records[0].error.endswith("Broken[ENOENT]")
+
+
+def test_an_error_whose_traceback_raises_is_logged(records):
+    class Broken(Exception):
+        @property
+        def __traceback__(self):
+            raise RuntimeError("no traceback")
+
+    EventLog(VirtualClock()).tell("run.failed", dag="d", error=Broken("text"))
+    assert records[0].error.endswith("Broken")

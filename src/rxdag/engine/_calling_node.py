@@ -99,6 +99,18 @@ class CallingNode(Guarded):
         except BaseException as failure:
             return failure
 
+    def close_failed(self) -> bool:
+        """Close emit after a call that has failed; return True if it has emitted something.
+
+        If the item itself has left, that output counts as made: the item counts as failed, and nothing counts twice.
+        """
+        emit = self.emit
+        given, emit.given = emit.given, -1
+        if given > 1:
+            self.passed -= 1
+            self.made += 1
+        return given > 0
+
     def guard(self, fn: Callable[[i64], None], value: i64) -> None:
         """Call into the kernel; its failure ends the node."""
         emit = self.emit

@@ -192,9 +192,14 @@ class ColumnsNode(KernelNode):
         return None
 
     def settle_books(self) -> None:
-        """Count inputs that have left by no exit as discarded."""
+        """Count inputs that have left by no exit as discarded; if one too many has left, its output was made."""
         ledger = self.ledger()
-        self.discarded += ledger.arrived - ledger.passed - ledger.spent_otherwise
+        left = ledger.arrived + ledger.restored - ledger.passed - ledger.spent_otherwise
+        if left >= 0:
+            self.discarded += left
+        else:
+            self.passed += left
+            self.made -= left
 
     def fail(self, error: Exception) -> None:
         meeting = self.meeting

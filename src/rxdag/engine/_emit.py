@@ -24,7 +24,7 @@ class KernelEmit:
     def __init__(self, node: CallingNode) -> None:
         self._node = node
         self.given: i64 = -1
-        """-1 while emit is closed; else 1 if the current call has emitted something, 0 if not."""
+        """-1 while emit is closed; else 2 if the current call has passed the item, 1 if it has emitted something else."""
         self.item: Any = None
         self.ts: Any = 0
         self.sequence: Any = 0
@@ -49,7 +49,8 @@ class KernelEmit:
         # True for -1 and 1: only the first output of a call skips the checks.
         if self.given:
             self._again()
-        self.given = 1
+        else:
+            self.given = 1
         self._node.give(exit_, item, ts, sequence, key)
 
     # Keyword-only parameters would make a compiled call slow, so `other` stands where a second positional one goes.
@@ -70,6 +71,7 @@ class KernelEmit:
             raise BadProgram(f'node "{node.name}" has no port "out"; its kernel must use emit.to(port, item)')
         time = self.ts if ts is _KEEP else self._time(ts)  # may raise, so it comes before any output
         if node.passes:
+            self.given = 2
             node.passed += 1
         else:
             node.made += 1
@@ -149,6 +151,8 @@ class KernelEmit:
         else:
             node.made += 1
         self._give(exit_, item, self.ts, self.sequence, self.key)
+        if node.passes:
+            self.given = 2
 
     def _exit(self, port: str) -> Exit:
         exit_ = self._node.ports.get(port)

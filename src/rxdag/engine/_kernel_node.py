@@ -101,7 +101,7 @@ class KernelNode(WatermarkNode):
         try:
             self.call(item, ts, sequence, key)
         except BaseException as error:
-            emit.given = -1
+            self.close_failed()
             self.bury(item, self.blamed(item, error), 1)
         emit.given = -1
         if self.watches:

@@ -69,8 +69,16 @@ class OpenedSink(Guarded):
 
     def call_here(self, fn: Callable[[], None]) -> None:
         """Call a function of the sink, then apply its requests."""
-        fn()
+        try:
+            fn()
+        except BaseException as error:
+            self.break_off(error)
         self.admit()
+
+    def break_off(self, error: BaseException) -> None:
+        """Fail because of an error of the sink outside of a write."""
+        self.domain.interrupt_for(error)
+        self.fail(end_error("sink", self.name, error))
 
     def log(self, code: str, **fields: object) -> None:
         self.run.events.tell(code, self.name, **fields)
@@ -95,6 +103,15 @@ class OpenedSink(Guarded):
         """Return the most items that it takes now; None for any number. Thread-safe."""
         raise NotImplementedError
 
+    def want(self) -> int | None:
+        """Return the demand of the sink itself; None for any number. Thread-safe."""
+        writer = self.writer
+        try:
+            return 0 if writer is None else writer.want()
+        except BaseException as error:
+            self.domain.driver.call(partial(self.break_off, error))
+            return 0
+
     def unused(self) -> None:
         """Ignore unused ports: only that of dead letters can be unused, and the sink still works."""
 
@@ -109,8 +126,7 @@ class OpenedSink(Guarded):
             if self.saved is not None:
                 self.await_then(writer.restore(self.saved))
         except BaseException as error:
-            self.domain.interrupt_for(error)
-            self.fail(end_error("sink", self.name, error))
+            self.break_off(error)
 
     def note_unsaved(self, chunk: Chunk) -> None:
         """Count the rows of a write; ask for a checkpoint if too many bytes would travel with it."""
@@ -139,8 +155,7 @@ class OpenedSink(Guarded):
             else:
                 self.run.spawn(self.name, self.publishing(pending, self.receipts.take_saved()))
         except BaseException as error:
-            self.domain.interrupt_for(error)
-            self.fail(end_error("sink", self.name, error))
+            self.break_off(error)
 
     async def publishing(self, pending: Awaitable[None], saved: dict[int, int]) -> None:
         """Await a publication, and count the writes that it covers as delivered."""

@@ -181,6 +181,7 @@ class OpenedSource(Pump):
             self.came += left
             self.discarded += left
         except BaseException as error:
+            self.domain.interrupt_for(error)
             self.run.fail(node_error(self.name, error))
         try:
             # In a separate try: the reader is closed even if its counts have raised.
@@ -191,6 +192,7 @@ class OpenedSource(Pump):
             else:
                 reader.close()
         except BaseException as error:
+            self.domain.interrupt_for(error)
             self.run.fail(node_error(self.name, error))
         finally:
             self.run.source_ended(self.name)

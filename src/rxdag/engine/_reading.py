@@ -85,14 +85,19 @@ class Reading:
         try:
             self.count_left(reader, reason)
         except BaseException as error:
-            self.node.run.fail(node_error(self.node.name, error, self.inner.item))
+            self.not_closed(error)
         if self.source.where == "async":
             self.node.run.spawn(self.node.name, reader.aclose())
             return
         try:
             reader.close()
         except BaseException as error:
-            self.node.run.fail(node_error(self.node.name, error, self.inner.item))
+            self.not_closed(error)
+
+    def not_closed(self, error: BaseException) -> None:
+        """Fail the run because the stream could not be closed."""
+        self.node.domain.interrupt_for(error)
+        self.node.run.fail(node_error(self.node.name, error, self.inner.item))
 
     def count_left(self, reader: Reader, reason: str | None) -> None:
         """Count the items that were taken in and not delivered, without those delivered before a restart."""

@@ -141,8 +141,7 @@ class SinkNode(OpenedSink):
             return 0
         if not self.paces:
             return None
-        writer = self.writer
-        want = 0 if writer is None else writer.want()
+        want = self.want()
         return None if want is None else max(0, want - len(self.gathered))
 
     @property

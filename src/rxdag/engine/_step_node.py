@@ -90,7 +90,8 @@ class StepNode(KernelNode):
             try:
                 is_done = self.advance(item, ts, sequence, key)
             except BaseException as error:
-                emit.given = -1
+                if self.close_failed():
+                    self.given = 1
                 wait = self.wait_ns(item, error)
                 if wait < 0:
                     attempts, self.attempts = self.attempts, 0

@@ -144,7 +144,8 @@ class Stream(Generic[T_co]):
     ) -> Stream[B]:
         """Append a reactivex operator: `stream.rx(reactivex.operators.pairwise())`.
 
-        The operator receives items one by one. Its output has no event time, key or watermark. rxdag does not bound
+        The operator receives items one by one, from the moment it subscribes to its input: those of `start_with` or
+        `concat` may come first. Its output has no event time, key or watermark. rxdag does not bound
         operators that have their own queue (observe_on, delay, zip, flat_map, replay).
 
         Args:

@@ -139,5 +139,7 @@ def _write(code: Code, given: dict[str, Value]) -> None:
     record = logger.makeRecord(code.logger, code.level, "rxdag", 0, message, (), None, "rxdag", extra)
     try:
         logger.handle(record)
-    except Exception:  # a handler of the program must not end a run
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a handler of the program must not end a run
         _FALLBACK.handleError(record)

@@ -32,7 +32,7 @@ def plain_fields(given: Mapping[str, object]) -> dict[str, Value]:
             cause = _first_cause(value)
             number = _number_of(cause)
             fields[name] = type(cause).__qualname__ + (f"[{number}]" if number else "")
-            place = _place_of(cause.__traceback__)
+            place = _place_of(vars(BaseException)["__traceback__"].__get__(cause))
             if place is not None:
                 fields["at"] = place
         elif isinstance(value, str):

@@ -15,7 +15,7 @@ import msgspec
 from rxdag.checkpoints import Checkpoint, Session
 from rxdag.codec import Codec, detached
 from rxdag.engine import InnerNode, Ledger, Writes
-from rxdag.errors import CheckpointError, RxDagError, text_of
+from rxdag.errors import CheckpointError, RxDagError, as_exception, text_of
 from rxdag.runtime._checkpoint_stats import CheckpointStats, per_day
 from rxdag.runtime._result import RunStats
 from rxdag.runtime._snapshot import snapshot_of
@@ -202,8 +202,8 @@ class Checkpointing:
             }
             taken.clear()  # else the state would be in memory twice while it is written
             made = self._commit(parts)
-        except Exception as error:
-            self._execution.main.call(partial(self._ended, error))
+        except BaseException as error:  # it would end this thread, and the run would wait for the checkpoint
+            self._execution.main.call(partial(self._ended, as_exception(error, "checkpoint")))
             return
         if made is not None:
             by_node = {name: len(data) for name, data in parts.items()}
@@ -300,11 +300,13 @@ class Checkpointing:
                     except Exception:  # it is made again from what the sink has saved
                         sinks[sink.name] = sink.saved
                 self._finish({**self._facts, "sinks": sinks, "values": values})
-        except RxDagError as error:
-            self._note_failure(error)
-        finally:
+        except BaseException as error:
+            self._note_failure(as_exception(error, "checkpoint"))
+        try:
             with self._lock:
                 self._session.close()
+        except BaseException as error:  # the result is known, and whoever waits for it must get it
+            self._note_failure(as_exception(error, "checkpoint"))
 
     def _finish(self, facts: dict[str, Any]) -> None:
         self._last_at = self._execution.clock.now()

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from rxdag.contract import FLUSHED, Clock, FanIn, contained, is_forked
-from rxdag.engine import QUANTUM, InnerNode, KernelNode, SinkNode, node_error
+from rxdag.contract import Clock, FanIn, contained, is_forked
+from rxdag.engine import QUANTUM, KernelNode, SinkNode, node_error
 from rxdag.engine.drivers import FlowScheduler, ForeignNode, MonotonicClock, ThreadDriver, VirtualClock
-from rxdag.errors import NodeError, RxDagError, shown, text_of
+from rxdag.errors import NodeError, RxDagError, as_exception, text_of
 from rxdag.logs import EventLog
 from rxdag.plan import MAIN, Plan
 from rxdag.runtime._checkpointing import Checkpointing, may_become_visible
@@ -25,11 +25,10 @@ from rxdag.runtime._result import RunResult, RunStats, State
 from rxdag.runtime._safepoint import Safepoint
 from rxdag.runtime._stall import stop_if_stalled
 from rxdag.runtime._stats import stats_of
+from rxdag.runtime._stopping import begin_drain, begin_failure
 from rxdag.runtime._tasks import ended_by
 from rxdag.runtime._wiring import wire
 
-_GRACE_NS: Final = 500_000_000
-"""Time that a reading thread has to notice a drain before its gates are closed from outside, ns."""
 JOIN_S: Final = 5.0
 """Time that blocking user code has to return before its thread is abandoned, s."""
 
@@ -126,12 +125,17 @@ class Execution:
 
         def done(task: asyncio.Future[Any]) -> None:
             ended = ended_by(task, is_cut=task in self._cut)
-            if then is not None:
-                then(ended)
-                self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
-                self.safepoint.look()
-            elif not ended.cancelled() and (error := ended.exception()) is not None:
-                self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+            try:
+                if then is not None:
+                    then(ended)
+                    self.main.domain.is_unsettled = True  # it may have scheduled a node outside of a step
+                    self.safepoint.look()
+                elif not ended.cancelled() and (error := ended.exception()) is not None:
+                    self.main.domain.interrupt_for(error)
+                    self.fail(error if isinstance(error, NodeError) else node_error(node, error))
+            except BaseException as error:  # asyncio would only log it
+                self.main.domain.interrupt_for(error)
+                self._broken(error)
             self._cut.discard(task)
             self._tasks.discard(task)  # only now: a stall check must see the task or the work it scheduled
             self._kick()
@@ -150,9 +154,7 @@ class Execution:
             if self.state in ("running", "draining"):
                 self.state = "failed"
         self.main.call(self.safepoint.abandon)
-        for source in self.program.sources:
-            source.stop("fail", error)
-        self._close_gates_of_threads(error)
+        begin_failure(self, error)
 
     def source_ended(self, name: str) -> None:
         with self._lock:
@@ -255,13 +257,7 @@ class Execution:
             self.was_drained = True
         self.main.call(self.safepoint.abandon)
         self.events.draining(flush=flush)
-        for source in self.program.sources:
-            source.stop("flush" if flush else "drain")
-        for node in self.program.nodes.values():
-            if isinstance(node, InnerNode):
-                node.domain.driver.call(node.drain)
-        when = self.clock.now() + _GRACE_NS
-        self.main.at(when, lambda: self._close_gates_of_threads(None, flush=flush), is_background=True, is_patient=True)
+        begin_drain(self, flush=flush)
 
     def _suspend(self, outcome: object) -> None:
         """Stop behind a checkpoint: the next run continues there. If it could not be taken, the run has failed."""
@@ -271,15 +267,6 @@ class Execution:
             self.was_drained = self.was_suspended = True
             self.cancel()
         self.safepoint.abandon()
-
-    def _close_gates_of_threads(self, error: Exception | None, *, flush: bool = False) -> None:
-        """End the gates behind sources that hang in a read; further items of their threads are discarded."""
-        for source in self.program.sources:
-            if source.is_closed or self.plan.domains[source.name] == MAIN:
-                continue
-            for edge, gate in self.program.gates.items():
-                if edge.producer == source.name:
-                    gate.close_from_outside(error, FLUSHED if flush else None)
 
     def cancel(self) -> None:
         """Stop now: sources and sinks are closed, items under way are discarded. From any thread."""
@@ -311,9 +298,9 @@ class Execution:
             if node.domain is scheduler.domain and not (self.commit.is_decided and isinstance(node, SinkNode)):
                 node.cancel()
 
-    def _broken(self, error: Exception) -> None:
+    def _broken(self, reason: BaseException) -> None:
         """Fail the run after an error outside of all nodes: unfinished work cannot end by itself."""
-        self.fail(error)
+        self.fail(as_exception(reason, "run"))
         self.cancel()
 
     def abort(self, reason: BaseException) -> None:
@@ -322,12 +309,10 @@ class Execution:
 
     def _crashed(self, scheduler: FlowScheduler, reason: BaseException) -> None:
         """Fail the run after a BaseException that ended a domain's driver; on its thread."""
-        if not isinstance(reason, GeneratorExit | asyncio.CancelledError):
-            error = reason if isinstance(reason, Exception) else RxDagError(f"run: ended by {shown(reason)}")
-            if error is not reason:
-                error.__cause__ = reason
-            self.fail(error)
-        self.cancel()
+        if isinstance(reason, GeneratorExit | asyncio.CancelledError):
+            self.cancel()
+        else:
+            self._broken(reason)
         self._cancel_domain(scheduler)
 
     def finish(self) -> RunResult:

@@ -114,7 +114,7 @@ class LoopDriver:
         is_done: True once there is nothing more to run.
         on_idle: Called when there is nothing to do.
         slice_s: Longest slice, s; infinite in virtual time, where the wall clock must not matter.
-        is_loops_owner: True if the loop runs only until `done`, which then carries KeyboardInterrupt and SystemExit.
+        is_loops_owner: True if the loop runs only until `done`, which then also carries KeyboardInterrupt and SystemExit.
     """
 
     def __init__(
@@ -162,10 +162,12 @@ class LoopDriver:
     def _slice(self) -> None:
         try:
             self._work()
-        except (KeyboardInterrupt, SystemExit) as error:
-            if not self._is_loops_owner or self.done.done():
+        except BaseException as error:  # that of a signal handler can be raised anywhere
+            ends_process = isinstance(error, KeyboardInterrupt | SystemExit)
+            if self.done.done() or (ends_process and not self._is_loops_owner):
                 raise
-            self.done.set_exception(error)  # raised here, it would end the loop before the run is closed
+            # Raised here, it would end the loop before the run is closed, or be lost.
+            self.done.set_exception(error)
 
     def _work(self) -> None:
         scheduler = self._scheduler

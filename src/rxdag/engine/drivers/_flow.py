@@ -64,7 +64,7 @@ class FlowScheduler(ReactivexScheduler):
         self.thread: int | None = None
         self.on_kick: Callable[[], Callable[[], None] | None] | None = None
         """Wakes a driver that does not sleep in `wait`. Called under the lock; its result must be called without it."""
-        self.on_failure: Callable[[Exception], None] | None = None
+        self.on_failure: Callable[[BaseException], None] | None = None
         self.on_stand: Callable[[], None] | None = None
         """Called once the domain stands; set while it is to stand."""
         self._is_held = False
@@ -191,8 +191,8 @@ class FlowScheduler(ReactivexScheduler):
                 self.domain.is_unsettled = True  # what rests goes on after the release
             else:
                 self.domain.settle()
-        except Exception as error:
-            if self.on_failure is None:
+        except BaseException as error:
+            if self.on_failure is None or isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self.on_failure(error)
         finally:

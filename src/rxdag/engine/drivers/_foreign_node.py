@@ -8,6 +8,7 @@ from typing import Any
 
 from mypy_extensions import i64
 from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
 from reactivex.subject import Subject
 
@@ -47,19 +48,30 @@ class ForeignNode(Guarded):
         self._build = build
         self._subject: Subject[Any] = Subject()
         self._subscription = SerialDisposable()
+        self._is_heard = False
+        """True once the operator has subscribed to the input."""
         self._item: Any = NO_ITEM
         self._sent_end = False
         self._mark: int | None = None
 
     def open(self) -> None:
-        """Subscribe to the operator's output for the input."""
+        """Subscribe to the operator's output for the input; take nothing before it subscribes to the input."""
         try:
-            observable = self._build(self._subject)
+            observable = self._build(Observable(self._listen))
             self._subscription.disposable = observable.subscribe(
                 self._on_next, self._on_error, self._on_completed, scheduler=self._scheduler
             )
         except BaseException as error:
             self.break_down(error)
+        if not self._is_heard and not self.is_ended:
+            self.set_shut(True)
+
+    def _listen(self, observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        subscription = self._subject.subscribe(observer, scheduler=scheduler)
+        if not self._is_heard:
+            self._is_heard = True
+            self._here(lambda: self.set_shut(False))
+        return subscription
 
     def push(self, item: Any, ts: i64, sequence: Any, key: Any) -> None:
         self.came += 1
