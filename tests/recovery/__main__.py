@@ -11,6 +11,7 @@ import pytest
 from tests.recovery.kills import check
 from tests.recovery.outside import check as check_outside
 from tests.recovery.postgres import check as check_postgres
+from tests.recovery.threaded import check as check_threaded
 from tests.servers import postgresql
 
 
@@ -24,6 +25,10 @@ def main() -> int:
         figures = check(Path(folder), args.trials, args.first)
         print(figures, flush=True)
         wrong += figures.wrong
+    with tempfile.TemporaryDirectory() as folder:
+        threaded = check_threaded(Path(folder), args.trials, args.first)
+        print(f"over threads: {threaded}", flush=True)
+        wrong += threaded.wrong
     with tempfile.TemporaryDirectory() as folder:
         outside = check_outside(Path(folder), args.trials, args.first)
         print(outside, flush=True)

@@ -15,7 +15,16 @@ from pathlib import Path
 from tests.recovery.job import POINTS
 
 ROOT = Path(__file__).parents[2]
-MOST = {"item": 9_000, "put": 150, "instant": 600}
+MOST = {
+    "item": 9_000,
+    "left": 1_500,
+    "right": 1_500,
+    "call": 3_000,
+    "answer": 3_000,
+    "slow": 3_000,
+    "put": 150,
+    "instant": 600,
+}
 """Highest number of times at which a point kills; others: 12."""
 
 
@@ -46,10 +55,10 @@ def write_trades(path: Path, n: int) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
-def run_job(folder: Path, trades: Path, *kill: object) -> tuple[int, bool, str]:
-    """Run the job; return its exit code, whether it continued from a checkpoint, and what it wrote to stderr."""
+def run_job(module: str, folder: Path, *args: object) -> tuple[int, bool, str]:
+    """Run a job; return its exit code, whether it continued from a checkpoint, and what it wrote to stderr."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.recovery.job", str(folder), str(trades), *map(str, kill)]
+    command = [sys.executable, "-m", f"tests.recovery.{module}", str(folder), *map(str, args)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ})
     return done.returncode, done.stdout.startswith("resumed"), done.stderr
 
@@ -77,7 +86,7 @@ def check(folder: Path, trials: int, first: int = 0, trades: int = 6_000) -> Fig
     return trials_of(
         range(first, first + trials),
         POINTS,
-        lambda name, *kill: run_job(folder / name, data, *kill),
+        lambda name, *kill: run_job("job", folder / name, data, *kill),
         lambda name: output(folder / name),
     )
 

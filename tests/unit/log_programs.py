@@ -354,7 +354,7 @@ def finishes():
 
 
 @provokes("job.failed", job="d", restarts=1, error="ValueError", at=AT_FAILS)
-@provokes("job.restarting", job="d", restarts=0, wait_s=0.001, error="ValueError", at=AT_FAILS)
+@provokes("job.restarting", job="d", restarts=0, wait_s=0.001, begins="anew", error="ValueError", at=AT_FAILS)
 def fails_twice():
     backoff = sources.Backoff(base="1ms", jitter=0, attempts=2)
     supervised(items(1).pipe(ops.map(fails)), restart="on_failure", backoff=backoff)

@@ -207,12 +207,25 @@ def test_a_source_that_has_moved_is_refused(tmp_path):
         path.write_text('{"n": 1}\n{"n": 2}\n')
     store = stopped(dag(old), 500)
     assert refusal(dag(new), store) == (
-        f'node "rows": path was {argument_of(old)}, and is {argument_of(new)}; undo that, or pass allow_drop=["rows"]'
+        f'node "rows": path was "{old}", and is "{new}"; undo that, or pass allow_drop=["rows"]'
     )
 
 
-def argument_of(path):
-    return rxdag.contract.argument(path)
+def test_a_relative_path_in_another_working_directory_is_shown_with_its_folder(tmp_path, monkeypatch):
+    def dag():
+        rows = rxdag.from_source(sources.jsonl("rows.jsonl", dict), name="rows")
+        return rxdag.Dag(rows.pipe(ops.delay("1s"), name="late").to(sinks.collect(), name="out"), name="job")
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (new, old):
+        folder.mkdir()
+        (folder / "rows.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+        monkeypatch.chdir(folder)
+    store = stopped(dag(), 500)
+    monkeypatch.chdir(new)
+    assert refusal(dag(), store) == (
+        f'node "rows": path was "{old}/rows.jsonl", and is "{new}/rows.jsonl"; undo that, or pass allow_drop=["rows"]'
+    )
 
 
 def test_a_checkpoint_of_a_newer_format_is_refused(monkeypatch):

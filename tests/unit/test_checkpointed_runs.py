@@ -1,6 +1,7 @@
 """Runs with checkpoints: they continue where the last one left them, on threads, on loops and in virtual time."""
 
 import asyncio
+import logging
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -669,6 +670,30 @@ async def test_a_restart_of_a_supervised_run_is_not_fresh_again():
     runtime.add(failing_once(50), checkpoints=store, every="1h", fresh=True, restart="on_failure")
     results = await runtime.run_until_complete()
     assert (results["job"].state, len(results["job"]["out"]), results["job"].was_done) == ("completed", 100, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"), [({}, " begins=anew"), ({"checkpoints": checkpoints.memory()}, "")], ids=["without", "with"]
+)
+async def test_the_log_says_that_a_restart_without_checkpoints_begins_anew(options, begins, caplog):
+    runtime = rxdag.PipelineRuntime()
+    backoff = sources.Backoff("1ms", jitter=0)
+    runtime.add(failing_once(50), restart="on_failure", backoff=backoff, **options)
+    await runtime.run_until_complete()
+    (line,) = [text for text in caplog.messages if text.startswith("job.restarting")]
+    assert line.startswith(f"job.restarting job=job restarts=0 wait_s=0.001{begins} error=ValueError ")
+
+
+def test_the_log_says_from_which_checkpoint_a_run_continues(caplog):
+    caplog.set_level(logging.INFO, "rxdag.run")
+    store = checkpoints.memory()
+    first = virtual(bars(), store, every="1h")
+    first.main.at(125_000_000, first.drain)
+    settled(first)
+    settled(virtual(bars(), store, start=125_000_000))
+    starts = [text.split(": ")[0] for text in caplog.messages if text.startswith("run.started")]
+    nodes = len(first.plan.dag.nodes)
+    assert starts == [f"run.started dag=job nodes={nodes}", f"run.started dag=job nodes={nodes} checkpoint=1"]
 
 
 def test_a_checkpoint_of_a_run_that_has_ended_is_refused_at_once():

@@ -983,6 +983,10 @@ class TestSettings:
         with pytest.raises(SpecError, match='restart must be "never", "on_failure" or "always", got \'maybe\''):
             rxdag.PipelineRuntime().create_dag("a", numbers(), restart="maybe")
 
+    def test_a_number_is_no_backoff(self):
+        with pytest.raises(SpecError, match=r'backoff must be a Backoff, such as sources.Backoff\("1s"\), got 0.01'):
+            rxdag.PipelineRuntime().create_dag("a", numbers(), backoff=0.01)
+
 
 class Opaque:
     """A pipeline of whose inside nothing is known."""

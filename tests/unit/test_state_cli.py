@@ -110,17 +110,18 @@ class TestState:
         assert code == 0
         assert listed["dag"] == "job"
         assert [(each["id"], each["done"], each["pinned"]) for each in listed["checkpoints"]] == [(1, False, False)]
-        assert [(each["name"], each["operator"], each["entries"]) for each in listed["nodes"]] == [
-            ("numbers", "steady", 0),
-            ("time", "event_time", 0),
-            ("once", "dedupe", 3),
-            ("out", "collect", 0),
+        assert [(each["name"], each["operator"], each["version"], each["entries"]) for each in listed["nodes"]] == [
+            ("numbers", "steady", 1, 0),
+            ("time", "event_time", 1, 0),
+            ("once", "dedupe", 1, 3),
+            ("out", "collect", 1, 0),
         ]
 
     def test_the_list_is_a_table_for_people(self, saved):
         code, out, _ = rxdag_("state", "ls", str(saved))
         assert code == 0
         assert "pinned" in out
+        assert ["node", "operator", "version", "entries", "MB"] in [line.split() for line in out.splitlines()]
         assert 'dag "job"' in out
 
     def test_the_state_of_a_node_is_shown_by_key(self, saved):

@@ -74,6 +74,7 @@ def list_state(path: str) -> dict[str, Any]:
         {
             "name": name,
             "operator": node["label"],
+            "version": node["state_version"],
             "entries": _entries(saved.places.get(name, {}).get("kernel")),
             "bytes": saved.sizes.get(name, 0),
         }
@@ -95,8 +96,11 @@ def print_state(listed: Mapping[str, Any]) -> None:
     console.print(f'checkpoint {rows[-1][0]}: dag "{listed["dag"]}", saved by rxdag {listed["rxdag"]}', highlight=False)
     if not any(each["bytes"] for each in listed["nodes"]):
         return
-    nodes = [(each["name"], each["operator"], each["entries"], _mb(each["bytes"])) for each in listed["nodes"]]
-    console.print(_table(("node", "operator", "entries", "MB"), nodes))
+    nodes = [
+        (each["name"], each["operator"], each["version"], each["entries"], _mb(each["bytes"]))
+        for each in listed["nodes"]
+    ]
+    console.print(_table(("node", "operator", "version", "entries", "MB"), nodes))
 
 
 def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:

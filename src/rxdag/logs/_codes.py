@@ -42,7 +42,14 @@ def _code(name: str, area: str, level: int, fields: str, sentence: str, fix: str
 
 
 _ALL: Final = (
-    _code("run.started", "run", _INFO, "dag nodes", "the run has started", "Nothing."),
+    _code(
+        "run.started",
+        "run",
+        _INFO,
+        "dag nodes checkpoint",
+        "the run has started",
+        "Nothing. `checkpoint` is the one from which the run continues; without it, the run begins anew.",
+    ),
     _code(
         "run.completed",
         "run",
@@ -321,9 +328,10 @@ _ALL: Final = (
         "job.restarting",
         "runtime",
         _WARNING,
-        "job restarts wait_s error at",
+        "job restarts wait_s begins error at",
         "a supervised dag or pipeline has ended, and starts again",
-        "With `error`, find out why it failed: `runtime.status()` has the message.",
+        "With `error`, find out why it failed: `runtime.status()` has the message. With `begins`, it takes no checkpoints, and "
+        "all its input is processed again: pass `checkpoints=` to continue instead.",
     ),
     _code(
         "job.failed",
@@ -421,8 +429,10 @@ FIELDS: Final[dict[str, str]] = {
     "after": "Unit of the times from now on: s, ms, us or ns",
     "at": "File and line of the failure, in the code that rxdag called last",
     "before": "Unit of the times so far",
+    "begins": '"anew" if a restart does not continue from a checkpoint',
     "breaker": "Name of a circuit breaker: its provider or source",
     "bytes": "Number of bytes that were cut off",
+    "checkpoint": "Number of the checkpoint from which the run continues",
     "connection": "Number of the connection, from 1",
     "dag": "Name of the dag",
     "detail": "Problem of the spec or the arguments",

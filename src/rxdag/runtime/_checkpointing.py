@@ -76,7 +76,7 @@ class Checkpointing:
         self._graph = graph
         self._every_ns = every_ns
         self._codec = codec
-        self._resumed_from = resumed_from
+        self.resumed_from = resumed_from
         self._totals = totals or {}
         self._path: str | None = getattr(session, "path", None)
         self._lock = threading.Lock()
@@ -262,7 +262,7 @@ class Checkpointing:
             last_bytes=0 if last is None else last.bytes,
             age_s=(now - self._last_at) / 1e9 if self._last_at else 0.0,
             pause_s=self._pause_ns / 1e9,
-            resumed_from=self._resumed_from,
+            resumed_from=self.resumed_from,
             failures=self.failures,
             written_bytes=self._written_bytes,
             bytes_a_day=per_day(self._written_bytes, elapsed_s),

@@ -51,6 +51,11 @@ class DagJob:
         if until is not None:
             positive_ns(until, "until")
 
+    @property
+    def takes_checkpoints(self) -> bool:
+        """True if a restart continues from the last checkpoint."""
+        return self.recovery is not None
+
     def of(self, plan: Plan, changes: Changes) -> DagJob:
         """Return a job with the same settings that runs another plan.
 

@@ -60,7 +60,9 @@ class RunEvents:
         """Log the start; losses of an earlier run, which the books contain, are not logged again."""
         nodes = self._execution.plan.dag.nodes
         self._told = dict(self._counts())
-        self.of_run("run.started", nodes=len(nodes))
+        checkpointing = self._execution.checkpointing
+        number = None if checkpointing is None else checkpointing.resumed_from
+        self.of_run("run.started", nodes=len(nodes), checkpoint=number)
         for name in self._execution.plan.topology.asking_again():
             self.tell("replay.asks", name)
         if any(node.in_shape.timed for node in nodes.values()):

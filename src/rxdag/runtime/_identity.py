@@ -105,7 +105,11 @@ def _parameters(thing: Any) -> dict[str, tuple[str, str]]:
         if _is_function(given[name]) or (made.role == "source" and not _is_setting(value))
     ]
     texts = _arguments(thing, made, _DEPTH, left_out)
-    return {name: (argument(given[name]), _digest(text)) for name, text in texts.items()}
+    # A path is shown as it is compared: absolute, since the next run may have another working directory, and uncut.
+    return {
+        name: (f'"{text}"' if _is_path(given[name], name) else argument(given[name]), _digest(text))
+        for name, text in texts.items()
+    }
 
 
 def _arguments(thing: Any, made: Made, depth: int, left_out: Sequence[str] = ()) -> dict[str, str]:
@@ -136,9 +140,13 @@ def _is_function(value: object) -> bool:
     return inspect.isroutine(value) or isinstance(value, partial)
 
 
+def _is_path(value: object, name: str) -> bool:
+    return isinstance(value, PathLike) or (name == "path" and isinstance(value, str))
+
+
 def _canonical(value: object, name: str, depth: int) -> str:
     """Return a text that is the same for equal values, in every process; of a function, only that it is one."""
-    if isinstance(value, PathLike) or (name == "path" and isinstance(value, str)):
+    if _is_path(value, name):
         return str(Path(cast("str", value)).absolute())
     if isinstance(value, _PLAIN):
         return repr(value)

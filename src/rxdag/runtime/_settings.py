@@ -161,10 +161,13 @@ def restart_of(policy: RestartPolicy | None, backoff: Backoff | None, settings: 
     """Return the restart policy and the backoff of one dag.
 
     Raises:
-        SpecError: If the policy is unknown.
+        SpecError: If the policy or the backoff is no such thing.
     """
     if policy not in (None, "never", "on_failure", "always"):
         raise SpecError(f'restart must be "never", "on_failure" or "always", got {shown(policy)}')
+    given: object = backoff
+    if given is not None and not isinstance(given, Backoff):
+        raise SpecError(f'backoff must be a Backoff, such as sources.Backoff("1s"), got {shown(given)}')
     return policy or settings.policy, backoff or settings.backoff()
 
 

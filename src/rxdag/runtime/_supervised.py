@@ -74,6 +74,8 @@ class Job(Protocol):
 
     kind: str
 
+    @property
+    def takes_checkpoints(self) -> bool: ...
     def start(self, log: EventLog, /) -> Started: ...
 
 
@@ -85,6 +87,7 @@ class TaskJob:
     """
 
     kind = "pipeline"
+    takes_checkpoints = False
 
     def __init__(self, thing: Any) -> None:
         self._thing = thing
@@ -264,7 +267,10 @@ class Supervised:
                 return
             self._become("restarting")
             wait = waits.wait_ns(max(1, failures), self._random)
-            self._log.tell("job.restarting", job=self.name, restarts=self.restarts, wait_s=wait / 1e9, error=error)
+            begins = None if self.job.takes_checkpoints else "anew"
+            self._log.tell(
+                "job.restarting", job=self.name, restarts=self.restarts, wait_s=wait / 1e9, begins=begins, error=error
+            )
             await asyncio.sleep(wait / 1e9)
             self.restarts += 1
             self.tell("restarted")
