@@ -53,7 +53,7 @@ def test_every_block_of_yaml_is_one_or_the_other():
 
 @pytest.mark.parametrize(("command", "shown"), list(commands()))
 def test_a_command_does_what_is_shown(command, shown, tmp_path):
-    spec = next(block.values[0] for block in blocks("yaml") if "nodes:" in block.values[0])
+    spec = next(block.values[0] for block in blocks("yaml") if block.values[0].startswith("# bars.yaml"))
     (tmp_path / "bars.yaml").write_text(spec)
     for name in ("trades.csv", "today.csv"):
         (tmp_path / name).write_text(TRADES)
