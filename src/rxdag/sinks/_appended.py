@@ -6,13 +6,13 @@ import csv
 import gzip
 import io
 import os
-import shutil
 import zlib
 from typing import IO, Any, Final, cast
 
 from rxdag.errors import SourceError, text_of
 from rxdag.sinks._whole_file import WholeFile
 
+_BLOCK_BYTES: Final = 1 << 20
 _TORN: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -56,10 +56,13 @@ class AppendedFile(WholeFile):
     def _copy(self) -> None:
         if self._is_copied:
             return
-        self._is_copied = True
         if self._base:
             with self.explained(), self.path.open("rb") as file:
-                shutil.copyfileobj(file, self.raw)
+                self.raw.begin_again()  # the disk may have been full
+                while block := file.read(_BLOCK_BYTES):
+                    self.raw.make_room()
+                    self.raw.write(block)
+        self._is_copied = True
 
     def write(self, data: bytes) -> None:
         self._copy()
@@ -111,7 +114,7 @@ def _last_byte(path: str, where: str) -> bytes:
         try:
             if not path.endswith(".gz"):
                 file.seek(-1, os.SEEK_END)
-            while block := file.read(1 << 20):
+            while block := file.read(_BLOCK_BYTES):
                 last = block[-1:]
         except _TORN as error:
             raise SourceError(
