@@ -272,7 +272,7 @@ class _CsvColumnsReader(LinesReader):
                 read += 1
         except Exception as error:
             self._error = error
-            file.line, file.byte = self._lines[read], self._ends[read]
+            file.set_back(self._lines[read], self._ends[read])
         return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
 
     def is_between_lines(self) -> bool:
