@@ -10,6 +10,7 @@ import zlib
 from typing import IO, Any, Final, cast
 
 from rxdag.errors import SourceError, text_of
+from rxdag.sinks._parts import tail_of
 from rxdag.sinks._whole_file import WholeFile
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -71,13 +72,22 @@ class AppendedFile(WholeFile):
     def sync(self) -> None:
         self._copy()
         size = self._size()
-        if size not in (self._base, self.raw.tell()):  # the latter if a run was killed behind the renaming
+        # The file has the size of the copy if a run was killed behind the renaming.
+        if size != self.raw.tell() and not (size == self._base and self._has_base()):
             self.drop()
+            got = "other content" if size == self._base else f"{size:,} bytes, and {self._base:,} when the run began"
             raise SourceError(
-                f'{self._where}: "{self.path}" must not change while a run appends to it, got {size:,} bytes, and '
-                f"{self._base:,} when the run began; write to it from one place only"
+                f'{self._where}: "{self.path}" must not change while a run appends to it, got {got}; write to it from one '
+                "place only"
             )
         super().sync()
+
+    def _has_base(self) -> bool:
+        """Return True if the file ends as what was copied of it."""
+        with self.explained():
+            self.raw.flush()
+            part = self._target.with_name(self.part_name)
+            return not self._base or tail_of(self.path, self._base) == tail_of(part, self._base)
 
     def save(self) -> dict[str, Any] | None:
         self._copy()
