@@ -175,3 +175,23 @@ gc.collect()
 store.open("quotes").close()
 """
     subprocess.run([sys.executable, "-c", code, tmp_path / "bars.db"], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="does not delete a file that is open")
+def test_of_two_runs_whose_lock_was_deleted_the_one_that_is_behind_writes_nothing_more(tmp_path):
+    path = tmp_path / "bars.db"
+    store = checkpoints.sqlite(path)
+    with store.open("first") as first:
+        write(first, 1)
+        (tmp_path / "bars.db-lock").unlink()
+        with store.open("second") as second:
+            write(second, 2)
+            with pytest.raises(CheckpointError) as caught:
+                first.begin()
+            assert str(caught.value) == (
+                f'checkpoints "{path}": must be used by one run at a time, got checkpoint 2 of another run after 1 of this '
+                "one; stop this run, and do not delete the -lock file of a run that is alive"
+            )
+            assert write(second, 3).id == 3
+    assert [each.id for each in store.list()] == [2, 3]
+    assert store.read(3) == parts_of(3)

@@ -139,6 +139,19 @@ def test_a_file_that_changes_meanwhile_is_an_error_and_keeps_what_others_have_wr
 
 
 @MAKES
+def test_a_file_that_is_edited_meanwhile_is_an_error_though_it_keeps_its_size(tmp_path, make):
+    path = tmp_path / "x"
+    path.write_bytes(OLD[make])
+    writer = opened(make(path, append=True))
+    writer.write(Chunk(ROWS[:1]))
+    edited = OLD[make].replace(b"old", b"new")
+    path.write_bytes(edited)
+    with pytest.raises(SourceError, match="must not change while a run appends to it, got other content; write to it"):
+        writer.prepare()
+    assert path.read_bytes() == edited
+
+
+@MAKES
 def test_a_run_that_fails_leaves_the_file_as_it_is(tmp_path, make):
     path = tmp_path / "x"
     path.write_bytes(OLD[make])

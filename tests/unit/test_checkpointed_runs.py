@@ -200,11 +200,17 @@ def suspended(at_ms=500):
         ),
         (
             lambda: bars(),
+            {"renamed": {"once": "bars"}},
+            r'renamed: "bars" must be the name of one node of the checkpoint, got "once" and "bars"; give each a name of its own, '
+            r"or pass allow_drop= with one of them",
+        ),
+        (
+            lambda: bars(),
             {"allow_drop": ["bras"]},
             r'allow_drop: "bras" must be a node of the checkpoint; did you mean "bars"\?',
         ),
     ],
-    ids=["parameter", "gone", "exchanged", "old name", "new name", "dropped name"],
+    ids=["parameter", "gone", "exchanged", "old name", "new name", "one name for two", "dropped name"],
 )
 def test_state_of_another_graph_is_refused_with_each_difference(dag, options, message):
     with pytest.raises(rxdag.RxDagError, match=rf'^dag "job": (must be the graph of the checkpoint, but )?{message}'):

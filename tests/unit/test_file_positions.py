@@ -261,6 +261,23 @@ def test_a_file_that_was_replaced_is_refused(tmp_path, name, columns):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("columns", [False, True])
+def test_a_file_without_a_line_before_the_position_is_refused_though_all_lines_are_of_one_length(
+    tmp_path, name, columns
+):
+    lines = [f"{n:05},x\n" if ".csv" in name else f'{{"ts":{n:5},"note":"x"}}\n' for n in range(20_000)]
+    lines = ["ts,note\n"] * (".csv" in name) + lines
+    whole, shorter = "".join(lines), "".join(lines[:9_000] + lines[9_001:])
+    path, source, position = mutated(tmp_path, name, whole, shorter, items=15_000)
+    with pytest.raises(SourceError) as caught:
+        go_on(source, position, columns=columns)
+    assert str(caught.value) == (
+        f'{source.label}: "{path}" must be the file that the checkpoint was taken from, got one whose line '
+        f"{15_000 + ('.csv' in name):,} is another one; put that file back, or start without the checkpoint"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("repeated", "size"), [(1, 40), (100, 40), (100, 5000)])
 def test_a_file_that_was_cut_off_before_the_position_is_refused(tmp_path, name, repeated, size):
     text = text_of(name) + text_of(name).removeprefix("ts,note\n") * repeated

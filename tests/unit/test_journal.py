@@ -106,6 +106,31 @@ def test_a_second_process_that_writes_is_refused_and_told_by_whom(folder):
     assert f'must be used by one run at a time, got dag "bars" in process {os.getpid()}' in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")
+def test_a_writer_writes_nothing_behind_records_of_another_one_whose_lock_was_deleted(folder):
+    writer = open_writer(folder, "bars", "ticks", None)
+    writer.append("ticks", 1, [(Kind.ITEMS, 1, b"first")])
+    own = os.path.getsize(last_segment(folder))
+    os.unlink(os.path.join(folder, "writer-lock"))
+    code = "\n".join(
+        [
+            "from rxdag.journal import Kind, open_writer",
+            f"writer = open_writer({folder!r}, 'other', 'ticks', None)",
+            "writer.append('ticks', 2, [(Kind.ITEMS, 1, b'second')])",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(SourceError) as caught:
+        writer.append("ticks", 3, [(Kind.ITEMS, 1, b"third")])
+    close_writer(writer, "ticks")
+    path = last_segment(folder)
+    assert str(caught.value) == (
+        f'journal: "{path}" must be written by one process, got {os.path.getsize(path):,} bytes, of which this one knows '
+        f"{own:,}; stop this run, and leave the lock file of a process that is alive"
+    )
+    assert [record.payload for record in read(folder)] == [b"first", b"second"]
+
+
 def test_sources_that_share_a_folder_must_have_one_retention(folder):
     writer = open_writer(folder, "bars", "ticks", None)
     with pytest.raises(SourceError, match="must have the same retention"):

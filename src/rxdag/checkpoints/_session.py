@@ -42,6 +42,7 @@ class Opened:
         read: Reads the parts of a checkpoint on another connection.
         keep: Number of checkpoints to keep.
         identity: Identity of the store.
+        last: Last id that was used in it.
     """
 
     where: str
@@ -51,6 +52,7 @@ class Opened:
     read: Callable[[int], Mapping[str, bytes]]
     keep: int
     identity: str
+    last: int
 
 
 class SqliteSession:
@@ -60,6 +62,7 @@ class SqliteSession:
         self._opened = opened
         self._db = opened.db
         self._latest = latest
+        self._last = opened.last
         self._begun: _Begun | None = None
         self._is_open = True
         self._mutex = threading.RLock()
@@ -97,8 +100,8 @@ class SqliteSession:
                 (self._opened.keep - 1,),
             )
             self._db.execute("delete from piece where checkpoint not in (select id from checkpoint)")
-            _, last = read_store(self._db)
-            self._begun = _Begun(last + 1)
+            self._check_last()
+            self._begun = _Begun(self._last + 1)
             return self._begun.number
 
     def put(self, name: str, data: bytes) -> None:
@@ -119,7 +122,7 @@ class SqliteSession:
             write_checkpoint(self._db, checkpoint, begun.content.pieces, begun.content.digest())
             write_store(self._db, self.identity, checkpoint.id)
             self._db.execute("commit")
-            self._begun, self._latest = None, checkpoint
+            self._begun, self._latest, self._last = None, checkpoint, checkpoint.id
             settle(self._db)
             with contextlib.suppress(OSError):  # the checkpoint is durable without the witness
                 self._opened.lock.remember(self.identity, checkpoint.id)
@@ -167,6 +170,15 @@ class SqliteSession:
         if self._db.in_transaction:
             with contextlib.suppress(sqlite3.Error):  # SQLite has done it already where it could not go on
                 self._db.execute("rollback")
+
+    def _check_last(self) -> None:
+        """Raise CheckpointError if another run has written to the store: the lock is lost if its file is deleted."""
+        _, last = read_store(self._db)
+        if last != self._last:
+            raise CheckpointError(
+                f"{self._opened.where}: must be used by one run at a time, got checkpoint {last} of another run after "
+                f"{self._last} of this one; stop this run, and do not delete the -lock file of a run that is alive"
+            )
 
     def _check_file(self) -> None:
         """Raise CheckpointError if the file has lost its name: what is written to it would be lost."""

@@ -114,7 +114,7 @@ class SqliteStore:
                 keep_whole(db, note)
             identity, last = read_store(db)
             lock.remember(identity, last)
-            opened = Opened(self._where, path, db, lock, partial(self._read, path), self.keep, identity)
+            opened = Opened(self._where, path, db, lock, partial(self._read, path), self.keep, identity, last)
             undo.pop_all()
             return SqliteSession(opened, found.checkpoint)
 

@@ -15,7 +15,7 @@ from rxdag.contract._path import format_of, nearest_file
 from rxdag.errors import RxDagError, SourceError
 
 _HEAD_BYTES: Final = 4096
-"""Number of bytes at the beginning of a file by which it is known again."""
+"""Number of bytes at the beginning of a file, and most at the end of the last line, by which it is known again."""
 
 
 class LineFile:
@@ -33,6 +33,8 @@ class LineFile:
         self.byte = 0
         """Number of bytes, decompressed, in the lines so far."""
         self._head = b""
+        self._last = b""
+        """The last line; empty if it is not known."""
         self._ahead: list[bytes] = []
         """Lines of a block that are read one by one, the next one last."""
         self._opened: list[IO[bytes]] = []
@@ -82,6 +84,7 @@ class LineFile:
                 self.line += 1
                 text = line.decode() if self.byte >= _HEAD_BYTES else self._decode_head(line)
                 self.byte += len(line)
+                self._last = line
                 yield text
         except UnicodeDecodeError as error:
             near = line[max(0, error.start - 10) : error.start + 10]
@@ -110,6 +113,7 @@ class LineFile:
         self._head += block[: max(0, _HEAD_BYTES - self.byte)]
         self.byte += len(block)
         self.line += n_lines
+        self._last = block[block.rfind(b"\n", 0, -1) + 1 :]
 
     def put_back(self, block: bytes) -> None:
         """Let `lines` yield the lines of a block."""
@@ -136,20 +140,30 @@ class LineFile:
         for line in lines:
             self.line -= 1
             self.byte = self.byte - len(line.encode()) if self.line else 0
+            self._last = b""
+
+    def set_back(self, line: int, byte: int) -> None:
+        """Count the lines after a place as not read."""
+        self._last = self._last if byte == self.byte else b""
+        self.line, self.byte = line, byte
 
     def take_again(self, line: str) -> None:
         """Count a line that was given back as read."""
         self.line += 1
-        self.byte += len(line.encode())
+        self._last = line.encode()
+        self.byte += len(self._last)
 
     def position(self) -> dict[str, Any] | None:
         """Return the position after the last line; None for stdin.
 
-        It is the number of bytes, decompressed, and of lines. `head` is the digest of the first 4,096 of these bytes.
+        It is the number of bytes, decompressed, and of lines. `head` is the digest of the first 4,096 of these bytes, and
+        `last` the length and digest of the last line, or of its last 4,096 bytes.
         """
         if self.path == "-":
             return None
-        return {"byte": self.byte, "line": self.line, "head": _digest(self._head[: self.byte])}
+        last = self._last[-_HEAD_BYTES:]
+        head = _digest(self._head[: self.byte])
+        return {"byte": self.byte, "line": self.line, "head": head, "last": (len(last), _digest(last))}
 
     def verify(self, position: Mapping[str, Any]) -> None:
         """Check that the file begins as the one that a position was taken from; called before the first line.
@@ -169,22 +183,26 @@ class LineFile:
         """Continue at a position, after the lines that must be read in any case.
 
         Raises:
-            SourceError: If the file ends before the position, or the line there has grown since.
+            SourceError: If the file ends before the position, or the line there is another one or has grown since.
         """
         byte = position["byte"]
+        length, digest = position.get("last", (0, b""))
         if not byte:
             return
         missing = min(byte, _HEAD_BYTES) - self.byte
         self._head = (self._head + self._read(missing) if missing > 0 else self._head)[:byte]
         try:
-            self._raw.seek(byte - 1)
+            self._raw.seek(byte - max(length, 1))
         except self._damage as error:
             raise self._damaged(error) from None
-        last = self._read(1)
-        if not last:
+        last = self._read(max(length, 1))
+        if len(last) < max(length, 1):
             raise self._too_short(self._raw.seek(0, os.SEEK_END), byte)
         self.line, self.byte = position["line"], byte
-        if last != b"\n":
+        if length and _digest(last) != digest:
+            raise self._other(f"one whose line {self.line:,} is another one")
+        self._last = last
+        if last[-1:] != b"\n":
             self._pass_line_end()
 
     def _pass_line_end(self) -> None:
@@ -196,6 +214,7 @@ class LineFile:
         if self.byte < _HEAD_BYTES:
             self._head += end[: _HEAD_BYTES - self.byte]
         self.byte += len(end)
+        self._last += end
 
     def _read(self, n: int) -> bytes:
         try:

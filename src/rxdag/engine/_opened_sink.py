@@ -49,6 +49,8 @@ class OpenedSink(Guarded):
         self.is_prepared = False
         """True if its writes are durable already, so that closing it is unlikely to fail."""
         self.is_closed = False
+        self.is_sealed = False
+        """True once its whole output is saved; it may become visible only when the sink closes."""
         self.saves = False
         """True in a run that takes checkpoints."""
         self.shows_later = False
@@ -146,7 +148,8 @@ class OpenedSink(Guarded):
     def publish(self) -> None:
         """Ask the writer to publish what it saved: the checkpoint is durable."""
         writer = self.writer
-        if writer is None or self.saved is None:
+        # A checkpoint that is written while the sinks prepare covers less than they have saved by now.
+        if writer is None or self.saved is None or self.is_sealed:
             return
         try:
             pending = writer.publish()
@@ -198,6 +201,7 @@ class OpenedSink(Guarded):
         writer = self.writer
         if writer is not None and self.run.may_succeed:
             self.is_prepared = type(writer).prepare is not Writer.prepare
+            self.is_sealed = True
             try:
                 self.save()
                 writer.prepare()

@@ -54,8 +54,8 @@ class JournalWriter:
         self._mutex = threading.RLock()
         self._confirmed: dict[str, int] = {}
         self._file: io.FileIO | None = None
-        self._is_torn = False
-        """True if bytes of a record that was refused may stand behind the last whole one."""
+        self._refused = 0
+        """Number of bytes of a record that was refused, behind the last whole one."""
         self._is_new = True
         """True if the name of the segment may not outlive a loss of power yet."""
         os.makedirs(folder, exist_ok=True)
@@ -145,18 +145,28 @@ class JournalWriter:
         assert self._file is not None
         if is_deleted(self._file):
             raise FileNotFoundError(errno.ENOENT, "deleted", path_of(self.folder, self._tail.first or 0))
-        if self._is_torn:
+        self._check_alone(self._file)
+        if self._refused:
             self._file.truncate(self._tail.byte)
-            self._is_torn = False
+            self._refused = 0
         data = memoryview(b"".join(record.framed() for record in records))
         n = 0
-        self._is_torn = True
         while n < len(data):
             n += self._file.write(data[n:])
-        self._is_torn = False
+            self._refused = n
+        self._refused = 0
         self._tail.byte += n
         for record in records:
             self._tail.add(record)
+
+    def _check_alone(self, file: io.FileIO) -> None:
+        """Check that nobody else writes to the segment: the lock is lost if its file is deleted."""
+        size, own = os.fstat(file.fileno()).st_size, self._tail.byte + self._refused
+        if size != own:
+            raise SourceError(
+                f'journal: "{path_of(self.folder, self._tail.first or 0)}" must be written by one process, got {size:,} bytes, '
+                f"of which this one knows {own:,}; stop this run, and leave the lock file of a process that is alive"
+            )
 
     def _make_room(self, now: int) -> None:
         """Begin a segment if there is none, or if the last one is full."""
@@ -175,7 +185,7 @@ class JournalWriter:
         self._is_new = True
         try:
             self._file.truncate(0)  # left by a process that was killed here, or by a disk that was full
-            tail.first, tail.byte = tail.arrival, 0
+            tail.first, tail.byte, self._refused = tail.arrival, 0, 0
             at = max(now - 1, tail.at + 1)  # so that the record that needs the segment can have its own time
             self._write([Record(tail.arrival, 1, at, "", Kind.SOURCES, tail.index())])
         except BaseException:

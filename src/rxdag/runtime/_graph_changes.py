@@ -65,6 +65,14 @@ class Changes:
                 raise GraphError(
                     f'{where}: renamed: "{new}" must be a node of the graph{did_you_mean(new, graph["nodes"])}'
                 )
+        old_names: dict[str, str] = {}
+        for old in (name for name in saved["nodes"] if name not in self.drop):
+            other = old_names.setdefault(self.name(old), old)
+            if other != old:
+                raise GraphError(
+                    f'{where}: renamed: "{self.name(old)}" must be the name of one node of the checkpoint, got "{other}" '
+                    f'and "{old}"; give each a name of its own, or pass allow_drop= with one of them'
+                )
         for name in self.drop:
             if name not in saved["nodes"] and name not in graph["nodes"]:
                 raise GraphError(

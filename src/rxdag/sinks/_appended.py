@@ -6,13 +6,14 @@ import csv
 import gzip
 import io
 import os
-import shutil
 import zlib
 from typing import IO, Any, Final, cast
 
 from rxdag.errors import SourceError, text_of
+from rxdag.sinks._parts import tail_of
 from rxdag.sinks._whole_file import WholeFile
 
+_BLOCK_BYTES: Final = 1 << 20
 _TORN: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -56,10 +57,13 @@ class AppendedFile(WholeFile):
     def _copy(self) -> None:
         if self._is_copied:
             return
-        self._is_copied = True
         if self._base:
             with self.explained(), self.path.open("rb") as file:
-                shutil.copyfileobj(file, self.raw)
+                self.raw.begin_again()  # the disk may have been full
+                while block := file.read(_BLOCK_BYTES):
+                    self.raw.make_room()
+                    self.raw.write(block)
+        self._is_copied = True
 
     def write(self, data: bytes) -> None:
         self._copy()
@@ -68,13 +72,22 @@ class AppendedFile(WholeFile):
     def sync(self) -> None:
         self._copy()
         size = self._size()
-        if size not in (self._base, self.raw.tell()):  # the latter if a run was killed behind the renaming
+        # The file has the size of the copy if a run was killed behind the renaming.
+        if size != self.raw.tell() and not (size == self._base and self._has_base()):
             self.drop()
+            got = "other content" if size == self._base else f"{size:,} bytes, and {self._base:,} when the run began"
             raise SourceError(
-                f'{self._where}: "{self.path}" must not change while a run appends to it, got {size:,} bytes, and '
-                f"{self._base:,} when the run began; write to it from one place only"
+                f'{self._where}: "{self.path}" must not change while a run appends to it, got {got}; write to it from one '
+                "place only"
             )
         super().sync()
+
+    def _has_base(self) -> bool:
+        """Return True if the file ends as what was copied of it."""
+        with self.explained():
+            self.raw.flush()
+            part = self._target.with_name(self.part_name)
+            return not self._base or tail_of(self.path, self._base) == tail_of(part, self._base)
 
     def save(self) -> dict[str, Any] | None:
         self._copy()
@@ -111,7 +124,7 @@ def _last_byte(path: str, where: str) -> bytes:
         try:
             if not path.endswith(".gz"):
                 file.seek(-1, os.SEEK_END)
-            while block := file.read(1 << 20):
+            while block := file.read(_BLOCK_BYTES):
                 last = block[-1:]
         except _TORN as error:
             raise SourceError(

@@ -26,15 +26,23 @@ class BatchWriter(Writer):
         self.waiting: list[Any] = []
         self.n_waiting = 0
         self.schema = schema
+        self._taken = 0
+        """Number of items that were taken by a write that has failed since, and is repeated with the same chunk."""
 
     def write(self, chunk: Chunk) -> None:
-        while len(chunk):  # groups are cut at the same rows, whatever the chunks
+        chunk = chunk.split(self._taken)[1]
+        while True:  # groups are cut at the same rows, whatever the chunks
+            if self.n_waiting == _GROUP_ROWS:
+                self.put_waiting()
+            if not len(chunk):
+                break
+            self.begin()
             room = _GROUP_ROWS - self.n_waiting
             head, chunk = chunk.split(room) if len(chunk) > room else (chunk, Chunk([]))
             self.waiting.append(self._explained(self._batch, head))
             self.n_waiting += len(head)
-            if self.n_waiting == _GROUP_ROWS:
-                self.put(self.table())
+            self._taken += len(head)
+        self._taken = 0
 
     def _batch(self, chunk: Chunk) -> Any:
         columns = chunk.columns
@@ -59,11 +67,10 @@ class BatchWriter(Writer):
 
     def table(self) -> Any:
         """Return the waiting items as one table of the schema."""
-        pa, waiting = self.pa, self.waiting
-        self.waiting, self.n_waiting = [], 0
-        if not waiting:
+        pa = self.pa
+        if not self.waiting:
             return pa.table({}) if self.schema is None else self.schema.empty_table()
-        tables = [each if isinstance(each, pa.Table) else pa.Table.from_batches([each]) for each in waiting]
+        tables = [each if isinstance(each, pa.Table) else pa.Table.from_batches([each]) for each in self.waiting]
         return self._explained(self._joined, tables)
 
     def _joined(self, tables: list[Any]) -> Any:
@@ -101,12 +108,21 @@ class BatchWriter(Writer):
                 "schema="
             ) from error
 
+    def begin(self) -> None:
+        """Prepare for items that will wait."""
+
+    def put_waiting(self) -> None:
+        """Put the waiting items; if that fails, they still wait."""
+        self.put(self.table())
+        self.waiting, self.n_waiting = [], 0
+
     def put(self, table: Any) -> None:
         """Take a table of many rows."""
         raise TypeError("a batch writer must say where tables go")
 
     def save(self) -> dict[str, Any] | None:
         return {
+            "taken": self._taken,
             "schema": None if self.schema is None else self.schema.serialize().to_pybytes(),
             "waiting": [packed(self.pa, each) for each in self.waiting],
         }
@@ -116,6 +132,7 @@ class BatchWriter(Writer):
         self.schema = None if schema is None else self.pa.ipc.read_schema(self.pa.py_buffer(schema))
         self.waiting = [unpacked(self.pa, each) for each in saved["waiting"]]
         self.n_waiting = sum(len(each) for each in self.waiting)
+        self._taken = saved.get("taken", 0)
 
 
 class _ArrowWriter(BatchWriter):
@@ -135,7 +152,7 @@ class _ArrowWriter(BatchWriter):
 
     def close(self, *, ok: bool) -> Any:
         if self.waiting or not self._tables:
-            self.put(self.table())
+            self.put_waiting()
         return self.pa.concat_tables(self._tables)
 
 

@@ -1,7 +1,7 @@
 """Parquet files.
 
-A Parquet file cannot be continued: its footer is written last. From the first checkpoint on, the row groups are
-therefore kept as tables of Arrow, uncompressed, in a part file that can. The Parquet file is made of them at the end.
+A Parquet file cannot be continued: its footer is written last. In a run with checkpoints, the row groups are therefore
+kept as tables of Arrow, uncompressed, in a part file that can. The Parquet file is made of them at the end.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class _ParquetWriter(BatchWriter):
         self._path = path
         self._file = WholeFile(path, "parquet", packs=False)
         self._writer: Any = None
-        self._kept: WholeFile | None = None
-        """Row groups as tables, from the first checkpoint on."""
+        self._kept = WholeFile(path, "parquet", packs=False) if context.saves and not is_stream(path) else None
+        """Row groups as tables; None in a run without checkpoints."""
         self._done: dict[str, Any] | None = None
         """The data of the checkpoint, if the file is complete already."""
         self._is_prepared = False
@@ -45,6 +45,7 @@ class _ParquetWriter(BatchWriter):
 
     def _write_group(self, table: Any) -> None:
         with self._file.explained():
+            self._file.raw.make_room()
             if self._writer is None:
                 self._writer = self._parquet.ParquetWriter(self._file.raw, table.schema)
             self._writer.write_table(table)
@@ -52,41 +53,19 @@ class _ParquetWriter(BatchWriter):
     def save(self) -> dict[str, Any] | None:
         if self._done is not None:
             return self._done
-        if is_stream(self._path):
-            return None
-        if self._kept is None:
-            self._keep()
         kept = None if self._kept is None else self._kept.save()
         return None if kept is None else {**kept, **(super().save() or {}), "n": self.n}
-
-    def _keep(self) -> None:
-        """Move the row groups written so far to a file that can be continued."""
-        self._file.check_process()
-        self._kept = WholeFile(self._path, "parquet", packs=False)
-        if self._writer is None:
-            return
-        written, self.n = self._file, 0
-        with written.explained():
-            self._writer.close()
-            written.raw.flush()
-            with written.reopened() as file:
-                groups = self._parquet.ParquetFile(file)
-                for i in range(groups.num_row_groups):
-                    self.put(groups.read_row_group(i).cast(self.schema or groups.schema_arrow))
-        written.drop()
-        self._file = WholeFile(self._path, "parquet", packs=False)
-        self._writer, self._is_prepared = None, False
 
     def restore(self, saved: dict[str, Any]) -> None:
         super().restore(saved)
         self.n = saved["n"]
         if is_made_of(self._path, saved["part"], self.n + self.n_waiting):
-            self._file.drop()
+            self._drop()
             remove_saved(Path(self._path).resolve())
             self.n += self.n_waiting
             self.waiting, self.n_waiting, self._done = [], 0, saved
             return
-        self._kept = WholeFile(self._path, "parquet", packs=False)
+        self._kept = self._kept or WholeFile(self._path, "parquet", packs=False)
         self._kept.restore(saved)
 
     def close(self, *, ok: bool) -> int:
@@ -113,7 +92,7 @@ class _ParquetWriter(BatchWriter):
         self._is_prepared = True
         try:
             if self.waiting or not self.n:
-                self.put(self.table())
+                self.put_waiting()
             if self._kept is not None:
                 self._make_of(self._kept)
             with self._file.explained():
@@ -125,7 +104,7 @@ class _ParquetWriter(BatchWriter):
         self._file.sync()
 
     def _make_of(self, kept: WholeFile) -> None:
-        kept.sync()
+        kept.save()  # fixes its name, by which a restored run recognises the file
         for table in tables_in(self.pa, kept):
             self._write_group(table)
         mark_made_of(self._writer, kept)

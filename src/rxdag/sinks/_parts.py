@@ -21,7 +21,9 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+
+from rxdag.sinks._patient_file import PatientFile
 
 if sys.platform != "win32":
     import fcntl
@@ -29,7 +31,7 @@ if sys.platform != "win32":
 _IS_PART: Final = re.compile(r"\..+\.[0-9a-f]{8}\.rxdag\.part", re.DOTALL).fullmatch
 _IS_SAVED: Final = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.rxdag\.saved\.part", re.DOTALL).fullmatch
 _TAIL_BYTES: Final = 1 << 16
-_OPEN: Final[weakref.WeakSet[IO[bytes]]] = weakref.WeakSet()
+_OPEN: Final[weakref.WeakSet[PatientFile]] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
@@ -46,11 +48,11 @@ if sys.platform != "win32":
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-def new_part(target: Path, mode: int) -> tuple[Path, IO[bytes]]:
+def new_part(target: Path, mode: int) -> tuple[Path, PatientFile]:
     """Make a file beside the target that is locked as long as it is open, with a mode that the umask applies to."""
     while True:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.rxdag.part")
-        file = open(part, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115  # its owner closes it
+        file = PatientFile(part, "xb", opener=partial(os.open, mode=mode))
         _OPEN.add(file)
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # a file system may have no locks; nothing is removed there either
@@ -71,14 +73,14 @@ def is_saved_part(name: object, target: Path) -> bool:
     return found is not None and found["target"] == target.name
 
 
-def open_saved(part: Path) -> IO[bytes] | None:
+def open_saved(part: Path) -> PatientFile | None:
     """Open a saved part file and lock it; None if it does not exist.
 
     Raises:
         BlockingIOError: If another run has it open.
     """
     try:
-        file = part.open("r+b")
+        file = PatientFile(part, "r+b")
     except FileNotFoundError:
         return None
     _OPEN.add(file)

@@ -34,47 +34,53 @@ class RolledParquetWriter(BatchWriter):
         self.n = 0
 
     def write(self, chunk: Chunk) -> None:
-        if self._interval.is_over():
+        if self._interval.is_over() or self._is_full():
             self._complete()
         super().write(chunk)
-        if self.waiting:
-            self._begun()
 
-    def _begun(self) -> WholeFile:
+    def begin(self) -> None:
         if self._kept is None:
             self._kept = self._files.begin()
             self._interval.begin()
-        return self._kept
 
-    def put(self, table: Any) -> None:
-        self._keep(table)
-        if self._roll.max_bytes is not None and self._size >= self._roll.max_bytes:
+    def put_waiting(self) -> None:
+        super().put_waiting()
+        if self._is_full():
             self._complete()
 
-    def _keep(self, table: Any) -> None:
+    def _is_full(self) -> bool:
+        return self._roll.max_bytes is not None and self._size >= self._roll.max_bytes
+
+    def put(self, table: Any) -> None:
+        assert self._kept is not None
         # In one piece, so that its size does not depend on the chunks in which the rows came.
-        self._size += keep(self.pa, self._begun(), table.combine_chunks())
+        self._size += keep(self.pa, self._kept, table.combine_chunks())
         self._rows += table.num_rows
         self.n += table.num_rows
 
     def _complete(self) -> None:
         made = self._make()
-        if made is not None:
+        if made is None:
+            return
+        try:
             self._files.complete(made)
-            self._forget()
+        except BaseException:
+            made.drop()
+            raise
+        self._forget()
 
     def _make(self) -> WholeFile | None:
         """Write all rows of the open file as Parquet; None if it has none."""
         if self.waiting:
-            self._keep(self.table())
+            super().put_waiting()
         kept = self._kept
         if kept is None:
             return None
-        kept.sync()
         file = self._files.begin()
         try:
             with file.explained(), self._parquet.ParquetWriter(file.raw, self.schema) as writer:
                 for table in tables_in(self.pa, kept):
+                    file.raw.make_room()
                     writer.write_table(table)
                 mark_made_of(writer, kept)
         except BaseException:

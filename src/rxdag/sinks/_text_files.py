@@ -108,26 +108,32 @@ class RolledFiles(TextFiles):
         self._file: WholeFile | None = None
         self._size = 0
         """Bytes of the open file before compression, head included; 0 if none is open."""
+        self._taken = 0
+        """Number of lines that were taken by a write that has failed since."""
 
     def begin(self) -> None:
         """Do nothing: a file without lines is not made."""
 
     def write(self, lines: Sequence[bytes]) -> None:
+        """Write whole lines. A write that has failed is repeated with the same lines."""
         if self._interval.is_over():
             self._complete()
         most = self._roll.max_bytes
-        self._put(lines if most is None else lines[self._write_full(lines, most) :])
+        if most is not None:
+            self._write_full(lines, most)
+        self._put(lines[self._taken :])
+        self._taken = 0
 
-    def _write_full(self, lines: Sequence[bytes], most: int) -> int:
-        """Write and complete the files that get full; return the index of the first line behind them."""
-        begin = 0
-        for i, line in enumerate(lines):
-            if self._size and self._size + len(line) > most:
-                self._put(lines[begin:i])
+    def _write_full(self, lines: Sequence[bytes], most: int) -> None:
+        """Write and complete the files that get full."""
+        size = self._size
+        for i in range(self._taken, len(lines)):
+            if size and size + len(lines[i]) > most:
+                self._put(lines[self._taken : i])
+                self._taken = i
                 self._complete()
-                begin = i
-            self._size = (self._size or len(self._head())) + len(line)
-        return begin
+                size = 0
+            size = (size or len(self._head())) + len(lines[i])
 
     def _put(self, lines: Sequence[bytes]) -> None:
         if not lines:
@@ -136,7 +142,9 @@ class RolledFiles(TextFiles):
             self._file = self._files.begin()
             self._file.write(self._head())
             self._interval.begin()
-        self._file.write(b"".join(lines))
+        data = b"".join(lines)
+        self._file.write(data)
+        self._size = (self._size or len(self._head())) + len(data)
 
     def _complete(self) -> None:
         if self._file is not None:
@@ -151,7 +159,7 @@ class RolledFiles(TextFiles):
         if self._roll.at_checkpoint or self._interval.is_over():
             self._complete()
         opened = None if self._file is None else self._file.save()
-        return {**self._files.save(opened), "size": self._size, "interval": self._interval.number}
+        return {**self._files.save(opened), "size": self._size, "taken": self._taken, "interval": self._interval.number}
 
     def publish(self) -> None:
         self._files.publish()
@@ -159,6 +167,7 @@ class RolledFiles(TextFiles):
     def restore(self, saved: dict[str, Any]) -> None:
         self._file = self._files.restore(saved)
         self._size = 0 if self._file is None else saved["size"]
+        self._taken = saved.get("taken", 0)
         self._interval.number = saved["interval"]
 
     def commit(self) -> None:

@@ -25,6 +25,7 @@ from rxdag.sinks._parts import (
     sync_folder,
     tail_of,
 )
+from rxdag.sinks._patient_file import PatientFile
 
 _STREAMS: Final = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 """Folders whose entries are never replaced, even where one stands for a plain file, as /dev/stdout may."""
@@ -54,7 +55,7 @@ class WholeFile:
             if self.path.is_dir():
                 raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
             if is_stream(path):
-                self._file: IO[bytes] = _open_stream(self.path)
+                self._file: PatientFile = _open_stream(self.path)
             else:
                 self._open_part(_status(self.path))
         self._packs = packs and self.path.suffix == ".gz"
@@ -86,15 +87,18 @@ class WholeFile:
             refuse_fork(self._pid, f'{self._where} "{self.path}"')
 
     def write(self, data: bytes) -> None:
+        """Take data in whole, or raise and take none of it: a write that has failed can be repeated."""
         with self.explained():
+            self._file.make_room()
             if self._packs:
                 self._member = self._member or _new_member()
-                self._file.write(self._member.compress(data))
-            else:
-                self._file.write(data)
+                data = self._member.compress(data)
+            self._file.write(data)
+        with contextlib.suppress(OSError):  # the next call raises it
+            self._file.make_room()
 
     @property
-    def raw(self) -> IO[bytes]:
+    def raw(self) -> PatientFile:
         """File object for a library that writes to files itself."""
         return self._file
 
@@ -107,22 +111,19 @@ class WholeFile:
         """Return the part file, opened to be read; what was written is flushed before."""
         if self._part is None:
             raise TypeError(f"{self._where}: a device cannot be read again")
+        self._flush()
         return self._part.open("rb")
 
     def sync(self) -> None:
         """Flush and sync, under its temporary name; nothing is written behind that."""
         if self._is_synced:
             return
+        with self.explained():
+            self._flush()
+            if self._part is not None:
+                self._take_over()
+                os.fsync(self._file.fileno())
         self._is_synced = True
-        try:
-            with self.explained():
-                self._flush()
-                if self._part is not None:
-                    self._take_over()
-                    os.fsync(self._file.fileno())
-        except SourceError:
-            self.drop()
-            raise
 
     def _flush(self) -> None:
         """Hand all data to the operating system; a ".gz" is valid up to here, since its member ends."""
@@ -149,7 +150,7 @@ class WholeFile:
         if sys.platform == "win32":  # an open file cannot be renamed there
             self._file.close()
             part.rename(kept)
-            self._file = kept.open("r+b")
+            self._file = PatientFile(kept, "r+b")
             self._file.seek(0, os.SEEK_END)
         else:
             part.rename(kept)
@@ -178,7 +179,7 @@ class WholeFile:
             self._file.seek(length)
         remove_saved(self._target)
 
-    def _reopened(self, part: Path, length: int, tail: int) -> IO[bytes]:
+    def _reopened(self, part: Path, length: int, tail: int) -> PatientFile:
         try:
             file = open_saved(part)
             if file is None and begins_with(self._target, length, tail):
@@ -277,11 +278,11 @@ def begins_with(target: Path, length: int, tail: int) -> bool:
     return old is not None and stat.S_ISREG(old.st_mode) and old.st_size >= length and tail_of(target, length) == tail
 
 
-def _open_stream(path: Path) -> IO[bytes]:
+def _open_stream(path: Path) -> PatientFile:
     # Non-blocking, so that a FIFO without a reader is an error instead of a hang.
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(fd, True)
-    return os.fdopen(fd, "wb")
+    return PatientFile(fd, "wb")
 
 
 def _reason(error: OSError) -> str:

@@ -122,7 +122,7 @@ class CsvReader(IteratorReader, LinesReader):
         if header is None:
             got = "only lines before it" if self.file.byte else "an empty file"
             problem = self.file.problem(f"file must have a header, got {got}")
-            self.file.line = self.file.byte = 0
+            self.file.set_back(0, 0)
             raise problem
         return [name.strip() for name in header]
 
@@ -323,7 +323,7 @@ class CsvColumnsReader(LinesReader):
                 read += 1
         except Exception as error:
             self._error = error
-            file.line, file.byte = self._lines[read], self._ends[read]
+            file.set_back(self._lines[read], self._ends[read])
         return self._rows.convert([list(column) for column in zip(*good, strict=True)]) if good else None
 
     def is_between_lines(self) -> bool:
