@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "--compare", action="store_true", help="exit 1 past a budget or 15 %% over this machine's baseline"
     )
     parser.add_argument("--save", action="store_true", help="make the figures this machine's baseline")
-    parser.add_argument("--docs", action="store_true", help="put the tables into README and docs, and draw W6")
+    parser.add_argument("--docs", action="store_true", help="put the tables into README and docs; draw W6 if compiled")
     parser.add_argument("--json", type=Path, default=Path("out/bench.json"), help="where the figures go")
     return parser
 

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.benchmarks.measure import cpu, rss_growth_mb
 SYMBOLS = 10_000
 EVERY = "1s"
 KEYS = (10_000, 100_000, 1_000_000)
+_S_PER_ITEM = 5e-6
+"""Least CPU time of a run without checkpoints, s for each item of the benchmark: 5 s for a million."""
 _TIMES = 7
 """Number of checkpoints for each number of keys."""
 
@@ -79,19 +82,25 @@ def _bars(source: Source[Tick], every: str) -> rxdag.Dag:
     return rxdag.Dag(bars.to(sinks.null(), name="out"), name="w2")
 
 
+def _plan(items: int) -> rxdag.Plan:
+    return rxdag.compile(_bars(sources.iterable(ticks(items, syms=SYMBOLS), of=Tick), "1s"))
+
+
 def _overheads(items: int, pairs: int) -> Iterator[tuple[float, int]]:
     """Yield the ratio of each pair, and the number of its checkpoints, after a pair that is not counted."""
-    dag = _bars(sources.iterable(ticks(items, syms=SYMBOLS), of=Tick), "1s")
-    plan = rxdag.compile(dag)
+    plan = _plan(items)
+    base, _ = cpu(partial(rxdag.run, plan))
+    # Longer than the few checkpoints of a short run, whose cost would be that of the start and the end.
+    plan = _plan(int(items * max(1, _S_PER_ITEM * items / base)))
     gc.collect()
     gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
         for n in range(pairs + 1):
             path = str(Path(folder) / f"{n}.state")
             gc.collect()
-            base, _ = cpu(lambda: rxdag.run(plan))
+            base, _ = cpu(partial(rxdag.run, plan))
             gc.collect()
-            took, result = cpu(lambda path=path: rxdag.run(plan, checkpoints=path, every=EVERY))
+            took, result = cpu(partial(rxdag.run, plan, checkpoints=path, every=EVERY))
             if n:
                 yield took / base, result.checkpoint.id
     gc.unfreeze()

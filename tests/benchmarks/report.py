@@ -17,7 +17,7 @@ from tests.benchmarks.scaling import Curve, exponent
 from tests.benchmarks.watched import Watched
 
 ROOT = Path(__file__).parents[2]
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+BEGIN, PLAIN_BEGIN, END = "<!-- bench: begin -->", "<!-- bench: begin, plain -->", "<!-- bench: end -->"
 PICTURE = "![Time per item over the size of the work, on logarithmic axes](scaling.svg)"
 HEAD = [
     "| work | min | median | max | ns/item | items/s | RSS MB | budget | answer |",
@@ -245,13 +245,17 @@ class Report:
 
 
 def write_docs(report: Report, drawing: str) -> None:
-    """Put the figures where they are shown."""
-    _replace(ROOT / "README.md", f"{report.summary()}\n\nMeasured on {report.machine}.")
-    _replace(ROOT / "docs/explanation/speed.md", f"{report.text()}\n\n{PICTURE}")
+    """Put the figures of a form where they are shown: in the README and the drawing, those of the compiled form."""
+    page = ROOT / "docs/explanation/speed.md"
+    if report.form != "compiled":
+        _replace(page, PLAIN_BEGIN, report.text())
+        return
+    _replace(ROOT / "README.md", BEGIN, f"{report.summary()}\n\nMeasured on {report.machine}.")
+    _replace(page, BEGIN, f"{report.text()}\n\n{PICTURE}")
     (ROOT / "docs/explanation/scaling.svg").write_text(drawing)
 
 
-def _replace(path: Path, text: str) -> None:
-    before, _, rest = path.read_text().partition(BEGIN)
+def _replace(path: Path, begin: str, text: str) -> None:
+    before, _, rest = path.read_text().partition(begin)
     after = rest.partition(END)[2]
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    path.write_text(f"{before}{begin}\n{text}\n{END}{after}")
