@@ -35,6 +35,9 @@ nodes:
   timed: {op: event_time, input: both, ts: trade_ms, unit: ms, out_of_order: 10s}
   side: {op: event_time, input: cheap.rest, ts: trade_ms, unit: ms, out_of_order: 10s}
   joined: {op: join_asof, input: {left: timed, right: side}, tolerance: 5s, strategy: nearest}
+  beside: {op: join_asof, input: {left: timed, right: side}, fields: {last_price: price, last_qty: qty}}
+  thin: {op: select, input: side, fields: [symbol], last: price}
+  named: {op: join_asof, input: {left: timed, right: thin}, fields: [last]}
   some: {op: take, input: joined, max_items: 5, on_error: {retry: {attempts: 3, base: 10ms, then: skip}}}
   paired: {op: pairwise, input: some}
   until: {op: take_until, input: paired, other: b}
@@ -47,6 +50,8 @@ nodes:
   batches: {op: batch, input: side, max_items: 7, max_wait: 1s}
   fields: {op: select, input: b, fields: [symbol, price], turnover: price * qty, odd: 'col["qty"] + 1'}
   until_out: {sink: collect, input: until}
+  beside_out: {sink: collect, input: beside}
+  named_out: {sink: collect, input: named}
   stats_out: {sink: collect, input: stats}
   batches_out: {sink: collect, input: batches, buffered: 3}
   fields_out: {sink: collect, input: fields}

@@ -118,6 +118,10 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _is_calendar(value: Any) -> bool:
     return value in ("1w", "1mo")
 
@@ -138,6 +142,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("window", "window"): window_kind(),
         ("window_all", "window"): window_kind(),
         ("join_window", "window"): window_kind(),
+        ("join_asof", "fields"): OrNone(Either(_is_mapping, MappingOf(Plain(str)), ListOf(Plain(str)))),
         ("conflate", "key"): FieldKind(),
         ("key_by", "key"): FieldKind(),
         ("key_by", "of"): TypeKind(),
