@@ -511,3 +511,34 @@ def test_a_number_in_csv_is_one_of_a_data_file(tmp_path, kind, text):
     assert [row.n for row in result[out]] == [12]
     [letter] = result[dead]
     assert "must be a" in str(letter.error)
+
+
+class _AsideReader(sources.Reader):
+    def __init__(self, context, port):
+        self._context, self._port, self._is_read = context, port, False
+
+    def read(self, max_items):
+        if self._is_read:
+            return sources.END
+        self._is_read = True
+        self._context.emit(self._port, "aside")
+        return sources.Chunk([1])
+
+
+@dataclass(frozen=True)
+class Aside(sources.Source[int]):
+    port: str
+    side_ports = ("events",)
+
+    def open(self, context):
+        return _AsideReader(context, self.port)
+
+
+def test_a_source_may_emit_on_its_side_ports_only():
+    stream = rxdag.from_source(Aside("events"), name="feed")
+    outputs = rxdag.Dag(stream.to(sinks.collect(), name="out"), stream.side("events").to(sinks.collect(), name="aside"))
+    result = rxdag.run(outputs)
+    assert (result["out"], result["aside"]) == ([1], ["aside"])
+    for port in ("event", "dead"):
+        with pytest.raises(NodeError, match=f'emit must name a side port of the source, got "{port}"; it has events'):
+            rxdag.from_source(Aside(port), name="feed").collect()

@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from rxdag.contract import (
     DEAD,
     SKIP,
+    BadProgram,
     Boundary,
     Clock,
     DeadLetter,
@@ -94,6 +95,10 @@ class OpenedSource(Pump):
         return self.domain.must_give_back() or self.domain.ticks() - self.began >= TURNS_NS
 
     def emit(self, port: str, item: object) -> None:
+        ports = [exit_.port for exit_ in self.exits if exit_.port not in ("out", "dead")]
+        if port not in ports:
+            known = ", ".join(ports) or "none"
+            raise BadProgram(f'emit must name a side port of the source, got "{port}"; it has {known}')
         self.domain.driver.call(partial(self.give_aside, port, item))
 
     def log(self, code: str, **fields: object) -> None:
@@ -108,7 +113,6 @@ class OpenedSource(Pump):
                 self.made += 1
                 self.give(exit_, item, 0, 0, None)
                 return
-        raise KeyError(port)
 
     def drop(self, reason: str, n: int = 1) -> None:
         self.end_read()
