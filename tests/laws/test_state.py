@@ -121,6 +121,8 @@ LANES = {
         (lambda s: rxdag.join_asof(s, large(s), into=into), by_note),
         (lambda s: rxdag.join_asof(s, large(s), strategy="nearest", into=into), ticks_timed),
         (lambda s: rxdag.join_asof(s, large(s), strategy="forward", tolerance="3s"), ticks_keyed),
+        (lambda s: rxdag.join_asof(s, large(s), fields={"quoted": "price", "noted": "note"}), by_note),
+        (lambda s: rxdag.join_asof(s, large(s), strategy="nearest", fields={"quoted": "price"}), ticks_timed),
     ],
     "window": [
         (lambda: ops.window_all(windows.tumbling("3s", offset="1s"), agg.mean("price"), into=into), ticks_by_arrival),

@@ -472,7 +472,7 @@ class TestLooks:
 
     def test_nodes_show_the_words_that_a_parameter_takes(self):
         out = rxdag_("nodes", "event_time")[1]
-        assert "  unit: ns | us | ms | s, default ns" in out
+        assert "  unit: ns | us | ms | s | auto, default ns" in out
         assert "  on_error: raise | skip | dead | {retry: {attempts: int, base: duration" in out
         assert "overflow: block | drop_oldest | drop_newest | drop_tail | drop_buffer | error" in out
         assert "one of" not in rxdag_("nodes", "throttle")[1]

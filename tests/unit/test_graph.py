@@ -237,7 +237,7 @@ def test_bad_arguments_are_errors_when_the_operator_is_made():
         lambda: ops.dedupe("a", max_keys=0): "dedupe: max_keys must be 1 or more, or None, got 0",
         lambda: ops.dedupe("a", within="0s"): "dedupe: within must be more than 0, got '0s'",
         lambda: ops.dedupe("a", within="1s", clock="sun"): 'dedupe: clock must be "event" or "processing", got \'sun\'',
-        lambda: ops.event_time("t", unit="m"): 'event_time: unit must be "ns", "us", "ms" or "s", got \'m\'',
+        lambda: ops.event_time("t", unit="m"): 'event_time: unit must be "ns", "us", "ms", "s" or "auto", got \'m\'',
         lambda: ops.event_time("t", out_of_order="x"): "event_time: out_of_order must be a duration",
         lambda: ops.route({}): "route: must have one route or more, got none",
         lambda: ops.route({"dead": "x"}): (

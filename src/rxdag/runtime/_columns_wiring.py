@@ -28,7 +28,7 @@ def columns_node(plan: Plan, run: RunContext, name: str) -> ColumnsNode:
 
 def gather_node(plan: Plan, edge: Edge) -> GatherNode:
     """Make the node that gathers the rows of an edge into columns."""
-    shape = plan.topology.nodes[edge.consumer].in_shape
+    shape = plan.topology.nodes[edge.consumer].inputs[edge.input].shape
     return GatherNode(edge.consumer, shape.item_type, timed=shape.timed, keyed=shape.keyed)
 
 

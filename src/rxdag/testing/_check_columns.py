@@ -23,7 +23,7 @@ class ColumnsNode(DrivenNode):
         policy: Error policy for items on which user code fails.
         n: Number of inputs.
         clock: Clock of the run.
-        item_type: Type of the items, if known.
+        item_types: Type of the items of each input, None where it is not known.
         most: Length of the longest run.
         is_last: True if no later node depends on watermarks.
         timed: True if the items have event times.
@@ -38,14 +38,14 @@ class ColumnsNode(DrivenNode):
         n: int,
         clock: Clock,
         *,
-        item_type: Any,
+        item_types: list[Any],
         most: int,
         is_last: bool,
         timed: bool,
         keyed: bool,
     ) -> None:
         super().__init__(name, kernel, policy, n, clock, by_clock=False)
-        self._item_type = item_type
+        self._item_types = item_types
         self._most = 1 if isinstance(kernel, Splitter) else most
         self._is_last = is_last
         self._timed = timed
@@ -98,7 +98,7 @@ class ColumnsNode(DrivenNode):
         from rxdag.columns import code_values, ints_of  # they load numpy
 
         _, _, items, ts, sequence, key, before = map(list, zip(*run, strict=True))
-        columns = columns_of(items, self._item_type)
+        columns = columns_of(items, self._item_types[input])
         if self._timed:
             columns = columns.timed(ints_of(ts), ints_of(sequence)).marked(ints_of(before))
         if self._keyed:

@@ -200,7 +200,7 @@ class Driven:
             policy,
             n,
             self.clock,
-            item_type=shape.item_type,
+            item_types=[each.shape.item_type for each in node.inputs],
             most=self._most,
             is_last=all(self._is_sink(edge.consumer) or edge.producer != name for edge in self.dag.edges),
             timed=shape.timed,
