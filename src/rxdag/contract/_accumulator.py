@@ -21,7 +21,8 @@ R_co = TypeVar("R_co", covariant=True)
 class Accumulator(ABC, Generic[A_contra, R_co]):
     """The running state of an aggregate in one pane.
 
-    For an item that is itself invalid, `add` raises `BadItem` before it changes anything.
+    For an item that is itself invalid, `add` raises `BadItem` before it changes anything. What `check`, `add`, `merge` and
+    `restore` return is ignored.
     """
 
     state: ClassVar[tuple[str, ...]] = ()
@@ -29,19 +30,19 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
     state_version: ClassVar[int] = 1
     """Version of the form of the state: raise it when you change the form, and define `migrate`."""
 
-    def check(self, item: A_contra, /) -> None:  # most accept any item
+    def check(self, item: A_contra, /) -> object:  # most accept any item
         """Raise the error that `add` would raise for the item.
 
         `agg.named` checks all its parts before it adds the item to any.
         """
 
     @abstractmethod
-    def add(self, item: A_contra, /) -> None:
+    def add(self, item: A_contra, /) -> object:
         """Add one item."""
 
-    def add_at(self, item: A_contra, ts: i64, sequence: Any, /) -> None:
+    def add_at(self, item: A_contra, ts: i64, sequence: Any, /) -> object:
         """Add one item with event time and sequence, for aggregates that need them."""
-        self.add(item)
+        return self.add(item)
 
     def remove(self, item: A_contra, /) -> bool:
         """Remove the oldest item, for `ops.rolling` and windows of items; return False if it cannot.
@@ -67,7 +68,7 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
         """Return True if `merge` is implemented."""
         return any("merge" in vars(cls) for cls in type(self).__mro__ if cls is not Accumulator)
 
-    def merge(self, other: Any, /) -> None:  # Any: pyright rejects an override of `Self` in a generic base
+    def merge(self, other: Any, /) -> object:  # Any: pyright rejects an override of `Self` in a generic base
         """Merge a younger accumulator into this one; only windows that merge call it."""
         raise BadProgram(f"{type(self).__name__} must have a method merge for windows that merge")
 
@@ -87,10 +88,11 @@ class Accumulator(ABC, Generic[A_contra, R_co]):
             return [each.snapshot() for each in accumulators]
         return SavedRows(*columns_of(accumulators, cls.state))
 
-    def restore(self, saved: list[Any]) -> None:
+    def restore(self, saved: list[Any]) -> object:
         """Load the result of `snapshot`."""
         for name, value in zip(self.state, saved, strict=True):
             setattr(self, name, value)
+        return None
 
     def migrate(self, saved: list[Any], version: int) -> list[Any]:
         """Return what `snapshot` gave at an older `state_version` in the form of this one.

@@ -171,25 +171,25 @@ class Kernel:
         """Return the number of input items held in the state."""
         return 0
 
-    def on_start(self, now: int, emit: Emit[Any]) -> None:
+    def on_start(self, now: int, emit: Emit[Any]) -> object:
         """Start the run; called once, before any input, and not after a restart."""
 
-    def release(self, room: int, emit: Emit[Any]) -> None:
+    def release(self, room: int, emit: Emit[Any]) -> object:
         """Emit up to `room` of the held items.
 
         Called as room appears downstream. A kernel that overrides it accepts items even without room.
         """
 
-    def on_watermark(self, watermark: int, emit: Emit[Any]) -> None:
+    def on_watermark(self, watermark: int, emit: Emit[Any]) -> object:
         """Emit everything that is due when the watermark is at or past `wake`.
 
         The result must not depend on the steps of the watermark: 5 and then 9 must give the same as 9.
         """
 
-    def on_timer(self, now: int, emit: Emit[Any]) -> None:
+    def on_timer(self, now: int, emit: Emit[Any]) -> object:
         """Emit everything that is due, and set the next `timer`."""
 
-    def on_input_end(self, input: int, emit: Emit[Any]) -> None:
+    def on_input_end(self, input: int, emit: Emit[Any]) -> object:
         """Note that one of several inputs has ended or is flushed.
 
         Called once for each input, before `on_end`.
@@ -199,7 +199,7 @@ class Kernel:
         """Return True to continue after an input has failed; it then counts as ended."""
         return False
 
-    def on_end(self, emit: Emit[Any]) -> None:
+    def on_end(self, emit: Emit[Any]) -> object:
         """Emit what is open; called once, when the input has ended or is flushed."""
 
     def in_columns(self) -> Kernel | str:
@@ -209,7 +209,7 @@ class Kernel:
         """
         return "it works item by item"
 
-    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> None:
+    def on_columns(self, columns: Columns, emit: ColumnsEmit) -> object:
         """Process a run of items as columns, with the same result as `on_item` for each.
 
         `columns.before` is the watermark that holds before each item, at or above `self.watermark`; None if the latter
@@ -220,7 +220,7 @@ class Kernel:
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
 
-    def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> None:
+    def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> object:
         """Process a run of one of several inputs as columns.
 
         `columns.before` is the watermark of all inputs together.
@@ -228,7 +228,7 @@ class Kernel:
         Raises:
             RowFailed: As `on_columns`.
         """
-        self.on_columns(columns, emit)
+        return self.on_columns(columns, emit)
 
     def expand(self, item: Any) -> Iterable[Any] | None:
         """Return the outputs of one item, which are read one by one as there is room.
@@ -252,13 +252,14 @@ class Kernel:
         """
         return {name: getattr(self, name) for name in type(self).state}
 
-    def restore(self, saved: dict[str, Any]) -> None:
+    def restore(self, saved: dict[str, Any]) -> object:
         """Load the result of `snapshot` into a new kernel.
 
         The kernel may keep `saved`, which is not used elsewhere. `watermark` is set afterwards.
         """
         for name in type(self).state:
             setattr(self, name, saved[name])
+        return None
 
     def migrate(self, saved: dict[str, Any], version: int) -> dict[str, Any]:
         """Return what `snapshot` gave at an older `state_version` in the form of this one.

@@ -40,7 +40,7 @@ class Writer(ABC):
         """
         return None
 
-    def prepare(self) -> None:  # noqa: B027  # most have nothing to do
+    def prepare(self) -> object:  # noqa: B027  # most have nothing to do
         """Make all written data durable, without making it visible as complete.
 
         Called once, before `close(ok=True)`. All sinks of a run are prepared before any of them is closed, so a failure
@@ -99,7 +99,7 @@ class SinkContext(Protocol):
         """Return the error of the run, if it has failed."""
         ...
 
-    def call(self, fn: Callable[[], None], /) -> None:
+    def call(self, fn: Callable[[], object], /) -> None:
         """Call a function soon, where the sink is written. Thread-safe.
 
         Its `want` is asked again afterwards.

@@ -142,7 +142,7 @@ class Reader(ABC):
         """
         return None
 
-    def seek(self, position: Any) -> None:
+    def seek(self, position: Any) -> object:
         """Continue at the `position` of another reader; called before the first read.
 
         Raises:
@@ -150,7 +150,7 @@ class Reader(ABC):
         """
         raise TypeError(f"{type(self).__name__} must have a method seek, to continue after a restart")
 
-    def confirm(self, position: Any) -> None:  # noqa: B027  # most sources keep nothing for a restart
+    def confirm(self, position: Any) -> object:  # noqa: B027  # most sources keep nothing for a restart
         """Take note that a checkpoint with this `position` is durable: earlier items will not be read again.
 
         Called between two reads, on the thread that reads.
@@ -189,7 +189,7 @@ class Reader(ABC):
         """Return the number of items dropped so far for lack of room."""
         return 0
 
-    def close(self) -> None:  # noqa: B027  # nothing to give back
+    def close(self) -> object:  # noqa: B027  # nothing to give back
         """Release resources; called once, however the run ends."""
 
     async def aclose(self) -> None:

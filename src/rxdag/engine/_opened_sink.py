@@ -66,10 +66,10 @@ class OpenedSink(Guarded):
     def error(self) -> Exception | None:
         return self.own_error or self.run.error
 
-    def call(self, fn: Callable[[], None], /) -> None:
+    def call(self, fn: Callable[[], object], /) -> None:
         self.domain.driver.call(partial(self.call_here, fn))
 
-    def call_here(self, fn: Callable[[], None]) -> None:
+    def call_here(self, fn: Callable[[], object]) -> None:
         """Call a function of the sink, then apply its requests."""
         try:
             fn()

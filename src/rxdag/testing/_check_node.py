@@ -301,7 +301,7 @@ class DrivenNode:
         self.settle()
         self._look_after(None)
 
-    def guard(self, fn: Callable[[], None]) -> None:
+    def guard(self, fn: Callable[[], object]) -> None:
         """Call the kernel outside of single items, unless the node has ended; an error fails the node."""
         if self.is_ended:
             return
@@ -310,7 +310,7 @@ class DrivenNode:
         except Exception as error:
             self.fail(error)
 
-    def _call_out(self, fn: Callable[[], None]) -> None:
+    def _call_out(self, fn: Callable[[], object]) -> None:
         """Call a method that may pause, until everything due is out."""
         self.kernel.is_paused = True
         while self.kernel.is_paused and not self.is_ended:

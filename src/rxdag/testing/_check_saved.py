@@ -39,7 +39,7 @@ class _Context:
     saw: Saw | None = None
     error: Exception | None = None
 
-    def call(self, fn: Callable[[], None], /) -> None:
+    def call(self, fn: Callable[[], object], /) -> None:
         fn()
 
     def enough(self) -> None:
