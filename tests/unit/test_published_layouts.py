@@ -1,6 +1,5 @@
 """Layouts in which venues and vendors publish market data, with invented values: each in a type and one call."""
 
-import datetime as dt
 import gzip
 import zipfile
 from decimal import Decimal
@@ -84,6 +83,15 @@ def test_trades_of_binance_spot(tmp_path):
     assert read(source) == 2 * [BinanceTrade(3300000001, 44000.01, 0.002, 88.00002, 1704412800123, True, True)]
 
 
+def test_trades_of_binance_spot_from_before_and_after_the_unit_changed(tmp_path):
+    for day, time in (("2024-12-31", "1735689599123"), ("2025-01-01", "1735689600000123")):
+        text = f"3300000001,44000.01,0.00200000,88.00002000,{time},True,True\n"
+        write(tmp_path / f"BTCUSDT-trades-{day}.zip", text)
+    source = sources.csv(tmp_path / "BTCUSDT-trades-*.zip", BinanceTrade, dialect=Dialect(header=False))
+    timed = rxdag.from_source(source).pipe(ops.event_time("time", unit="auto", sequence="trade_id"))
+    assert starts(timed, "1s") == [1735689599 * 10**9, 1735689600 * 10**9]
+
+
 def test_aggregate_trades_of_binance_spot(tmp_path):
     text = "2800000001,44000.01,0.00200000,3300000001,3300000003,1704412800123,False,True\n"
     path = write(tmp_path / "BTCUSDT-aggTrades-2024-01-05.zip", text)
@@ -150,8 +158,7 @@ def test_messages_of_lobster(tmp_path):
         "34200.004241176,1,16113575,18,5853300,1\n34200.025551909,4,16113584,18,5853200,-1\n",
     )
     stream = rxdag.from_source(sources.csv(path, LobsterEvent, dialect=Dialect(header=False)))
-    midnight = int(dt.datetime(2012, 6, 21, 4, tzinfo=dt.UTC).timestamp()) * 10**9
-    timed = stream.pipe(ops.event_time(lambda event: midnight + int(event.time * 10**9)))
+    timed = stream.pipe(ops.event_time("time", unit="s", date="2012-06-21", tz="America/New_York"))
     assert timed.collect() == [
         LobsterEvent(Decimal("34200.004241176"), 1, 16113575, 18, 5853300, 1),
         LobsterEvent(Decimal("34200.025551909"), 4, 16113584, 18, 5853200, -1),
@@ -206,6 +213,10 @@ def test_trades_of_the_daily_taq(tmp_path):
         TaqTrade("040002156741012", "P", "AAPL", "@ TI", 5, 172.31, 1821),
         TaqTrade("093000000152001", "Q", "AAPL", '"O X', 100, 172.5, 2417),
     ]
+    timed = rxdag.from_source(source).pipe(
+        ops.event_time("time", format="HHMMSSnnnnnnnnn", date="2018-01-03", tz="America/New_York")
+    )
+    assert starts(timed, "1us") == [1514970002_156_741_000, 1514989800_000_152_000]
 
 
 def test_a_daily_taq_without_its_last_record_is_truncated(tmp_path):
@@ -227,13 +238,6 @@ class HistdataBar(msgspec.Struct):
     volume: int
 
 
-EST = dt.timezone(-dt.timedelta(hours=5))
-
-
-def est(text):
-    return dt.datetime.strptime(text, "%Y%m%d %H%M%S").replace(tzinfo=EST)
-
-
 def test_bars_of_histdata(tmp_path):
     path = tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1_202407.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -241,5 +245,5 @@ def test_bars_of_histdata(tmp_path):
         archive.writestr("DAT_ASCII_EURUSD_M1_202407.txt", "no gaps")
     source = sources.csv(path, HistdataBar, dialect=Dialect(delimiter=";", header=False))
     assert read(source) == [HistdataBar("20240701 000000", 1.071, 1.0712, 1.0709, 1.0711, 0)]
-    timed = rxdag.from_source(source).pipe(ops.event_time(lambda bar: est(bar.time)))
+    timed = rxdag.from_source(source).pipe(ops.event_time("time", format="%Y%m%d %H%M%S", tz="EST"))
     assert starts(timed, "1s") == [1719810000 * 10**9]
