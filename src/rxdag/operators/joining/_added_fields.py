@@ -47,14 +47,14 @@ class AddedFields:
         for _, field in self.fields:
             check_field(field, right, "join_asof: fields")
         names = field_names(left)
-        for name, field in self.fields if names else ():
-            if name in (names or ()):
+        if names is None:
+            return self.into
+        for name, field in self.fields:
+            if name in names:
                 raise GraphError(
                     f'join_asof: fields must have names that the left item has not, got "{name}"; pass another name: '
                     f'fields={{"right_{name}": "{field}"}}'
                 )
-        if names is None:
-            return self.into
         made = (*names, *(name for name, _ in self.fields))
         if self.into is not None:
             check_named_arguments(self.into, "join_asof: into", made)

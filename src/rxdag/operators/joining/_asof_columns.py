@@ -285,13 +285,22 @@ class AsofFieldsKernel(AsofColumnsKernel):
         some, found = self._final(lefts, watermark)
         columns = self._beside(some, found) if some.n else None
         if columns is None:
-            for i, right in enumerate(self._rights_at(found)):
-                one = some[i : i + 1]
-                emit.rows([self._added(one.row(0), right)], one)
-                self.settling = lefts[i + 1 :] if i + 1 < lefts.n else None
-            return
+            return self._settle_rows(lefts, some, found, emit)
         self.settling = lefts[some.n :] if some.n < lefts.n else None
         emit(columns)
+        return None
+
+    def _settle_rows(self, lefts: Columns, some: Columns, found: NDArray[np.intp], emit: ColumnsEmit) -> None:
+        """Emit records that are made one by one, up to the first that fails."""
+        made: list[Any] = []
+        try:
+            for left, right in zip(some.rows(), self._rights_at(found), strict=True):
+                made.append(self._added(left, right))
+        finally:
+            n = len(made)
+            self.settling = lefts[n:] if n < lefts.n else None
+            if made:
+                emit.rows(made, some[:n])
 
     def _beside(self, lefts: Columns, found: NDArray[np.intp]) -> Columns | None:
         """Return the records; None if they must be made one by one, since items have no columns of these fields."""
