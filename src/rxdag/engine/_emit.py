@@ -46,7 +46,7 @@ class KernelEmit:
             self._node.rest_on()
 
     def _give(self, exit_: Exit, item: Any, ts: i64, sequence: Any, key: Any) -> None:
-        # True for -1 and 1: only the first output of a call skips the checks.
+        # True unless it is 0: only the first output of a call skips the checks.
         if self.given:
             self._again()
         else:

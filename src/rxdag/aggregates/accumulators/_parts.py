@@ -95,7 +95,7 @@ class Named(Accumulator[Any, "dict[str, Any]"]):
         except Exception:
             self.check(item)  # names the first part that refuses the item
             raise
-        # By index: a zip would make a tuple for each turn in the compiled form.
+        # By index, since zip takes longer.
         for i in range(len(values)):
             value = values[i]
             for place in how.numbers[i]:
