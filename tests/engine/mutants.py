@@ -104,8 +104,8 @@ MUTANTS: Final = (
     Mutant(
         "5: what is not wanted comes all the same",
         "engine/_kernel_node.py",
-        "self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == 0)",
-        "self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == -1)",
+        "self.set_shut(self.kernel.want(self.run.clock.now()) == 0)",
+        "self.set_shut(self.kernel.want(self.run.clock.now()) == -1)",
         "A",
     ),
     Mutant(

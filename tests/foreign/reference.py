@@ -15,6 +15,7 @@ from typing import Any
 from rxdag import BadItem
 from rxdag.contract import MAX
 
+START = object()
 END = object()
 OWN = object()
 
@@ -113,16 +114,36 @@ class Emit:
         self.ports[port].append(item)
 
 
-def take(machine, names, row, now, emit):
-    """Call a machine with an item and the other parameters of its `on_item`."""
-    outputs = machine.expand(row.item)
-    if outputs is None:
-        given = {**vars(row), "now": now, "input": 0, "emit": emit}
+def call(machine, names, thing, now, emit):
+    """Give a machine the start, an item with what its `on_item` asks for, a timer, a watermark or the end."""
+    if thing is START:
+        machine.on_start(now, emit)
+    elif isinstance(thing, Tick):
+        machine.on_timer(thing.now, emit)
+    elif isinstance(thing, int):
+        machine.on_watermark(thing, emit)
+    elif thing is END:
+        machine.on_end(emit)
+        while machine.lingers:
+            machine.on_timer(machine.timer, emit)
+    elif (outputs := machine.expand(thing.item)) is not None:
+        for output in outputs:
+            emit(output)
+        emit.absorbed(1)
+    else:
+        given = {**vars(thing), "now": now, "input": 0, "emit": emit}
         machine.on_item(*[given[name] for name in names])
-        return
-    for output in outputs:
-        emit(output)
-    emit.absorbed(1)
+
+
+def bury(step, thing, error, policy, emit):
+    """Apply the policy to what a machine has failed on; return the failure if it ends the run."""
+    is_item, has_dead = isinstance(thing, Row), "dead" in step.ports
+    if is_item and (isinstance(error, BadItem) or (policy == "dead" and has_dead)):
+        return emit.leave("dead", (step.name, thing.item, repr(error)), "dead")
+    if is_item and policy == "skip" and has_dead:
+        return emit.leave("dropped", thing.item, "dropped (skipped)")
+    emit.books["failed"] += is_item
+    return Failure(step.name, thing.item if is_item else None, error)
 
 
 def play(steps, items, *, policy="raise_", times=None):
@@ -138,14 +159,17 @@ def play(steps, items, *, policy="raise_", times=None):
     asked = [tuple(inspect.signature(machine.on_item).parameters) for machine in machines]
 
     def give(n, thing, now):
-        """Give a row, watermark, tick or end to machine `n`, and its outputs to the next one."""
+        """Give something to machine `n`, and its outputs to the next one."""
         if n == len(machines):
-            if isinstance(thing, Row):
-                played.ports["out"].append(thing.item)
+            played.ports["out"] += [thing.item] if isinstance(thing, Row) else []
             return
-        machine, books = machines[n], played.books[steps[n].name]
-        emit = Emit(machine, thing if isinstance(thing, Row) else Row(None), played.ports, books)
-        failure = None if machine.is_finished() else feed(n, thing, now, emit)
+        machine, step, failure = machines[n], steps[n], None
+        emit = Emit(machine, thing if isinstance(thing, Row) else Row(None), played.ports, played.books[step.name])
+        try:
+            if not machine.is_finished():
+                call(machine, asked[n], thing, now, emit)
+        except Exception as error:
+            failure = bury(step, thing, error, policy, emit)
         for output in emit.outputs:
             give(n + 1, output, now)
         if failure is not None:
@@ -155,50 +179,13 @@ def play(steps, items, *, policy="raise_", times=None):
         if thing is END or isinstance(thing, int):
             give(n + 1, thing, now)
 
-    def feed(n, thing, now, emit):
-        machine = machines[n]
-        if isinstance(thing, Row):
-            try:
-                take(machine, asked[n], thing, now, emit)
-            except Exception as error:
-                return bury(steps[n], thing.item, error, emit)
-            return None
-        try:
-            if isinstance(thing, Tick):
-                machine.on_timer(thing.now, emit)
-            elif thing is not END:
-                machine.on_watermark(thing, emit)
-            else:
-                machine.on_end(emit)
-                while machine.lingers:
-                    machine.on_timer(machine.timer, emit)
-        except Exception as error:
-            return Failure(steps[n].name, None, error)
-        return None
-
-    def bury(step, item, error, emit):
-        if isinstance(error, BadItem) or (policy == "dead" and "dead" in step.ports):
-            emit.leave("dead", (step.name, item, repr(error)), "dead")
-        elif policy == "skip" and "dead" in step.ports:
-            emit.leave("dropped", item, "dropped (skipped)")
-        else:
-            emit.books["failed"] += 1
-            return Failure(step.name, item, error)
-        return None
-
-    def fire(until):
-        for n, machine in enumerate(machines):
-            while machine.timer is not None and machine.timer < until:
-                give(n, Tick(machine.timer), machine.timer)
-
     try:
-        for n, machine in enumerate(machines):
-            emit = Emit(machine, Row(None), played.ports, played.books[steps[n].name])
-            machine.on_start(0, emit)
-            for output in emit.outputs:
-                give(n + 1, output, 0)
+        for n in range(len(machines)):
+            give(n, START, 0)
         for at, item in zip(times or [0] * len(items), items, strict=True):
-            fire(at)
+            for n, machine in enumerate(machines):
+                while machine.timer is not None and machine.timer < at:
+                    give(n, Tick(machine.timer), machine.timer)
             give(0, Row(item), at)
         give(0, MAX, 0)
         give(0, END, 0)

@@ -12,7 +12,7 @@ import pytest
 import rxdag
 from rxdag import NodeError, sinks, sources, testing
 from rxdag import operators as ops
-from rxdag.contract import END, MAX, Chunk, FanIn, Kernel, Operator, Reader, Source
+from rxdag.contract import END, MAX, Chunk, FanIn, FanInKernel, Kernel, Operator, Reader, Source
 from rxdag.graph import fan_in
 
 
@@ -50,21 +50,28 @@ class Passes(Kernel):
         emit(item)
 
 
-def kernel_with(method, answer):
+class Joins(FanInKernel):
+    """The same with several inputs."""
+
+    may_park = True
+    __init__ = Passes.__init__
+    on_item = Passes.on_item
+
+
+def kernel_with(method, answer, base=Passes):
     """The class of a kernel that has this method of its own."""
 
     def ask(self, *_):
         asked(self, method)
         return answer
 
-    return type(f"Has_{method}", (Passes,), {method: ask})
+    return type(f"Has_{method}", (base,), {method: ask})
 
 
 KINDS = MappingProxyType(
     {
         "on_start": kernel_with("on_start", None),
         "want": kernel_with("want", None),
-        "want_from": kernel_with("want_from", None),
         "is_finished": kernel_with("is_finished", False),
         "low": kernel_with("low", MAX),
         "held": kernel_with("held", 0),
@@ -138,19 +145,19 @@ def test_a_kernel_whose_method_raises_fails_the_run_and_is_named(method, after, 
     check_failure(ended(stream.to(sinks.null(), name="out")), "broken", method)
 
 
-JOINED = ["want_from", "is_finished", "low", "on_input_end"]
+JOINED = {"want_from": None, "is_finished": False, "low": MAX, "on_input_end": None}
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize("method", JOINED)
 def test_of_a_kernel_with_several_inputs_as_well(method, after):
-    kind = KINDS[method] if method in KINDS else kernel_with(method, None)
+    kind = kernel_with(method, JOINED[method], Joins)
     after = min(after, 1) if method == "on_input_end" else after
     stream = fan_in(In(lambda: kind(method, after)), (timed(), timed()))
     check_failure(ended(stream.to(sinks.null(), name="out")), "in", method)
 
 
-class Catches(Passes):
+class Catches(Joins):
     """Goes on with the second input when the first one has failed, it says; and raises instead."""
 
     may_catch = 1

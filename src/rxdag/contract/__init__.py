@@ -24,6 +24,7 @@ from rxdag.contract._demand import Publisher, Subscriber, Subscription
 from rxdag.contract._duration import UNITS, Duration, Timeout, duration_ns, format_ns, positive_ns, signed_ns, timeout_s
 from rxdag.contract._exits import ColumnsEmit, Emit, Inputs, KernelOf
 from rxdag.contract._extra import INSTALL, import_extra, install_line
+from rxdag.contract._fan_in_kernel import FanInKernel
 from rxdag.contract._finite import finite, own_number, plus
 from rxdag.contract._first_call import FirstCall, first_call, plain_result
 from rxdag.contract._fork import is_forked, refuse_fork
@@ -42,7 +43,16 @@ from rxdag.contract._functions import (
 from rxdag.contract._given import check_iterable, gives_arrow, is_frame
 from rxdag.contract._inner import Inner, InnerContext, InnerKernel
 from rxdag.contract._journal_stats import JournalStats
-from rxdag.contract._kernel import BadItem, BadProgram, Kernel, RowFailed, Splitter, on_item_parameters, releases
+from rxdag.contract._kernel import (
+    BadItem,
+    BadProgram,
+    ColumnsKernel,
+    Kernel,
+    RowFailed,
+    Splitter,
+    on_item_parameters,
+    releases,
+)
 from rxdag.contract._left_out import LEFT_OUT, optional_first
 from rxdag.contract._line_file import LineFile
 from rxdag.contract._logins import without_logins
@@ -110,6 +120,7 @@ __all__ = [
     "Clock",
     "ColumnsAggregate",
     "ColumnsEmit",
+    "ColumnsKernel",
     "DeadLetter",
     "Delivery",
     "Duration",
@@ -117,6 +128,7 @@ __all__ = [
     "EndsProcess",
     "Enough",
     "FanIn",
+    "FanInKernel",
     "FirstCall",
     "Foreign",
     "Inner",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from mypy_extensions import mypyc_attr
 
-from rxdag.contract._exits import ColumnsEmit, Emit, Inputs
+from rxdag.contract._exits import ColumnsEmit, Emit
 from rxdag.contract._time import MAX, MIN
 from rxdag.errors import GraphError, StateError
 
@@ -82,8 +82,8 @@ class Kernel:
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """Names of the attributes that a snapshot holds; `_x` may be called "x". `wake`, `timer`, `lingers` and
-    `open_inputs` belong here too if the kernel sets them. All kernels of an operator, for rows or columns, share one
+    """Names of the attributes that a snapshot holds; `_x` may be called "x". `wake`, `timer` and
+    `lingers` belong here too if the kernel sets them. All kernels of an operator, for rows or columns, share one
     format.
     """
     derived: ClassVar[tuple[str, ...]] = ()
@@ -103,8 +103,6 @@ class Kernel:
     """True if the kernel emits its own watermarks; incoming ones stop here."""
     gives_columns: ClassVar[bool] = True
     """True if the outputs of `on_columns` on the main ports are columns too."""
-    needs_columns: ClassVar[bool] = False
-    """True if incoming rows are converted to columns for the kernel."""
     may_park: ClassVar[bool] = False
     """True if `want` can be 0 while the node is alive; its input then needs a gate."""
     pauses: ClassVar[bool] = False
@@ -120,13 +118,6 @@ class Kernel:
     lingers: bool = False
     """Set in `on_end` if a timer will still emit; end-of-stream is delayed until it is False."""
 
-    open_inputs: int | None = None
-    """Number of inputs, counted from the first, that may currently deliver; None for all."""
-    may_catch: int = 0
-    """Number of inputs, counted from the first, whose failure is offered to `catches`."""
-    inputs: Inputs
-    """Progress of each input. Set by the node; for kernels with several inputs."""
-
     @classmethod
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Use attributes set on a class as the initial values in its objects, where the compiled form reads them."""
@@ -138,21 +129,6 @@ class Kernel:
 
         None stands for any number; 0 closes the input. The node asks again after each call of the kernel, so a kernel
         that returns 0 needs a timer or another input.
-        """
-        return None
-
-    def want_from(self, input: int, now: int) -> int | None:
-        """Return the maximum number of items it accepts from one input now.
-
-        For kernels with several inputs.
-        """
-        return self.want(now)
-
-    def changed_wants(self) -> Iterable[int] | None:
-        """Return the inputs whose `want_from` has changed since it was last asked.
-
-        None means that any of them may have changed. An input that has just delivered an item is asked anyway. Override
-        this method if the cost of an item must not grow with the number of inputs.
         """
         return None
 
@@ -189,16 +165,6 @@ class Kernel:
     def on_timer(self, now: int, emit: Emit[Any]) -> object:
         """Emit everything that is due, and set the next `timer`."""
 
-    def on_input_end(self, input: int, emit: Emit[Any]) -> object:
-        """Note that one of several inputs has ended or is flushed.
-
-        Called once for each input, before `on_end`.
-        """
-
-    def catches(self, input: int, error: Exception) -> bool:
-        """Return True to continue after an input has failed; it then counts as ended."""
-        return False
-
     def on_end(self, emit: Emit[Any]) -> object:
         """Emit what is open; called once, when the input has ended or is flushed."""
 
@@ -219,16 +185,6 @@ class Kernel:
             RowFailed: If an item fails, before any state has changed and anything was emitted.
         """
         raise TypeError(f"{type(self).__name__} must have a method on_columns to work on columns")
-
-    def on_columns_from(self, input: int, columns: Columns, emit: ColumnsEmit) -> object:
-        """Process a run of one of several inputs as columns.
-
-        `columns.before` is the watermark of all inputs together.
-
-        Raises:
-            RowFailed: As `on_columns`.
-        """
-        return self.on_columns(columns, emit)
 
     def expand(self, item: Any) -> Iterable[Any] | None:
         """Return the outputs of one item, which are read one by one as there is room.
@@ -274,6 +230,18 @@ class Kernel:
             StateError: If state of that version cannot be taken up.
         """
         raise StateError(f"{type(self).__name__} must define migrate to read state of version {version}, got none")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ColumnsKernel(Kernel):
+    """A kernel for which incoming rows are converted to columns; a subclass adds `on_columns`.
+
+    It gets items one by one, by `on_item`, only where they must keep their order among those of other branches, and
+    where the node tries failed items again.
+    """
+
+    def in_columns(self) -> Kernel:
+        return self
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

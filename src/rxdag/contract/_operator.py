@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from rxdag.contract._exits import KernelOf
+from rxdag.contract._fan_in_kernel import FanInKernel
 from rxdag.contract._kernel import Kernel
 from rxdag.contract._shape import Shape
 from rxdag.errors import GraphError
@@ -35,11 +36,6 @@ class AnyOperator(ABC):  # noqa: B024  # its kinds say how they make kernels
     """False if `shard` leaves all items to each worker, and only gives it files of its own."""
     leavings: ClassVar[tuple[str, ...]] = ("dropped",)
     """Ports for items that leave by other exits: "dropped", "unassigned", "unrouted"; reading them is optional."""
-
-    @property
-    def falls_idle(self) -> bool:
-        """Return True if its output stops holding back others, or advances by the clock, while its input is silent."""
-        return False
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -147,7 +143,7 @@ class FanIn(AnyOperator):
         return False
 
     @abstractmethod
-    def kernel(self) -> Kernel:
+    def kernel(self) -> FanInKernel:
         """Create the state machine of one run."""
 
     @abstractmethod

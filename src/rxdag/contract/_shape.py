@@ -21,6 +21,7 @@ class Shape:
         ordered: True if items come in order of event time, so that an item at t implies that all before t have come.
         windows: The windows whose panes the items are, unchanged; None where that is not known.
         times: Fields that hold event times as numbers, each with its unit in ns; tables show them as dates.
+        moves_alone: True if its watermark advances by the clock, or it becomes idle, while its sources are silent.
     """
 
     item_type: Any = None
@@ -30,3 +31,4 @@ class Shape:
     ordered: bool = False
     windows: Assigner | None = None
     times: tuple[tuple[str, int], ...] = ()
+    moves_alone: bool = False

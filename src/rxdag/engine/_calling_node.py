@@ -7,7 +7,7 @@ from typing import Any
 
 from mypy_extensions import i64
 
-from rxdag.contract import Kernel, OnError, on_item_parameters
+from rxdag.contract import FanInKernel, Kernel, OnError, on_item_parameters
 from rxdag.engine._context import RunContext
 from rxdag.engine._emit import KernelEmit
 from rxdag.engine._guarded import Guarded
@@ -33,6 +33,9 @@ class CallingNode(Guarded):
         super().__init__(name, run, policy)
         self.kernel = make()
         kernel = self.kernel
+        fan_in = kernel if isinstance(kernel, FanInKernel) else None
+        self.fan_in = fan_in
+        """The kernel, if it is one with several inputs."""
         kind = type(kernel)
         self.passes: bool = kernel.passes
         self.main: Exit | None = None
@@ -42,8 +45,10 @@ class CallingNode(Guarded):
         self.in_clock_time = clock == "processing"
         self.rests_inputs: bool = kernel.pauses
         """True if inputs rest here while the node cannot process them."""
-        self.has_want = kind.want is not Kernel.want or kind.want_from is not Kernel.want_from
-        self.tells_changed = inputs > 1 and kind.changed_wants is not Kernel.changed_wants
+        self.has_want = kind.want is not Kernel.want or (
+            fan_in is not None and type(fan_in).want_from is not FanInKernel.want_from
+        )
+        self.tells_changed = fan_in is not None and type(fan_in).changed_wants is not FanInKernel.changed_wants
         self.heard: list[int] = []
         """Inputs that have delivered since the demand was last asked; only with `changed_wants`."""
         self.holds_back = kind.low is not Kernel.low
@@ -55,7 +60,9 @@ class CallingNode(Guarded):
     def bind(self) -> None:
         """Look how the kernel's `on_item` is called."""
         kernel: Any = self.kernel
-        kernel.inputs = self.marks
+        fan_in = self.fan_in
+        if fan_in is not None:
+            fan_in.inputs = self.marks
         parameters = self.parameters()
         self.on_item: Any = getattr(kernel, "on_item", None)
         self.has_now = "now" in parameters or self.in_clock_time
@@ -70,7 +77,11 @@ class CallingNode(Guarded):
         }
         self.form: i64 = forms.get(names, 3)
         self.watches = (
-            self.has_timer or self.has_want or self.holds_back or self.can_finish or kernel.open_inputs is not None
+            self.has_timer
+            or self.has_want
+            or self.holds_back
+            or self.can_finish
+            or (fan_in is not None and fan_in.open_inputs is not None)
         )
 
     def parameters(self) -> tuple[str, ...]:
@@ -111,6 +122,11 @@ class CallingNode(Guarded):
             self.made += 1
         return given > 0
 
+    def joining(self) -> FanInKernel:
+        """Return the kernel, of a node with several inputs."""
+        assert self.fan_in is not None
+        return self.fan_in
+
     def guard(self, fn: Callable[[i64], None], value: i64) -> None:
         """Call into the kernel; its failure ends the node."""
         emit = self.emit
@@ -137,4 +153,4 @@ class CallingNode(Guarded):
         self.kernel.on_end(self.emit)
 
     def call_input_end(self, value: i64) -> None:
-        self.kernel.on_input_end(value, self.emit)
+        self.joining().on_input_end(value, self.emit)

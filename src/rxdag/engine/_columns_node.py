@@ -175,7 +175,7 @@ class ColumnsNode(KernelNode):
         exits.is_open = True
         try:
             if self.n_inputs > 1:
-                self.kernel.on_columns_from(input, columns, exits)
+                self.joining().on_columns_from(input, columns, exits)
             else:
                 self.kernel.on_columns(columns, exits)
         except RowFailed as failed:
@@ -229,7 +229,7 @@ class ColumnsNode(KernelNode):
         self.kernel.on_end(self.outlet)
 
     def call_input_end(self, value: i64) -> None:
-        self.kernel.on_input_end(value, self.outlet)
+        self.joining().on_input_end(value, self.outlet)
 
 
 class SplitNode(ColumnsNode):

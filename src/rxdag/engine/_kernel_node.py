@@ -129,18 +129,18 @@ class KernelNode(WatermarkNode):
         if self.is_ended:
             return None
         try:
-            return self.kernel.want_from(0, self.run.clock.now())
+            return self.kernel.want(self.run.clock.now())
         except BaseException as error:
             self.break_down(error)
             return None
 
     def shut_inputs(self) -> None:
         """Shut the inputs of which it takes nothing now, and open the others."""
-        kernel = self.kernel
         if not self.inlets:
             if self.has_want:
-                self.set_shut(self.kernel.want_from(0, self.run.clock.now()) == 0)
+                self.set_shut(self.kernel.want(self.run.clock.now()) == 0)
             return
+        kernel = self.joining()
         self.shut_entries(kernel.open_inputs)
         if self.has_want:
             now = self.run.clock.now()
@@ -160,7 +160,7 @@ class KernelNode(WatermarkNode):
         """Shut an input of which it takes nothing now, or open it; one that has ended stays open for its end."""
         # Its end is still to come, and a shut inlet could keep the end in the gate.
         is_over = self.marks.of[input] >= FLUSHED
-        self.inlets[input].set_shut(not is_over and self.kernel.want_from(input, now) == 0)
+        self.inlets[input].set_shut(not is_over and self.joining().want_from(input, now) == 0)
 
     def shut_entries(self, opened: int | None) -> None:
         """Open the gates of the first inputs only; None for all."""
@@ -272,11 +272,12 @@ class KernelNode(WatermarkNode):
 
     def uncaught(self, input: int, error: Exception) -> Exception | None:
         """Return the error of an input, or that of a kernel that fails to catch it; None if the kernel continues."""
-        if self.is_ended or input >= self.kernel.may_catch:
+        kernel = self.fan_in
+        if self.is_ended or kernel is None or input >= kernel.may_catch:
             return error
         is_caught = False
         try:
-            is_caught = self.kernel.catches(input, error)
+            is_caught = kernel.catches(input, error)
         except BaseException as failure:
             self.domain.interrupt_for(failure)
             error = node_error(self.name, failure)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mypy_extensions import i64
 
-from rxdag.contract import ENDED, FLUSHED, IDLE, MAX, MIN, Kernel, OnError
+from rxdag.contract import ENDED, FLUSHED, IDLE, MAX, MIN, FanInKernel, Kernel, OnError
 from rxdag.engine._calling_node import CallingNode
 from rxdag.engine._context import RunContext
 from rxdag.engine._point import FIRING, MARKS
@@ -29,7 +29,8 @@ class WatermarkNode(CallingNode):
     ) -> None:
         super().__init__(name, run, policy, make, clock, inputs)
         self.makes_time: bool = self.kernel.makes_time
-        self.hears_ends = type(self.kernel).on_input_end is not Kernel.on_input_end
+        fan_in = self.fan_in
+        self.hears_ends = fan_in is not None and type(fan_in).on_input_end is not FanInKernel.on_input_end
         self.fires_before = self.in_clock_time
         """True if no item can have a time before that of the last one."""
         self.is_simple = inputs == 1 and not self.makes_time and not self.in_clock_time and not self.holds_back

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rxdag.contract import AnyOperator, FanIn, Source
+from rxdag.contract import FanIn, Source
 from rxdag.graph._node import Node
 
 
@@ -10,19 +10,18 @@ def silent_sources(join: Node) -> list[Node]:
     """Return the live sources whose silence makes a join hold the items of other sources without a bound."""
     if not isinstance(join.thing, FanIn) or not join.thing.holds_for_watermarks:
         return []
-    stack = [(each.producer, False) for each in reversed(join.inputs)]
+    stack = [(each.producer, each.shape.moves_alone) for each in reversed(join.inputs)]
     seen = set(stack)
     sources: dict[Node, None] = {}
     silent: dict[Node, None] = {}
     while stack:
-        node, falls_idle = stack.pop()
+        node, moves_alone = stack.pop()
         thing = node.thing
         if isinstance(thing, Source):
             sources[node] = None
-            if not falls_idle and (thing.queues or thing.where == "async"):
+            if not moves_alone and (thing.queues or thing.where == "async"):
                 silent[node] = None
-        falls_idle = falls_idle or (isinstance(thing, AnyOperator) and thing.falls_idle)
-        following = [(each.producer, falls_idle) for each in reversed(node.inputs)]
+        following = [(each.producer, moves_alone or each.shape.moves_alone) for each in reversed(node.inputs)]
         stack += [each for each in following if each not in seen]
         seen.update(following)
     # While the only source is silent, nothing comes.

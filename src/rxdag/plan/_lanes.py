@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rxdag.contract import AnyOperator, Foreign, Kernel, Overflow, Sink, Source, Splitter
+from rxdag.contract import AnyOperator, ColumnsKernel, FanInKernel, Foreign, Kernel, Overflow, Sink, Source, Splitter
 from rxdag.engine import LEAVINGS
 from rxdag.graph import Edge
 from rxdag.plan._gates import GatePlan
@@ -131,11 +131,11 @@ class _Finder:
     def place_operator(self, name: str, thing: AnyOperator, offered: list[bool]) -> None:
         """Choose the lane of an operator."""
         kernel = self.topology.kernels.get(name)
-        if not any(offered) and not (kernel is not None and kernel.needs_columns):
+        if not any(offered) and not isinstance(kernel, ColumnsKernel):
             return
         found = self.in_columns(name, thing, kernel, offered)
         left = [e.port for e in self.topology.out_of[name] if e.port in LEAVINGS]
-        if left and isinstance(found, Kernel) and not found.needs_columns:
+        if left and isinstance(found, Kernel) and not isinstance(found, ColumnsKernel):
             found = f"its port {left[0]} is read, item by item"
         if isinstance(found, Kernel):
             self.columns.add(name)
@@ -150,7 +150,7 @@ class _Finder:
             return "a reactivex operator takes items"
         if self.topology.nodes[name].on_error.kind == "retry":
             return "it tries items again, one by one"
-        if kernel.needs_columns:
+        if isinstance(kernel, ColumnsKernel):
             if self.meetings.is_between(name):
                 return "branches meet again behind it, in the order of items"
             return kernel.in_columns()
@@ -211,5 +211,6 @@ class _Finder:
 def _is_immediate(kernel: Kernel) -> bool:
     """Return True if the kernel emits nothing, watermarks included, outside of `on_item`."""
     kind = type(kernel)
+    base = FanInKernel if isinstance(kernel, FanInKernel) else Kernel
     methods = ("on_start", "on_watermark", "on_timer", "on_input_end", "on_end")
-    return not kernel.makes_time and all(getattr(kind, name) is getattr(Kernel, name) for name in methods)
+    return not kernel.makes_time and all(getattr(kind, name, None) is getattr(base, name, None) for name in methods)

@@ -8,6 +8,8 @@ from weakref import WeakSet
 
 from rxdag.contract import (
     AnyOperator,
+    FanIn,
+    FanInKernel,
     Foreign,
     InnerKernel,
     Kernel,
@@ -141,8 +143,10 @@ def make_kernel(name: str, operator: Any) -> Kernel:
         CompileError: If the operator does not make a kernel.
     """
     kernel = operator.kernel()
-    if not isinstance(kernel, Kernel):
-        raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return a Kernel, got {shown(kernel)}')
+    kind = FanInKernel if isinstance(operator, FanIn) else Kernel
+    if not isinstance(kernel, kind):
+        wanted = f"a {kind.__name__}"
+        raise CompileError(f'node "{name}": {label_of(operator)}.kernel() must return {wanted}, got {shown(kernel)}')
     return kernel
 
 

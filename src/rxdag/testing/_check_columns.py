@@ -103,8 +103,8 @@ class ColumnsNode(DrivenNode):
             columns = columns.timed(ints_of(ts), ints_of(sequence)).marked(ints_of(before))
         if self._keyed:
             columns = columns.keyed(code_values(key))
-        if len(self.marks.of) > 1:
-            self.guard(partial(self.kernel.on_columns_from, input, columns, self._columns))
+        if self.fan_in is not None:
+            self.guard(partial(self.fan_in.on_columns_from, input, columns, self._columns))
         else:
             self._feed(columns)
 

@@ -20,6 +20,7 @@ from rxdag.contract import (
     BadProgram,
     Clock,
     DeadLetter,
+    FanInKernel,
     Kernel,
     OnError,
     on_item_parameters,
@@ -93,7 +94,9 @@ class DrivenNode:
         self._is_end_called = False
         self._lingering: int | None = None
         self._ended_inputs: list[int] = []
-        kernel.inputs = self.marks
+        self.fan_in = kernel if isinstance(kernel, FanInKernel) else None
+        if self.fan_in is not None:
+            self.fan_in.inputs = self.marks
         if type(kernel).expand is Kernel.expand:
             names = on_item_parameters(type(kernel))
             self._names = [name for name in names if name != "emit"]
@@ -120,10 +123,12 @@ class DrivenNode:
         return None
 
     def _is_open(self, input: int, kind: str) -> bool:
-        opened = self.kernel.open_inputs
-        if opened is not None and input >= opened:
+        fan_in, now = self.fan_in, self.clock.now()
+        if fan_in is None:
+            return kind != "item" or self.kernel.want(now) != 0
+        if fan_in.open_inputs is not None and input >= fan_in.open_inputs:
             return False
-        return kind != "item" or self.kernel.want_from(input, self.clock.now()) != 0
+        return kind != "item" or fan_in.want_from(input, now) != 0
 
     @property
     def is_parked(self) -> bool:
@@ -221,7 +226,9 @@ class DrivenNode:
         """Take in the watermark of an input."""
         if mark >= FLUSHED and input not in self._ended_inputs:
             self._ended_inputs.append(input)
-            self.guard(lambda: self.kernel.on_input_end(input, self.out))
+            fan_in = self.fan_in
+            if fan_in is not None:
+                self.guard(lambda: fan_in.on_input_end(input, self.out))
         for each in self.marks.take(input, mark):
             self._combined(each)
 
@@ -333,7 +340,8 @@ class DrivenNode:
                 way.take("fail", error)
 
     def _input_failed(self, input: int, error: Exception) -> None:
-        if input < self.kernel.may_catch and self.kernel.catches(input, error):
+        fan_in = self.fan_in
+        if fan_in is not None and input < fan_in.may_catch and fan_in.catches(input, error):
             self.mark(input, ENDED)
         else:
             self._end_with(error)

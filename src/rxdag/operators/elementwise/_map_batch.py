@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 from rxdag.contract import (
     BadProgram,
     ColumnsEmit,
+    ColumnsKernel,
     Emit,
-    Kernel,
     RowFailed,
     Shape,
     Unkeyed,
@@ -29,18 +29,14 @@ Format = Literal["numpy", "polars", "pyarrow"]
 FORMATS: Final = ("numpy", "polars", "pyarrow")
 
 
-class _BatchKernel(Kernel):
+class _BatchKernel(ColumnsKernel):
     passes = False
-    needs_columns = True
 
     def __init__(self, fn: Callable[[Any], Any], batch_format: Format, item_type: Any, of: Any) -> None:
         self._fn = fn
         self._format = batch_format
         self._item_type = item_type
         self._of = of
-
-    def in_columns(self) -> Kernel:
-        return self
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
         from rxdag.columns import Columns  # it loads numpy

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rxdag.contract import Beside, Emit, FanIn, Kernel, Operator, Shape
+from rxdag.contract import Beside, Emit, FanIn, FanInKernel, Operator, Shape
 from rxdag.graph import Stream, checked_stream
 
 A = TypeVar("A")
 
 
-class _UntilKernel(Kernel):
+class _UntilKernel(FanInKernel):
     """Ends with the first input, or at the first item of the other."""
 
     state = ("is_over",)
@@ -35,7 +35,7 @@ class _UntilKernel(Kernel):
         return self.is_over
 
 
-class _SkipUntilKernel(Kernel):
+class _SkipUntilKernel(FanInKernel):
     """Lets the first input through from the first item of the other on."""
 
     state = ("is_open", "is_over")
@@ -66,7 +66,7 @@ class _FirstOf(FanIn):
     """Passes on items of its first input."""
 
     name: str
-    make: Callable[[], Kernel]
+    make: Callable[[], FanInKernel]
 
     @property
     def label(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # one class, several operators
@@ -78,11 +78,11 @@ class _FirstOf(FanIn):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> FanInKernel:
         return self.make()
 
 
-def _beside(name: str, other: Stream[Any], make: Callable[[], Kernel]) -> Beside[Any, Any]:
+def _beside(name: str, other: Stream[Any], make: Callable[[], FanInKernel]) -> Beside[Any, Any]:
     return Beside(_FirstOf(name, make), (checked_stream(other, name),))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxdag.columns import SCALAR, Column, Columns, in_order, joined, object_array, taken_or_null
-from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, Kernel
+from rxdag.contract import FLUSHED, MAX, ColumnsEmit, Emit, FanInKernel
 from rxdag.operators.joining._added_fields import AddedFields
 from rxdag.operators.rate._runs import Runs, columns_of, emit_late, in_time, saved_rows, split_late, times
 
@@ -52,7 +52,7 @@ class _Sorted:
         return list(zip(np.split(order, starts[1:]), low.tolist(), high.tolist(), strict=True))
 
 
-class AsofColumnsKernel(Kernel):
+class AsofColumnsKernel(FanInKernel):
     """Holds left items by event time, and right items in order of arrival, sorted on demand.
 
     Args:

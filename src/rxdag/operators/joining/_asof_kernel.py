@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from rxdag.contract import FLUSHED, MAX, MIN, Emit, Kernel
+from rxdag.contract import FLUSHED, MAX, MIN, Emit, FanInKernel, Kernel
 from rxdag.operators.joining._added_fields import AddedFields
 
 Strategy = Literal["backward", "forward", "nearest"]
@@ -44,7 +44,7 @@ class _Rights:
         self.purge_at = max(_PURGE_FROM, 2 * len(self.places))
 
 
-class AsofKernel(Kernel):
+class AsofKernel(FanInKernel):
     """Left items that wait, in a heap by (ts, sequence, arrival); right items by key.
 
     Left items leave in order whatever their keys: an item that still waits for a later right item holds up the items

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import Emit, FanIn, Kernel, Shape, whole
+from rxdag.contract import Emit, FanIn, FanInKernel, Shape, whole
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
 from rxdag.operators._least_time import LeastTime
@@ -24,7 +24,7 @@ def common_shape(shapes: tuple[Shape, ...], item_type: Any = None) -> Shape:
     return Shape(item_type, timed=all(shape.timed for shape in shapes))
 
 
-class _ZipKernel(Kernel):
+class _ZipKernel(FanInKernel):
     state = ("queues", "ended")
     derived = ("_empty", "_times", "_has_given", "_finished")
     passes = False
@@ -116,7 +116,7 @@ class _ZipKernel(Kernel):
         self._finished = any(not queue and ended for queue, ended in builtins.zip(self.queues, self.ended, strict=True))
 
 
-class _LatestKernel(Kernel):
+class _LatestKernel(FanInKernel):
     """The last item of each input: [item, ts, sequence, True if it was in an output], or nothing."""
 
     state = ("last", "is_barren")
@@ -164,7 +164,7 @@ class _LatestKernel(Kernel):
         return {"last": [list(row) for row in self.last], "is_barren": self.is_barren}
 
 
-class _WithLatestKernel(Kernel):
+class _WithLatestKernel(FanInKernel):
     """The first input's items, each with the last of every other."""
 
     state = ("last", "ended")
@@ -207,7 +207,7 @@ class _Combine(FanIn):
     """Combines streams into one; `kind` defines how, and labels the node."""
 
     kind: str
-    make: Callable[[], Kernel]
+    make: Callable[[], FanInKernel]
     n: int
     keeps_type: bool = False
 
@@ -227,11 +227,11 @@ class _Combine(FanIn):
     def shape(self, shape: Shape) -> Shape:
         return shape
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> FanInKernel:
         return self.make()
 
 
-def combined(kind: str, make: Callable[[], Kernel], streams: tuple[Any, ...], *, keeps_type: bool = False) -> Any:
+def combined(kind: str, make: Callable[[], FanInKernel], streams: tuple[Any, ...], *, keeps_type: bool = False) -> Any:
     if len(streams) < 2:
         raise GraphError(f"{kind}: takes two streams or more, got {len(streams)}")
     return fan_in(_Combine(kind, make, len(streams), keeps_type), streams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar, overload
 
-from rxdag.contract import FLUSHED, Emit, Kernel, checked_errors
+from rxdag.contract import FLUSHED, Emit, FanInKernel, checked_errors
 from rxdag.errors import is_a
 from rxdag.graph import Stream
 from rxdag.operators.joining._combine import combined
@@ -14,7 +14,7 @@ B = TypeVar("B")
 C = TypeVar("C")
 
 
-class _ConcatKernel(Kernel):
+class _ConcatKernel(FanInKernel):
     """Opens its inputs one after the other."""
 
     state: ClassVar[tuple[str, ...]] = ("open_inputs",)

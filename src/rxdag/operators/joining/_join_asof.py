@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
-from rxdag.contract import Duration, Emit, FanIn, Kernel, Shape, duration_ns, flag
+from rxdag.contract import Duration, Emit, FanIn, FanInKernel, Shape, duration_ns, flag
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, Stream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -19,7 +19,7 @@ K = TypeVar("K")
 R = TypeVar("R")
 
 
-class _LatestByKeyKernel(Kernel):
+class _LatestByKeyKernel(FanInKernel):
     """Each left item with the right one of its key that came last."""
 
     state = ("rights", "ended")
@@ -98,7 +98,7 @@ class _JoinAsof(FanIn):
     def port_shape(self, port: str, shape: Shape) -> Shape:
         return super().port_shape(port, shape) if port in ("dead", "dropped") else shape
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> FanInKernel:
         if self.clock == "processing":
             return _LatestByKeyKernel(self.into)
         return AsofKernel(self.strategy, self.tolerance_ns, self.exact, self.into)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import MAX, Duration, Emit, Kernel, signed_ns
+from rxdag.contract import MAX, Duration, Emit, FanInKernel, signed_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -54,7 +54,7 @@ class _Waiting:
             self._first = 0
 
 
-class _IntervalJoinKernel(Kernel):
+class _IntervalJoinKernel(FanInKernel):
     """Items of both inputs by key, in order of time; expired ones leave by a heap of (watermark, order, key)."""
 
     state = ("rows", "wake")

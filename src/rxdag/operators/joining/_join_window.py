@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar, overload
 
-from rxdag.contract import MAX, Assigner, Emit, Kernel
+from rxdag.contract import MAX, Assigner, Emit, FanInKernel
 from rxdag.errors import GraphError, shown
 from rxdag.graph import KeyedStream, fan_in
 from rxdag.operators._arguments import function_or_none
@@ -36,7 +36,7 @@ class _Pane:
 _start_of = attrgetter("start")
 
 
-class _WindowJoinKernel(Kernel):
+class _WindowJoinKernel(FanInKernel):
     """Open windows by key, in order of their starts; a heap finds the one that ends next."""
 
     state = ("panes", "rows", "wake", "given")

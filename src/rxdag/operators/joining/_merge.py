@@ -6,7 +6,20 @@ import heapq
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from rxdag.contract import FLUSHED, MAX, MIN, ColumnsEmit, Duration, Emit, FanIn, Kernel, Shape, positive_ns, whole
+from rxdag.contract import (
+    FLUSHED,
+    MAX,
+    MIN,
+    ColumnsEmit,
+    Duration,
+    Emit,
+    FanIn,
+    FanInKernel,
+    Kernel,
+    Shape,
+    positive_ns,
+    whole,
+)
 from rxdag.engine import MergeNode
 from rxdag.errors import GraphError
 from rxdag.graph import Stream, fan_in
@@ -22,7 +35,7 @@ D = TypeVar("D")
 E = TypeVar("E")
 
 
-class _MergeKernel(Kernel):
+class _MergeKernel(FanInKernel):
     node = MergeNode
 
     def on_item(self, item: Any, emit: Emit[Any]) -> None:
@@ -35,7 +48,7 @@ class _MergeKernel(Kernel):
         emit(columns)
 
 
-class _DriftKernel(Kernel):
+class _DriftKernel(FanInKernel):
     """Stops reading an input that is too far ahead of the slowest; the slowest is never held back.
 
     The place of an input is its newest event time or its watermark, whichever is later. It never goes back, so a heap
@@ -114,7 +127,7 @@ class _DriftKernel(Kernel):
         emit(item)
 
 
-class _SortedKernel(Kernel):
+class _SortedKernel(FanInKernel):
     """Items above the watermark, in a heap of (ts, sequence, input, order of arrival).
 
     Since the output is in order, each item is followed by a watermark of its own, ts - 1. The watermark of the inputs

@@ -78,16 +78,13 @@ class _EventTime(Operator[A, A]):
         name = _name_of(bound(self.ts, shape.item_type))
         reader = self._reader()
         times = () if name is None or not reader.scale else ((name, reader.scale),)
-        return replace(shape, timed=True, ordered=ordered, times=times)
+        moves_alone = self.idle_ns is not None or self.advance == "clock"
+        return replace(shape, timed=True, ordered=ordered, times=times, moves_alone=moves_alone)
 
     def _reader(self) -> TimeReader:
         return TimeReader(
             self.unit, self.zone, self.form, self.day, self.not_before_ns, self.not_after_ns, _name_of(self.ts)
         )
-
-    @property
-    def falls_idle(self) -> bool:
-        return self.idle_ns is not None or self.advance == "clock"
 
     def kernel(self) -> EventTimeKernel | StampKernel | FeedTimeKernel:
         sequence = None if self.sequence is None else getter(self.sequence)
