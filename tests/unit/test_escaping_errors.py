@@ -236,6 +236,19 @@ def test_what_ends_the_process_is_raised_by_the_run_though_something_was_being_c
     assert raised.value is error
 
 
+@ENDS_PROCESS
+def test_what_ends_the_process_is_raised_by_the_run_though_a_gate_measured_an_item(kind):
+    error = kind("mine")
+
+    def size_of(item):
+        raise error
+
+    stream = rxdag.from_source(sources.range(3)).buffered(max_bytes=100, size_of=size_of)
+    with pytest.raises(kind) as raised:
+        rxdag.run(stream.to(sinks.null()))
+    assert raised.value is error
+
+
 # ---- a store of checkpoints
 
 

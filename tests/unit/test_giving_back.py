@@ -1,6 +1,8 @@
 """A request to stop takes effect between two items, wherever they come from; what was made by then is accounted for."""
 
+import asyncio
 import itertools
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +86,52 @@ def test_a_drain_stops_an_endless_stream_of_an_item_whose_source_has_ended(name)
     assert result.state == "completed"
     assert counted.made <= 6 + BURST
     assert result[sink] == list(range(1, counted.made + 1))
+
+
+ENDLESS = {
+    "explode": ops.explode(lambda _: itertools.count()),
+    "flat_map": ops.flat_map(lambda _: itertools.count()),
+    "concat_map": ops.concat_map(lambda _: itertools.count()),
+    "switch_map": ops.switch_map(lambda _: itertools.count()),
+}
+OTHERS = 5_000
+"""Items of the other source, more than it gives in one turn."""
+
+
+def beside(endless):
+    """A source whose one item has no end of outputs, and another one in its domain; returns the dag and its second sink."""
+    first = (
+        rxdag.from_source(sources.range(1)).pipe(ENDLESS[endless]).pipe(ops.filter(lambda _: False)).to(sinks.null())
+    )
+    second = rxdag.from_source(sources.range(OTHERS)).pipe(ops.map(float))
+    return first, second
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+def test_an_item_with_endless_outputs_leaves_other_sources_their_turns(endless):
+    first, second = beside(endless)
+    came = threading.Event()
+    last = second.pipe(ops.tap(lambda item: came.set() if item == OTHERS - 1 else None)).to(sinks.null())
+    run = rxdag.start(rxdag.Dag(first, last))
+    has_come = came.wait(60)
+    run.cancel()
+    assert run.wait(timeout=30).state == "cancelled"
+    assert has_come
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+def test_it_leaves_them_their_turns_on_an_event_loop(endless):
+    async def run():
+        first, second = beside(endless)
+        came = asyncio.Event()
+        last = second.pipe(ops.tap(lambda item: came.set() if item == OTHERS - 1 else None)).to(sinks.null())
+        task = asyncio.ensure_future(rxdag.run_async(rxdag.Dag(first, last)))
+        await asyncio.wait_for(came.wait(), 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
 
 
 def asked_at_once(stop, calls):

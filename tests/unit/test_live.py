@@ -192,6 +192,33 @@ def test_a_connection_may_be_closed_for_longer_than_it_may_be_silent():
     assert (result.error, result[out]) == (None, ["a", "b"])
 
 
+class CancelledByItself:
+    """An iterator whose closing raises a CancelledError of its own."""
+
+    def __init__(self, items):
+        self.items = iter(items)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for item in self.items:
+            return item
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        raise asyncio.CancelledError("mine")
+
+
+@pytest.mark.parametrize("most", [2, 5])
+def test_a_cancelled_error_of_closing_fails_the_run_whether_it_is_left_or_has_ended(most):
+    stream = rxdag.from_source(sources.async_iterable(lambda: CancelledByItself("abc")), name="feed")
+    result = testing.start(stream.pipe(ops.take(most)).to(sinks.null())).finish()
+    assert isinstance(result.error.__cause__, asyncio.CancelledError)
+    assert result.error.__cause__.args == ("mine",)
+    assert result.problems == ()
+
+
 async def ends_when_cancelled():
     yield "a"
     with contextlib.suppress(asyncio.CancelledError):

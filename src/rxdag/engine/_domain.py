@@ -26,6 +26,8 @@ TURNS_NS: Final = 1_000_000
 """Time for which pumps take turns before the driver checks its timers again, ns."""
 QUANTUM: Final = 1024
 """Most items that a pump moves in one turn, unless a run wants fewer."""
+NODE_TURNS: Final = 256
+"""Most turns that nodes with more to do take before a pump has one."""
 COLUMNS_QUANTUM: Final = 16384
 """The same for columns, where a call costs little more for many items than for few."""
 
@@ -124,6 +126,8 @@ class Domain:
         """True while pumps take turns: patient sinks wait for the end of these."""
         self.deferred: list[KernelNode] = []
         self.opened: deque[KernelNode] = deque()
+        self.n_turns: i64 = NODE_TURNS
+        """Turns that these, and nodes that rest though nothing blocks them, may still take before a pump."""
         self.raised: BaseException | None = None
 
     def again(self, pump: Pump) -> None:
@@ -147,6 +151,7 @@ class Domain:
                 if self.patient and (pump.may_wait or pump is not before):
                     self.write_patient()
                 before = pump
+                self.n_turns = NODE_TURNS
                 pump.step()
                 if self.is_called:
                     return  # the driver settles before it calls
@@ -193,7 +198,7 @@ class Domain:
         """Return True if nothing but the running pump has work to do."""
         if not self.is_in_order or self.stop or self.is_looked_for:
             return False
-        return not (self.ready or self.unwritten or self.patient or self.resting or self.deferred)
+        return not (self.ready or self.opened or self.unwritten or self.patient or self.resting or self.deferred)
 
     def must_give_back(self) -> bool:
         """Return True if the running node should yield the thread."""
@@ -231,7 +236,8 @@ class Domain:
     def settle(self) -> None:
         """Do all pending work: retire nodes, resume resting nodes, write sinks, fire timers that were put off.
 
-        It returns early if the driver has other work first; `settle_some` is then called before any pump.
+        It returns early if the driver has other work first; `settle_some` is then called before any pump. Nodes
+        that have taken `NODE_TURNS` turns go on after a pump, since what they have to do may be endless.
         """
         while self.raised is None:
             self.stop = self.is_called  # resting nodes then continue item by item, since a call may cancel
@@ -249,25 +255,34 @@ class Domain:
             self.is_unsettled = False
 
     def waits(self) -> bool:
-        """Return True if there is something to settle."""
-        if self.retired or self.opened or self.unwritten or self.patient or self.next_to_resume() is not None:
+        """Return True if there is something to settle before pumps have their turns."""
+        if self.retired or self.unwritten or self.patient:
+            return True
+        if self.n_turns and (self.opened or self.next_to_resume() is not None):
             return True
         # The timer of a resting node is not work yet: the node must resume first.
         return any(not node.must_wait() for node in self.deferred)
+
+    def has_more(self) -> bool:
+        """Return True if nodes go on after a turn of a pump."""
+        return self.n_turns == 0 and (len(self.opened) > 0 or self.next_to_resume() is not None)
 
     def settle_one(self) -> bool:
         """Do one piece of pending work; return False if there is none."""
         if self.retired:
             self.retired.popleft().retire()
             return True
-        best = self.next_to_resume() if self.resting else None
+        best = self.next_to_resume() if self.resting and self.n_turns else None
         if best is not None:
             self.resting.remove(best)
             best.resume()
             if best.is_resting:
                 self.resting.append(best)
+                if best.can_resume():  # it only gives back
+                    self.n_turns -= 1
             return True
-        if self.opened:
+        if self.opened and self.n_turns:
+            self.n_turns -= 1
             self.opened.popleft().go_on()
             return True
         if self.unwritten:

@@ -310,6 +310,7 @@ class Gate(Node):
             size: i64 = int(size_of(item))
         except BaseException as error:
             self.lost += 1
+            self.domain.interrupt_for(error)
             self.fail(
                 RxDagError(
                     f"gate {self.name}: size_of must return the size of each item as a number, raised "

@@ -142,6 +142,8 @@ class LiveReader(Reader):
         self._connection = 0
         self._was_of_use = False
         self._error: BaseException | None = None
+        self._closing_error: BaseException | None = None
+        """CancelledError that closing the connection has raised by itself."""
         self._is_done = False
         self._has_left = False
         self._failed_late = False
@@ -156,7 +158,8 @@ class LiveReader(Reader):
             await (self._pull() if self._lifeline.reconnect is None else self._reconnect(self._lifeline.reconnect))
         except BaseException as error:  # read() raises it in the run
             task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            is_own = error is self._closing_error
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() and not is_own:
                 raise  # this task was cancelled, not something that the iterator awaits
             self._error = error
             self._failed_late = self._has_left
@@ -235,7 +238,18 @@ class LiveReader(Reader):
                 silence.close()  # it may close for as long as it likes
             aclose = getattr(items, "aclose", None)
             if aclose is not None:
-                await aclose()
+                await self._closed(aclose)
+
+    async def _closed(self, aclose: Callable[[], Awaitable[Any]]) -> None:
+        """Close a connection; note a CancelledError that is its own."""
+        task = asyncio.current_task()
+        before = 0 if task is None else task.cancelling()
+        try:
+            await aclose()
+        except asyncio.CancelledError as error:
+            if task is not None and task.cancelling() == before:
+                self._closing_error = error
+            raise
 
     async def _connected(self) -> AsyncIterator[Any]:
         """Make a connection."""

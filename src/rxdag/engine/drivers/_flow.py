@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rxdag.contract import Clock
-from rxdag.engine._domain import QUANTUM, Domain
+from rxdag.engine._domain import NODE_TURNS, QUANTUM, Domain
 from rxdag.engine.drivers._bell import Bell, new_bell
 from rxdag.engine.drivers._clock import VirtualClock
 from rxdag.engine.drivers._reactivex_scheduler import ReactivexScheduler
@@ -236,7 +236,11 @@ class FlowScheduler(ReactivexScheduler):
             number, index, pump = heapq.heappop(self._rounds)
             self._turn = (number, index)
         elif not self.domain.ready:
-            return None
+            if not self.domain.has_more():
+                return None
+            self.domain.n_turns = NODE_TURNS
+            self._set_limit()
+            return self.domain.settle_some
         elif self.domain.is_in_order:
             self.domain.is_looked_for = False
             self._set_limit()
@@ -244,6 +248,7 @@ class FlowScheduler(ReactivexScheduler):
         else:
             pump = self.domain.ready.popleft()
         pump.queued = False
+        self.domain.n_turns = NODE_TURNS
         self._set_limit()
         return pump.step
 
@@ -305,7 +310,8 @@ class FlowScheduler(ReactivexScheduler):
         """Return True if nothing is ready."""
         if self._is_held:
             return not (self._calls or self.domain.retired)
-        return not (self.domain.ready or self._calls or self._rounds or self.domain.is_unsettled)
+        domain = self.domain
+        return not (domain.ready or self._calls or self._rounds or domain.is_unsettled or domain.has_more())
 
     def stands(self) -> bool:
         """Return True if nothing is half done: what else waits for a turn is part of the state of its node."""
