@@ -232,6 +232,22 @@ def test_a_node_whose_state_is_dropped_begins_empty():
     assert result.problems == ()
 
 
+@pytest.mark.parametrize("name", ["bars", "candles"])
+def test_the_state_of_a_renamed_node_is_dropped_by_either_of_its_names(name):
+    options = {"renamed": {"bars": "candles"}, "allow_drop": [name]}
+    result = settled(virtual(bars(bars="candles", window="2s"), suspended(), **options))
+    assert result.stats.nodes["candles"].restored == 0
+    assert result.problems == ()
+
+
+def test_a_node_may_take_the_name_of_one_whose_state_is_dropped():
+    swapped = {"renamed": {"bars": "once"}, "allow_drop": ["once"]}
+    result = settled(virtual(bars(once="unique", bars="once"), suspended(), **swapped))
+    assert result.stats.nodes["once"].restored > 0
+    assert result.stats.nodes["unique"].restored == 0
+    assert result.problems == ()
+
+
 def test_nodes_without_state_may_come_go_and_change():
     def dag(*steps):
         rows = rxdag.from_source(Steady(), name="rows")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rxdag.errors import GraphError, did_you_mean
@@ -26,6 +26,11 @@ class Changes:
 
     drop: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+
+    def of(self, saved: Collection[str]) -> Changes:
+        """Return the changes with the nodes to drop under their names in the checkpoint, whose nodes are given."""
+        before = {new: old for old, new in self.renamed.items()}
+        return replace(self, drop=frozenset(name if name in saved else before.get(name, name) for name in self.drop))
 
     def name(self, old: str) -> str:
         """Return the current name of a node."""

@@ -190,6 +190,7 @@ def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Co
 def _totals(saved: Mapping[str, Any], changes: Changes) -> dict[str, Ledger]:
     """Return the saved counts of each node since the first start, under its current name."""
     found = totals_from(saved.get("totals", {}))
+    changes = changes.of(found)
     return {changes.name(name): ledger for name, ledger in found.items() if name not in changes.drop}
 
 

@@ -60,6 +60,7 @@ def resume(
         CheckpointError: Lists everything that does not fit.
     """
     where = f'dag "{execution.plan.dag.name}"'
+    changes = changes.of(facts["graph"]["nodes"])
     changes.check(facts["graph"], graph, where)
     saved, problems = _decoded(parts, codec, changes)
     before = {changes.name(name): node for name, node in facts["graph"]["nodes"].items() if name not in changes.drop}
