@@ -95,14 +95,22 @@ def test_numbers_are_no_texts_by_default(tmp_path):
 
 @pytest.mark.parametrize("text", ["5", '"5"', "1704412800", '"1704412800"', "1704412800.9999999", '"-1e3"'])
 @pytest.mark.parametrize("kind", [datetime.datetime, datetime.timedelta])
-def test_a_number_is_no_time_since_its_unit_is_not_known(tmp_path, kind, text):
-    of = msgspec.defstruct("Item", [("n", object), ("time", list[kind])])
-    source = sources.jsonl(written(tmp_path, f'{{"n":{text},"time":[{text}]}}'), of, strict=False)
+@pytest.mark.parametrize("form", ["field", "optional", "list", "list of records", "record that is a list", "dict"])
+def test_a_number_is_no_time_since_its_unit_is_not_known(tmp_path, kind, text, form):
+    plain = {"field": kind, "optional": kind | None, "list": list[kind], "dict": dict[str, kind]}.get(form, kind)
+    is_list = form == "record that is a list"
+    of = msgspec.defstruct("Item", [("n", object), ("time", plain)], rename={"time": "T"}, array_like=is_list)
+    value = {"list": f"[{text}]", "dict": f'{{"a":{text}}}'}.get(form, text)
+    line = f"[{text},{value}]" if is_list else f'{{"n":{text},"T":{value}}}'
+    records = "" if form == "list of records" else None
+    source = sources.jsonl(written(tmp_path, f"[{line}]" if records == "" else line), of, strict=False, records=records)
     _, [said] = read_all(source)
+    place = {"list": ".T[0]", "dict": ".T.a", "record that is a list": "[1]"}.get(form, ".T")
     assert (
         "a time must be written by ISO 8601; declare a number as int or float, and pass unit= to ops.event_time"
-        f" - at `$.time[0]`, got {json.loads(text)!r}" in said
+        f" - at `${place}`" in said
     )
+    assert said.endswith(f", got {json.loads(text)!r}")
 
 
 def test_times_by_iso_8601_stay_times_beside_numbers_as_texts(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from rxdag.expressions import is_foreign
+from rxdag.expressions import is_foreign, kinds_in
 from rxdag.sources._json_problem import check_values
 from rxdag.sources._zones import KEYS_MEET, cut_times, timed_item, types_in
 
@@ -24,6 +24,7 @@ _ISO: Final = re.compile("[:Pp]")
 """Characters of times and durations that numbers do not have."""
 _ANY: Final = msgspec.json.Decoder()
 _TIMES: Final = (inspect.DateTimeType, inspect.TimeType, inspect.TimeDeltaType)
+_PLAIN_TIMES: Final = {datetime, timedelta, type(None)}
 _OF_NUMBERS: Final = (inspect.DateTimeType, inspect.TimeDeltaType)
 """Types that msgspec makes of numbers, if it is not strict."""
 
@@ -65,7 +66,8 @@ class JsonDecoder:
             isinstance(each, _RECORDS) and not any(f.required for f in each.fields) for each in types
         )
         self._has_decimals = any(isinstance(each, inspect.DecimalType) for each in types)
-        self._has_numbers = not strict and any(isinstance(each, _OF_NUMBERS) for each in types)
+        self._has_numbers = not strict and _has_times(of)
+        self._time_names = _time_names(of)
         self.decode: Callable[[str | bytes], Any] = decoder.decode
         self.decode_lines: Callable[[str], list[Any]] = decoder.decode_lines
         if self._has_times or self._may_be_default or self._has_decimals:  # those of numbers are times
@@ -75,8 +77,8 @@ class JsonDecoder:
     def _decoded(self, given: str | bytes, decode: _Decode, decode_any: _Decode) -> list[Any]:
         text = given if isinstance(given, str) else given.decode()
         items = exact = decode(text)
-        if self._has_numbers:
-            check_values(items, decode_any(text), _is_odd_time, _NO_NUMBER)
+        if self._has_numbers and _may_have_odd_times(plain := decode_any(text), self._time_names):
+            check_values(items, plain, _is_odd_time, _NO_NUMBER)
         if self._has_times:
             cut = cut_times(text, durations=self._has_durations, keys=self._has_time_keys)
             if cut != text:
@@ -94,6 +96,27 @@ class JsonDecoder:
 
 def _decode_any(text: str) -> list[Any]:
     return [_ANY.decode(text)]
+
+
+def _time_names(of: Any) -> list[str] | None:
+    """Return the names in texts of the fields of a record that hold times; None if there may be times elsewhere."""
+    if not isinstance(of, type) or not issubclass(of, msgspec.Struct) or of.__struct_config__.array_like:
+        return None
+    timed = {f.encode_name: f.type for f in msgspec.structs.fields(of) if _has_times(f.type)}
+    return list(timed) if all(set(kinds_in(kind)) <= _PLAIN_TIMES for kind in timed.values()) else None
+
+
+def _has_times(of: Any) -> bool:
+    return any(isinstance(each, _OF_NUMBERS) for each in types_in(of))
+
+
+def _may_have_odd_times(plain: list[Any], names: list[str] | None) -> bool:
+    """Return False if no time was a number. It is much cheaper than to look at all values, if the names are known."""
+    return names is None or any(
+        name in each and each[name] is not None and not (isinstance(each[name], str) and _ISO.search(each[name]))
+        for each in plain
+        for name in names
+    )
 
 
 def _is_odd_time(made: Any, given: Any) -> bool:
