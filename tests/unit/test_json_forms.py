@@ -2,14 +2,16 @@
 
 import datetime
 import json
+from contextlib import closing
 from decimal import Decimal
 
 import msgspec
 import pytest
-from tests.unit.reading import go_on, read_all, stop
+from tests.unit.reading import Context, go_on, read_all, stop
 
 import rxdag
 from rxdag import GraphError, NodeError, SourceError, on_error, sources, testing
+from rxdag.codec import Codec
 
 
 class Trade(msgspec.Struct):
@@ -289,6 +291,21 @@ def test_records_before_a_malformed_one_are_delivered_before_the_run_ends(tmp_pa
     with pytest.raises(NodeError, match="record 3 of 4 must be JSON of the items' type: Object missing required field"):
         rxdag.run(stream.to(rxdag.sinks.call(seen.append)))
     assert seen == [trade(1), trade(2)]
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_the_position_before_a_record_that_ends_the_run_is_before_that_record(tmp_path, n):
+    good = [1, 2][:n]
+    path = written(tmp_path, data(7), data(*good, "{}", 3))
+    source = sources.jsonl(path, Trade, strict=False, records="data")
+    with closing(source.open(Context(raises=True))) as reader:
+        assert reader.read(1 + n).items == [trade(each) for each in (7, *good)]
+        with pytest.raises(SourceError, match=f"line 2: record {n + 1} of {n + 2} must be JSON"):
+            reader.read(1)
+        position = Codec().encode(reader.position())
+    rest, [said] = go_on(source, position)
+    assert rest == [trade(3)]
+    assert f"line 2: record {n + 1} of {n + 2} must be JSON" in said
 
 
 # ---- restarts

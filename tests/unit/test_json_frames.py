@@ -9,7 +9,7 @@ import pytest
 from tests import feeds
 
 import rxdag
-from rxdag import GraphError, NodeError, sinks, sources
+from rxdag import GraphError, NodeError, SourceError, sinks, sources
 from rxdag.contract import END
 from rxdag.sources import _websocket
 
@@ -114,29 +114,37 @@ class _Context:
 
 
 class _Frames(_websocket._Websocket):
+    """A websocket whose subscriptions are its frames."""
+
     async def frames(self):
-        for frame in FRAMES[2:]:
+        for frame in self.subscribe:
             yield frame
+
+
+def opened(frames, **form):
+    """The reader of one connection with these frames; call it in a loop."""
+    source = sources.websocket("ws://x", reconnect=None, **form)
+    frames = _Frames(source.url, frames, source.found, source.lifeline, {})
+    return _websocket._FrameReader(frames, _Context())
+
+
+async def came(reader, most):
+    """The next items; no more than `most`."""
+    while (read := reader.read(most)) is None:
+        await asyncio.sleep(0)
+    assert read is not END
+    assert len(read.items) <= most
+    return read.items
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])
 @pytest.mark.parametrize("stop", range(6))
-def test_no_read_returns_more_than_asked_and_what_is_left_is_counted(size, stop):
-    source = sources.websocket("ws://x", reconnect=None, **FORM)
-    frames = _Frames(source.url, (), source.found, source.lifeline, {})
-
+def test_no_read_returns_more_than_asked(size, stop):
     async def run():
-        context = _Context()
-        reader = _websocket._FrameReader(frames, context)
+        reader = opened(FRAMES[2:], **FORM)
         items = []
         while len(items) < stop:
-            read = reader.read(min(size, stop - len(items)))
-            if read is None:
-                await asyncio.sleep(0)
-                continue
-            assert read is not END
-            assert len(read.items) <= size
-            items += read.items
+            items += await came(reader, min(size, stop - len(items)))
         while (rest := reader.rest(size)) is not None:
             assert len(rest.items) <= size
             items += rest.items
@@ -148,6 +156,39 @@ def test_no_read_returns_more_than_asked_and_what_is_left_is_counted(size, stop)
     assert [item.id for item in items] == list(range(1, len(items) + 1))
     assert len(items) >= stop
     assert held == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_records_of_a_frame_that_were_not_read_are_held(n):
+    async def run():
+        reader = opened(FRAMES[2:3], **FORM)
+        for _ in range(n):
+            await came(reader, 1)
+        held = reader.held()
+        await reader.aclose()
+        return held
+
+    assert asyncio.run(run()) == 3 - n
+
+
+@pytest.mark.parametrize("n", [1, 9])
+def test_records_behind_a_malformed_one_that_ends_the_run_are_held(n):
+    frame = (
+        '{"data":[{"price":1,"id":1},{"price":2,"id":2},{"price":"x","id":3},{"price":4,"id":4},{"price":5,"id":5}]}'
+    )
+
+    async def run():
+        reader = opened([frame], of=Trade, records="data")
+        items = []
+        while len(items) < 2:
+            items += await came(reader, n)
+        with pytest.raises(SourceError, match="record 3 of 5 must be JSON"):
+            reader.read(n)
+        held = reader.held()
+        await reader.aclose()
+        return items, held
+
+    assert asyncio.run(run()) == ([Trade(1.0, 1), Trade(2.0, 2)], 2)
 
 
 @pytest.mark.parametrize(

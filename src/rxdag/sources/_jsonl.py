@@ -65,7 +65,7 @@ class _JsonlReader(IteratorReader, LinesReader):
             raise
 
     def is_between_lines(self) -> bool:
-        return self._error is None and self._part is None
+        return self._error is None
 
     def parser(self) -> Parse:
         return JsonlBlocks(self._items_of.decoder).parse
