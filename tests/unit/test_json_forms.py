@@ -345,6 +345,15 @@ def test_a_line_that_got_its_end_later_continues_inside(tmp_path):
     assert read + go_on(source, position)[0] == [trade(n) for n in range(1, 9)]
 
 
+def test_another_when_holds_for_what_follows(tmp_path):
+    path = written(tmp_path, '{"c":1,' + data(1, 2)[1:], '{"c":2,' + data(3)[1:], '{"c":1,' + data(4)[1:])
+    first, other = (sources.jsonl(path, Trade, strict=False, records="data", when={"c": c}) for c in (1, 2))
+    read, _, position = stop(first, 1)
+    assert read == [trade(1)]
+    assert go_on(other, position) == ([trade(3)], [])
+    assert go_on(first, position) == ([trade(2), trade(4)], [])
+
+
 def test_another_line_than_that_of_the_position_is_refused(tmp_path):
     path = written(tmp_path, "x" * 5000, *LINES)
     source = sources.jsonl(path, Trade, strict=False, records="data")

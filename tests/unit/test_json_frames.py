@@ -87,8 +87,8 @@ def test_frames_may_be_lists_of_records_that_are_lists():
 
 
 def test_the_default_is_one_plain_item_for_each_frame():
-    items, *_ = ran(['{"a":"1"}', "[1,[2]]"], 2)
-    assert items == [{"a": "1"}, [1, [2]]]
+    items, *_ = ran(['{"a":"1"}', "null", "[1,[2]]"], 3)
+    assert items == [{"a": "1"}, None, [1, [2]]]
 
 
 class _Context:

@@ -169,8 +169,8 @@ def jsonl(
             "trades-*.jsonl" gives the files that match when the run starts, in order of their names; a list gives files
             and patterns in its order.
         of: Type of the items: any type that msgspec decodes; `dict` for untyped objects. A msgspec.Struct with
-            `array_like=True` is written as a list of its fields. Of a union of several, each has a `tag=`; mypy needs
-            the type declared, as in `feed: sources.Source[Trade | Quote] = sources.jsonl(path, Trade | Quote)`.
+            `array_like=True` is written as a list of its fields. Of a union of several, each has a `tag=`; type checkers
+            need a declaration, as in `feed: sources.Source[Trade | Quote] = sources.jsonl(path, Trade | Quote)`.
         tz: Time zone of times without one, also in nested fields; see `sources.csv`. By default such times are
             malformed.
         strict: False if numbers and bools may be written as texts: "1.50" as int, float or Decimal, "true" or "1" as bool,
@@ -178,7 +178,8 @@ def jsonl(
             float, and use `ops.event_time(unit=)`.
         records: Path to the records in a line, names of fields with dots between them, such as "data.trades"; "" for
             the line itself. A list there is a list of records; any other value is one record.
-        when: Values by path that a line with records must have, such as `{"channel": "trade"}`.
+        when: Values by path that a line with records must have, such as `{"channel": "trade"}`. A run that continues
+            after a restart may have other ones, for the lines that follow.
 
     Raises:
         GraphError: If msgspec cannot decode the type, the zone is unknown, or another argument is invalid.

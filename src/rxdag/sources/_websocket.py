@@ -47,9 +47,9 @@ _CLOSE_S: Final = 2.0
 
 @dataclass(frozen=True)
 class _Made:
-    """An item among the frames, which needs no decoding."""
+    """Items among the frames, which need no decoding."""
 
-    item: Any
+    items: list[Any]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ class _Marker:
     make: Callable[[int], Any]
 
     def __call__(self, connection: int) -> _Made:
-        return _Made(plain_result(self.make(connection), "on_reconnect", instead=""))
+        return _Made(_item(plain_result(self.make(connection), "on_reconnect", instead="")))
+
+
+def _item(made: Any) -> list[Any]:
+    """Return what a function of the user has made: one item, or none."""
+    return [] if made is None else [made]
 
 
 class _FrameReader(LiveReader):
@@ -87,8 +92,8 @@ class _FrameReader(LiveReader):
     def rest(self, max_items: int) -> Chunk | None:
         self._leave()
         if not self._items:
-            rest = super().rest(max_items)
-            if rest is None or self._failure is not None:
+            rest = None if self._failure is not None else super().rest(max_items)
+            if rest is None:
                 return None
             self._decode(rest.items)
         return self._next_items(max_items)
@@ -99,7 +104,7 @@ class _FrameReader(LiveReader):
 
     def _decode(self, frames: list[Any]) -> None:
         for n_frames, frame in enumerate(frames, 1):
-            found = [frame.item] if isinstance(frame, _Made) else self._found(frame)
+            found = frame.items if isinstance(frame, _Made) else self._found(frame)
             if found is None:
                 self._of_run.drop(NO_RECORDS)
                 continue
@@ -113,7 +118,7 @@ class _FrameReader(LiveReader):
                         if not self._items:
                             raise
                         return  # items before the failure are delivered first
-                elif item is not None:
+                else:
                     self._items.append(item)
 
     def held(self) -> int:
@@ -128,7 +133,7 @@ class _Decoded:
 
     def __call__(self, frame: str | bytes) -> list[Any]:
         try:
-            return [self.decode(frame)]
+            return _item(self.decode(frame))
         except Exception as error:
             return [Malformed(frame, error)]
 
