@@ -1,6 +1,7 @@
 """JSON as venues write it: numbers as texts, records as lists, unions, envelopes."""
 
 import datetime
+import gzip
 import json
 from contextlib import closing
 from decimal import Decimal
@@ -363,9 +364,17 @@ def test_another_line_than_that_of_the_position_is_refused(tmp_path):
         go_on(source, position)
 
 
-def test_records_obey_the_laws_of_sources(tmp_path):
-    path = written(tmp_path, *(line for line in LINES * 3 if '"x"' not in line and '"y"' not in line))
-    testing.check_source(lambda: sources.jsonl(path, Trade, strict=False, records="data"))
+@pytest.mark.parametrize("name", ["t.jsonl", "t.jsonl.gz", "t*.jsonl"])
+def test_records_obey_the_laws_of_sources(tmp_path, name):
+    lines = [line for line in LINES * 2 if '"x"' not in line and '"y"' not in line]
+    text = written(tmp_path, *lines).read_bytes()
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "t2.jsonl").write_bytes(text)
+    testing.check_source(lambda: sources.jsonl(tmp_path / name, Trade, strict=False, records="data"))
+    n = 2 if "*" in name else 1
+    assert (
+        len(rxdag.from_source(sources.jsonl(tmp_path / name, Trade, strict=False, records="data")).collect()) == 8 * n
+    )
 
 
 # ---- types with code of their own
