@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rxdag import sources
 from rxdag.contract import END
-from tests.laws.test_blocks import check_both_ways
+from tests.laws.test_blocks import check_both_ways, readings
 from tests.unit.reading import Context
 
 INTS, FLOATS, TEXTS = ["1", "0", "-5", "1.0"], ["1", "2.5", "-1e3"], ['"a"', '""', '"\\u00e9"', '"é"', '"\\n"', '"nan"']
@@ -90,6 +90,7 @@ ODD = [
         "\u2028",
     ),
     *('"2024-01-05T09:30:00"', '"24-1-5"', "1704447000", '"1_0"', '"\u0661"', '"\\u0661"', "9" * 30, "[1]", "{}"),
+    *('"1"', '"1.50"', '"-0"', '"true"', '"TRUE"', '"null"', '"1704447000"', '"1704447000.9999999"', "1704447000.5"),
     '{"2024-01-05T09:30:00.1234567Z": 1, "2024-01-05T09:30:00.1234568Z": 2}',
 ]
 
@@ -122,27 +123,66 @@ def files(draw):
     pick=st.integers(0, 20),
     size=st.integers(1, 9),
     raises=st.booleans(),
+    strict=st.booleans(),
 )
 @settings(max_examples=500)
 def test_a_file_of_json_lines_is_read_in_blocks_as_line_by_line(
-    tmp_path_factory, file, tz, block_bytes, pick, **options
+    tmp_path_factory, file, tz, block_bytes, pick, strict, **options
 ):
     of, text = file
     path = tmp_path_factory.mktemp("jsonl") / "t.jsonl"
     path.write_bytes(text.encode())
-    check_both_ways(sources.jsonl(path, of, tz=tz), block_bytes, pick, columns=False, **options)
+    check_both_ways(sources.jsonl(path, of, tz=tz, strict=strict), block_bytes, pick, columns=False, **options)
 
 
+@given(
+    file=files(),
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    pick=st.integers(0, 20),
+    size=st.integers(1, 9),
+    raises=st.booleans(),
+    strict=st.booleans(),
+)
+@settings(max_examples=300)
+def test_records_in_envelopes_are_the_items_of_lines(tmp_path_factory, file, sizes, pick, size, raises, strict):
+    of, text = file
+    folder = tmp_path_factory.mktemp("jsonl")
+    lines = [line for line in text.splitlines() if is_json(line)]
+    envelopes, at = [], 0
+    while at < len(lines):
+        for n in sizes if any(sizes) else [1]:
+            envelopes.append('{"a":{"b":[' + ",".join(lines[at : at + n]) + "]}}")
+            at += n
+    (folder / "lines.jsonl").write_text("\n".join(lines))
+    (folder / "envelopes.jsonl").write_text("\n".join(envelopes))
+    lines_alone = sources.jsonl(folder / "lines.jsonl", of, strict=strict)
+    alone = readings(lines_alone, columns=False, raises=False, size=size)
+    source = sources.jsonl(folder / "envelopes.jsonl", of, strict=strict, records="a.b")
+    inside = readings(source, columns=False, raises=False, size=size)
+    assert (inside[0], len(inside[1])) == (alone[0], len(alone[1]))
+    check_both_ways(source, 100, pick, columns=False, raises=raises, size=size)
+
+
+def is_json(text):
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize(("kind", "texts"), VALID, ids=[str(kind) for kind, _ in VALID])
 @pytest.mark.parametrize("line", ["%s", '{"f":%s}', '{"f":1}%s', "[%s]"], ids=["bare", "field", "behind", "inside"])
-def test_each_odd_text_is_read_in_a_block_as_in_a_line(tmp_path, kind, texts, line):
+def test_each_odd_text_is_read_in_a_block_as_in_a_line(tmp_path, kind, texts, line, strict):
     path = tmp_path / "t.jsonl"
     of = {"%s": kind, "[%s]": list[kind]}.get(line, msgspec.defstruct("Item", [("f", kind)]))
     first, last = (line.replace("1}%s", "%s}") % texts[at] for at in (0, -1))
     for odd in ODD:
         path.write_bytes(f"{first}\n{first}\n{line % odd}\n{last}\n{last}".encode())
         for block_bytes in (1, 200):
-            check_both_ways(sources.jsonl(path, of), block_bytes, 2, columns=False, raises=False, size=4)
+            source = sources.jsonl(path, of, strict=strict)
+            check_both_ways(source, block_bytes, 2, columns=False, raises=False, size=4)
 
 
 @pytest.mark.parametrize(
@@ -215,13 +255,13 @@ def test_a_type_with_code_of_its_own_sees_each_item_once(tmp_path):
 
 
 def test_only_lines_that_need_it_are_decoded_one_by_one(tmp_path, monkeypatch):
-    from rxdag.sources import _jsonl
+    from rxdag.sources import _json_items
 
     one_by_one = []
 
-    class Decoder(_jsonl.JsonDecoder):
-        def __init__(self, *args):
-            super().__init__(*args)
+    class Decoder(_json_items.JsonDecoder):
+        def __init__(self, *args, **form):
+            super().__init__(*args, **form)
             decode = self.decode
             self.decode = lambda line: one_by_one.append(line) or decode(line)
 
@@ -230,7 +270,7 @@ def test_only_lines_that_need_it_are_decoded_one_by_one(tmp_path, monkeypatch):
     # The first 65,536 bytes are read line by line, 1,000 at a time; a block has 1 MiB and the rest of its last line.
     path.write_text(line * 300_000 + "{}\n" + line * 300_000)
     source = sources.jsonl(path, Row)
-    monkeypatch.setattr(_jsonl, "JsonDecoder", Decoder)
+    monkeypatch.setattr(_json_items, "JsonDecoder", Decoder)
     with closing(source.open(Context())) as reader:
         n = 0
         while (read := reader.read(1000)) is not END:

@@ -41,6 +41,12 @@ def jsonl(folder, name="t.jsonl"):
     return sources.jsonl(written(folder / name, text), Row)
 
 
+def records(folder):
+    lines = [ROWS[at : at + at % 5] for at in range(300)]
+    text = "".join(msgspec.json.encode({"d": [{"a": a, "b": b} for a, b in line]}).decode() + "\n" for line in lines)
+    return sources.jsonl(written(folder / "t.jsonl", "{}\n" + text), Row, records="d")
+
+
 def written(path, text):
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path
@@ -92,6 +98,7 @@ CONTINUE = {
     "iterable of a generator": lambda _: sources.iterable(letters(), replay=True),
     "journal_reader": recorded,
     "jsonl": jsonl,
+    "jsonl, records": records,
     "jsonl, packed": lambda folder: jsonl(folder, "t.jsonl.gz"),
     "paced": lambda _: sources.paced(sources.iterable([1, 1, 1, 2, 5, 5, 9]), lambda ts: ts, unit="s"),
     "paced csv": lambda folder: sources.paced(csv(folder), lambda row: row.a // 5, unit="s"),

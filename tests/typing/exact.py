@@ -245,6 +245,18 @@ assert_type(rxdag.from_source(sources.csv("q", Quote)), Stream[Quote])
 assert_type(rxdag.from_source(sources.jsonl("r", Row)), Stream[Row])
 assert_type(rxdag.from_source(sources.jsonl("r", Row)).pipe(ops.map(lambda r: r["a"])), Stream[int])
 assert_type(rxdag.from_source(sources.jsonl("d", dict[str, Any])), Stream[dict[str, Any]])
+either: sources.Source[Trade | Quote] = sources.jsonl("e", Trade | Quote, strict=False, records="data", when={"e": 1})
+assert_type(rxdag.from_source(either), Stream[Trade | Quote])
+frames: sources.Source[Trade | Quote] = sources.websocket("ws://e", of=Trade | Quote, records="data")
+assert_type(rxdag.from_source(frames), Stream[Trade | Quote])
+
+
+def as_trade(event: Trade | Quote) -> list[Trade]:
+    return [event] if isinstance(event, Trade) else []
+
+
+assert_type(rxdag.from_source(either).pipe(ops.explode(as_trade)), Stream[Trade])
+assert_type(rxdag.from_source(either).pipe(ops.route({"a": lambda e: isinstance(e, Trade)})), Routes[Trade | Quote])
 
 
 # ---- a user's own operator, aggregate and sink

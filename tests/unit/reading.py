@@ -25,9 +25,13 @@ class Context:
         self.raises = raises
         self.random = Random(0)
         self.dead = []
+        self.drops = 0
 
     def wants_thread(self):
         return False
+
+    def drop(self, reason, n=1):
+        self.drops += n
 
     def bad(self, item, error):
         if self.raises:

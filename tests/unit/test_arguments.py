@@ -213,7 +213,10 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         | {"retention": sources.Retention(max_age="1d")},
     ),
     "sources.journal_reader": (sources.journal_reader, {"path": "j", "follow": True, "source": "ticks", "of": Tick}),
-    "sources.jsonl": (sources.jsonl, {"path": "x.jsonl", "of": Tick, "tz": "UTC"}),
+    "sources.jsonl": (
+        sources.jsonl,
+        {"path": "x.jsonl", "of": Tick, "tz": "UTC", "strict": False, "records": "", "when": {"a": 1}},
+    ),
     "sources.paced": (sources.paced, {"source": sources.range(3), "ts": one, "unit": "ns", "speed": 1.0}),
     "sources.parquet": (sources.parquet, {"path": "x.parquet", "of": Tick, "tz": "UTC"}),
     "sources.postgres": (
@@ -248,7 +251,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         sources.websocket,
         {"url": "ws://x", "subscribe": (), "decode": one, "headers": {}, "open_timeout": "1s", "ping_every": "1s"}
         | {"max_frame_bytes": 3, "reconnect": None, "silent_after": "1s", "on_reconnect": None, "overflow": "block"}
-        | {"max_items": 3, "of": None},
+        | {"max_items": 3, "of": None, "strict": True, "records": None, "when": None},
     ),
     "sinks.acall": (sinks.acall, {"fn": awaited}),
     "sinks.arrow": (sinks.arrow, {"schema": None}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import UnionType
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -30,7 +31,8 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, shown
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName
-from rxdag.sources._json import JsonDecoder
+from rxdag.sources._json_form import USUAL_FORM, json_form
+from rxdag.sources._json_items import NO_RECORDS, Malformed, json_items
 from rxdag.sources._live import CONNECTED, Lifeline, LiveReader, gate, live
 
 T = TypeVar("T")
@@ -45,9 +47,9 @@ _CLOSE_S: Final = 2.0
 
 @dataclass(frozen=True)
 class _Made:
-    """An item among the frames, which needs no decoding."""
+    """Items among the frames, which need no decoding."""
 
-    item: Any
+    items: list[Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,12 @@ class _Marker:
     make: Callable[[int], Any]
 
     def __call__(self, connection: int) -> _Made:
-        return _Made(plain_result(self.make(connection), "on_reconnect", instead=""))
+        return _Made(_item(plain_result(self.make(connection), "on_reconnect", instead="")))
+
+
+def _item(made: Any) -> list[Any]:
+    """Return what a function of the user has made: one item, or none."""
+    return [] if made is None else [made]
 
 
 class _FrameReader(LiveReader):
@@ -65,49 +72,78 @@ class _FrameReader(LiveReader):
 
     def __init__(self, source: _Websocket[Any], context: SourceContext) -> None:
         super().__init__(source.frames, context, source.lifeline)
-        self._decode = source.decode
+        self._found = source.found
         self._of_run = context
+        self._items: list[Any] = []
+        """Items of a frame for which there was no room."""
         self._failure: Exception | None = None
         self._undecoded = 0
 
     def read(self, max_items: int) -> Read:
-        if self._failure is not None:
-            raise self._failure
-        read = super().read(max_items)
-        return self._decoded(read.items) if isinstance(read, Chunk) else read
+        if not self._items:
+            if self._failure is not None:
+                raise self._failure
+            read = super().read(max_items)
+            if not isinstance(read, Chunk):
+                return read
+            self._decode(read.items)
+        return self._next_items(max_items)
 
     def rest(self, max_items: int) -> Chunk | None:
-        rest = super().rest(max_items)
-        return None if rest is None or self._failure is not None else self._decoded(rest.items)
+        self._leave()
+        if not self._items:
+            rest = None if self._failure is not None else super().rest(max_items)
+            if rest is None:
+                return None
+            self._decode(rest.items)
+        return self._next_items(max_items)
 
-    def _decoded(self, frames: list[Any]) -> Chunk:
-        items: list[Any] = []
-        for at, frame in enumerate(frames):
-            try:
-                item = frame.item if isinstance(frame, _Made) else self._decode(frame)
-            except Exception as error:
-                try:
-                    self._of_run.bad(frame, error)
-                except Exception as failure:  # decoded items are delivered first
-                    self._failure = failure
-                    self._undecoded = len(frames) - at - 1
-                    if not items:
-                        raise
-                    break
-                continue
-            if item is not None:
-                items.append(item)
+    def _next_items(self, max_items: int) -> Chunk:
+        items, self._items = self._items[:max_items], self._items[max_items:]
         return Chunk(items)
 
+    def _decode(self, frames: list[Any]) -> None:
+        for n_frames, frame in enumerate(frames, 1):
+            found = frame.items if isinstance(frame, _Made) else self._found(frame)
+            if found is None:
+                self._of_run.drop(NO_RECORDS)
+                continue
+            for n, item in enumerate(found, 1):
+                if item.__class__ is Malformed:
+                    try:
+                        self._of_run.bad(item.given, item.error)
+                    except Exception as failure:
+                        self._failure = failure
+                        self._undecoded = len(found) - n + len(frames) - n_frames
+                        if not self._items:
+                            raise
+                        return  # items before the failure are delivered first
+                else:
+                    self._items.append(item)
+
     def held(self) -> int:
-        return super().held() + self._undecoded
+        return super().held() + len(self._items) + self._undecoded
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Makes items of frames by a function of the user."""
+
+    decode: Callable[[str | bytes], Any]
+
+    def __call__(self, frame: str | bytes) -> list[Any]:
+        try:
+            return _item(self.decode(frame))
+        except Exception as error:
+            return [Malformed(frame, error)]
 
 
 @dataclass(frozen=True)
 class _Websocket(Source[T]):
     url: str
     subscribe: tuple[str | bytes, ...] = field(repr=False)
-    decode: Callable[[str | bytes], T | None] = field(repr=False)
+    found: Callable[[str | bytes], list[Any] | None] = field(repr=False)
+    """Returns the items of a frame, as `JsonItems.found`."""
     lifeline: Lifeline = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
     boundary: Boundary | None = field(default=None, repr=False)
@@ -159,7 +195,10 @@ def websocket(
     on_reconnect: Callable[[int], T] | None = None,
     overflow: Overflow | OverflowName = Overflow.BLOCK,
     max_items: int | None = None,
-    of: type[T] | None = None,
+    of: type[T] | UnionType | None = None,
+    strict: bool = True,
+    records: str | None = None,
+    when: Mapping[str, str | int | bool] | None = None,
 ) -> Source[T]:
     """Read the frames of a WebSocket, and reconnect when it is lost (extra `ws`).
 
@@ -172,7 +211,8 @@ def websocket(
         subscribe: Messages to send after each connection: text, bytes, a mapping (sent as JSON), or several of these.
         decode: Function that turns a frame, str or bytes, into an item; None for a frame without an item, such as an
             acknowledgement. A frame on which it raises is malformed: it ends the run, is skipped or goes to port
-            "dead", by the node's `on_error`. By default frames are decoded as JSON, into `of` if given.
+            "dead", by the node's `on_error`. By default frames are decoded as JSON, into `of` if given; a malformed
+            one is named by its field and value.
         headers: Headers of the opening request.
         open_timeout: Longest time to wait for the connection.
         ping_every: Interval of pings; if no answer arrives within the same time, the connection is lost. None for no
@@ -184,7 +224,12 @@ def websocket(
             items.
         overflow: Overflow policy if the consumer is slower.
         max_items: Size of the gate behind the source; by default 4,096. With "block" there is no such gate.
-        of: Type of the items.
+        of: Type of the items, also a union; see `sources.jsonl`.
+        strict: False if numbers and bools may be written as texts in JSON; see `sources.jsonl`.
+        records: Path to the records in a frame of JSON, such as "data" or "data.trades"; see `sources.jsonl`. Frames
+            without records, such as heartbeats, acknowledgements and refused subscriptions, are counted as dropped, with
+            the reason "no records".
+        when: Values by path that a frame with records must have, such as `{"channel": "trade"}`.
 
     Raises:
         GraphError: If an argument is invalid.
@@ -215,11 +260,17 @@ def websocket(
         "max_size": max_frame_bytes,
         "additional_headers": dict(headers or {}),
     }
-    decoder = decode if decode is not None else JsonDecoder(Any if of is None else of).decode
+    shape = Shape(item_type(of, "websocket: of"))
+    form = json_form("websocket", strict, records, when)
     boundary = gate("websocket", max_items, overflow)
-    return _Websocket(
-        url, _messages(subscribe), decoder, lifeline, options, boundary, Shape(item_type(of, "websocket: of"))
-    )
+    found: Callable[[str | bytes], list[Any] | None]
+    if decode is None:
+        found = json_items(Any if of is None else of, form, "websocket").found
+    elif form == USUAL_FORM:
+        found = _Decoded(decode)
+    else:
+        raise GraphError("websocket: decode must come without strict=, records= and when=, which are for JSON")
+    return _Websocket(url, _messages(subscribe), found, lifeline, options, boundary, shape)
 
 
 def _messages(subscribe: Any) -> tuple[str | bytes, ...]:

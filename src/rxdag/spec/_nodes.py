@@ -170,6 +170,8 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("process", "process"): Reference("a KeyedProcess"),
         ("websocket", "subscribe"): AnyPlain(),
         ("websocket", "headers"): OrNone(MappingOf(Plain(str))),
+        ("websocket", "when"): OrNone(MappingOf(Plain(str | int | bool))),
+        ("jsonl", "when"): OrNone(MappingOf(Plain(str | int | bool))),
         ("csv", "columns"): ListOf(Plain(str)),
         ("csv", "roll"): _SCALAR,
         ("jsonl", "roll"): _SCALAR,
