@@ -46,6 +46,14 @@ def lines_of(folder):
     ]
 
 
+def divided(folder, read):
+    """Return the rows of each place, with what is left over."""
+    rows = {}
+    for path in sorted(path for path in folder.rglob("*/*") if path.is_file()):
+        rows.setdefault(path.parent.name, []).extend([path.name] if path.name.startswith(".") else read(path))
+    return rows
+
+
 rxdag.sinks._arrow._GROUP_ROWS = 10
 
 
@@ -78,6 +86,14 @@ KINDS = {
     "parquets": (
         lambda folder: sinks.parquet(folder / "x.parquet", roll=9_000),
         lambda folder: {path.name: pq.read_table(path).to_pylist() for path in folder.glob("x-*.parquet")},
+    ),
+    "divided": (
+        lambda folder: sinks.jsonl(folder / "{key}" / "x.jsonl.gz", roll=3_000, max_open=4),
+        lambda folder: divided(folder, lambda path: gzip.decompress(path.read_bytes()).splitlines()),
+    ),
+    "divided parquet": (
+        lambda folder: sinks.parquet(folder / "key={key}" / "x.parquet", roll="checkpoint"),
+        lambda folder: divided(folder, lambda path: pq.ParquetFile(path).read().to_pylist()),
     ),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are f
         "parquets",
         "size",
         "checkpoint",
+        "divided",
+        "divided parquet",
         "postgres",
         "postgres upsert",
     ],

@@ -185,7 +185,7 @@ def test_parquet_files_of_an_interval_end_with_it_and_continue_over_checkpoints(
 
 def test_a_parquet_file_is_appended_to_by_numbers_only(tmp_path):
     with pytest.raises(
-        GraphError, match=r"^parquet: append must be given with roll=, since a Parquet file cannot be continued$"
+        GraphError, match=r"^parquet: append must be given with roll=, since a file of this format cannot be continued$"
     ):
         sinks.parquet("x.parquet", append=True)
     for _ in range(2):
@@ -251,11 +251,11 @@ def test_a_restart_continues_the_open_file_and_removes_the_files_behind_the_chec
     saved = first.save()
     first.write(Chunk(ROWS[4:]))
     later = first.save()
-    assert (saved["number"], later["number"]) == (2, 4)
+    assert (saved["next"], later["next"]) == (3, 5)
     first.close(ok=False)
     assert len(list(tmp_path.iterdir())) == 4
     writer = opened(sink, saved)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [saved["open"]["part"]]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [saved["open"][0]["part"]]
     assert texts(tmp_path)["x-000001.csv"] == "a\n0\n1\n2\n"
     writer.write(Chunk(ROWS[4:]))
     assert writer.close(ok=True) == 10
@@ -309,7 +309,7 @@ def test_files_that_are_ahead_of_an_older_checkpoint_are_refused(tmp_path):
         opened(sink, older)
     assert str(raised.value) == (
         f'csv: "{tmp_path}/x-*.csv" must end before number 1, the next of the checkpoint, got number 1 of a later one; '
-        f'continue from the newest checkpoint, or remove "{tmp_path}/x-000001.csv", to go back to this one'
+        f'continue from the newest checkpoint, or remove all "{tmp_path}/x-*.csv" from number 1 on, to go back to this one'
     )
 
 
@@ -319,23 +319,23 @@ def way_back(folder, sink, saved):
         opened(sink, saved)
     way = str(raised.value).partition("from the newest checkpoint, or ")[2].removesuffix(", to go back to this one")
     for step in way.split(" and "):
-        paths = re.findall('"(.+?)"', step)
         if step.startswith("rename"):
-            os.rename(*paths)
+            os.rename(*re.findall('"(.+?)"', step))
         else:
-            for path in sorted(folder.glob("x-*")):
-                if paths[0] <= str(path) <= paths[-1]:
+            first = int(re.search("from number ([0-9]+) on", step)[1])
+            for path in folder.glob("x-*"):
+                if int(path.stem.removeprefix("x-")) >= first:
                     path.unlink()
-    return way.replace(f"{folder}/", "").replace(saved["open"]["part"] if saved["open"] else "?", "PART")
+    return way.replace(f"{folder}/", "").replace(saved["open"][0]["part"] if saved["open"] else "?", "PART")
 
 
 @pytest.mark.parametrize(
     ("roll", "at", "said"),
     [
-        ("checkpoint", 2, 'remove "x-000002.csv" to "x-000004.csv"'),
-        ("checkpoint", 8, 'remove "x-000004.csv"'),
-        (8, 2, 'rename "x-000001.csv" to "PART" and remove "x-000002.csv" to "x-000003.csv"'),
-        (8, 4, 'rename "x-000002.csv" to "PART" and remove "x-000003.csv"'),
+        ("checkpoint", 2, 'remove all "x-*.csv" from number 2 on'),
+        ("checkpoint", 8, 'remove all "x-*.csv" from number 4 on'),
+        (8, 2, 'rename "x-000001.csv" to "PART" and remove all "x-*.csv" from number 2 on'),
+        (8, 4, 'rename "x-000002.csv" to "PART" and remove all "x-*.csv" from number 3 on'),
         (8, 8, 'rename "x-000003.csv" to "PART"'),
     ],
 )
@@ -367,7 +367,7 @@ def test_a_checkpoint_whose_open_parquet_file_is_gone_cannot_be_gone_back_to(tmp
     older = writer.save()
     writer.write(Chunk(ROWS * 90))
     writer.close(ok=True)
-    with pytest.raises(SourceError, match=r"newest checkpoint, or start over: the open file of this one is gone$"):
+    with pytest.raises(SourceError, match=r"newest checkpoint, or start over: an open file of this one is gone$"):
         opened(sink, older)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import inspect
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -112,6 +113,39 @@ def rolled_parquet_of(roll):
     return made
 
 
+def divided_of(make, name, read_file=None, **options):
+    """Files of rows by a field; with one `max_open`, most rows complete a file early."""
+
+    def made(folder):
+        def fresh():
+            shutil.rmtree(folder / "out", ignore_errors=True)
+            return make(folder / "out" / "g={g}" / name, **options)
+
+        def read():
+            found = {}
+            for path in sorted((folder / "out").glob("*/x-*")):
+                found.setdefault(path.parent.name, []).append(read_file(path))
+            if isinstance(options.get("roll"), int):
+                return found
+            return {place: [row for rows in files for row in rows] for place, files in found.items()}
+
+        return fresh, read, ["runs"]
+
+    return made
+
+
+def lines_in(path):
+    lines = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).splitlines()
+    assert len(lines) > ("csv" in path.name)
+    return lines[1:] if "csv" in path.name else lines
+
+
+def rows_in(path):
+    rows = pq.ParquetFile(path).read().to_pylist()
+    assert rows
+    return rows
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -136,6 +170,14 @@ EXACTLY_ONCE = {
     "parquet, rolled by size": rolled_parquet_of(2_000),
     "parquet, rolled at checkpoints": rolled_parquet_of("checkpoint"),
     "parquet, rolled by time": rolled_parquet_of("1h"),
+    "csv, divided": divided_of(sinks.csv, "x.csv", lines_in),
+    "csv, divided, rolled by size": divided_of(sinks.csv, "x.csv.gz", lines_in, roll=100),
+    "jsonl, divided, rolled at checkpoints": divided_of(sinks.jsonl, "x.jsonl", lines_in, roll="checkpoint"),
+    "jsonl, divided, few open": divided_of(sinks.jsonl, "x.jsonl.gz", lines_in, max_open=1),
+    "parquet, divided": divided_of(sinks.parquet, "x.parquet", rows_in),
+    "parquet, divided, rolled by size": divided_of(sinks.parquet, "x.parquet", rows_in, roll=900),
+    "parquet, divided, rolled at checkpoints": divided_of(sinks.parquet, "x.parquet", rows_in, roll="checkpoint"),
+    "parquet, divided, few open": divided_of(sinks.parquet, "x.parquet", rows_in, max_open=1),
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
@@ -156,19 +198,21 @@ def test_every_public_sink_is_here():
 @pytest.mark.parametrize(
     ("case", "group"),
     [
-        *((case, 1 << 16) for case in EXACTLY_ONCE),
+        *((case, 1 << 16) for case in EXACTLY_ONCE if not case.startswith("parquet, divided")),
         ("arrow", 7),
         ("parquet", 7),
         ("parquet, rolled by size", 7),
         ("parquet, rolled at checkpoints", 7),
+        *((case, 3) for case in EXACTLY_ONCE if case.startswith("parquet, divided")),
     ],
 )
 def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch, request):
     monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](request.getfixturevalue("dsn") if "postgres" in case else tmp_path)
     assert make().delivery == "exactly once"
-    testing.check_sink(make, ROWS, read=read, waive=waived)
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    rows = [{**row, "g": row["a"] // 2 % 3} for row in ROWS[:15]] if "divided" in case else ROWS
+    testing.check_sink(make, rows, read=read, waive=waived)
+    assert [path.name for path in tmp_path.rglob("*") if path.name.endswith(".part")] == []
 
 
 @pytest.mark.parametrize("case", AT_LEAST_ONCE)
