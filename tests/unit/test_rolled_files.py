@@ -1,16 +1,28 @@
 """Numbered files: when one is complete, when it gets its name, and what restarts and bad input do to them."""
 
-import gzip
 import os
 import re
+import sys
 from datetime import timedelta
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.packed import ENDS, packer
 from tests.unit.saved import Context
 
 import rxdag
-from rxdag import CheckpointError, CompileError, GraphError, NodeError, SourceError, checkpoints, sinks, sources
+from rxdag import (
+    CheckpointError,
+    CompileError,
+    GraphError,
+    MissingExtra,
+    NodeError,
+    SourceError,
+    checkpoints,
+    sinks,
+    sources,
+)
 from rxdag import operators as ops
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
@@ -19,6 +31,10 @@ from rxdag.engine.drivers import VirtualClock
 ROWS = [{"a": i} for i in range(10)]
 HOUR = 3_600_000_000_000
 MAKES = pytest.mark.parametrize("make", [sinks.csv, sinks.jsonl])
+
+
+class Row(msgspec.Struct):
+    a: int
 
 
 def opened(sink, saved=None, *, saves=True, clock=None):
@@ -127,11 +143,30 @@ def test_a_checkpoint_that_fails_names_nothing_and_the_next_one_names_both_files
     writer.close(ok=True)
 
 
-def test_compressed_files_keep_their_ending_and_can_be_read_each_by_itself(tmp_path):
-    assert run(sinks.csv(tmp_path / "x.y.csv.gz", roll=8)) == 10
+@pytest.mark.parametrize("end", ENDS)
+def test_compressed_files_keep_their_ending_and_can_be_read_each_by_itself(tmp_path, end):
+    assert run(sinks.csv(tmp_path / f"x.y.csv{end}", roll=8)) == 10
     names = [path.name for path in sorted(tmp_path.iterdir())]
-    assert names == [f"x.y-00000{i}.csv.gz" for i in (1, 2, 3, 4)]
-    assert gzip.decompress((tmp_path / names[1]).read_bytes()) == b"a\n3\n4\n5\n"
+    assert names == [f"x.y-00000{i}.csv{end}" for i in (1, 2, 3, 4)]
+    assert packer(end).decompress((tmp_path / names[1]).read_bytes()) == b"a\n3\n4\n5\n"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_compressed_file_of_many_pieces_is_read_back(tmp_path, end):
+    writer = opened(sinks.jsonl(tmp_path / f"x.jsonl{end}", roll="1GB"))
+    for row in ROWS:
+        writer.write(Chunk([row]))
+        writer.save()  # ends a piece
+    assert writer.close(ok=True) == 10
+    rows = rxdag.from_source(sources.jsonl(tmp_path / f"x-000001.jsonl{end}", Row)).collect()
+    assert [row.a for row in rows] == [*range(10)]
+
+
+def test_zstd_without_its_package_is_an_error_that_tells_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", None)
+    with pytest.raises(MissingExtra if sys.version_info < (3, 14) else ImportError):
+        opened(sinks.csv(tmp_path / "x.csv.zst"))
+    assert texts(tmp_path) == {}
 
 
 def test_no_items_give_no_file(tmp_path):

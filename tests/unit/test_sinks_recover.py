@@ -9,6 +9,7 @@ from contextlib import closing
 import pyarrow.parquet as pq
 import pytest
 from tests.postgres import ask
+from tests.unit.packed import ENDS, packer
 
 from rxdag import sinks, testing
 from rxdag.contract import Sink
@@ -25,7 +26,7 @@ def file_of(make, name):
 
         def read():
             data = path.read_bytes()
-            return gzip.decompress(data) if name.endswith(".gz") else data
+            return packer(path.suffix).decompress(data) if path.suffix in ENDS else data
 
         return (lambda: make(path)), read, ()
 
@@ -135,7 +136,8 @@ def divided_of(make, name, read_file=None, **options):
 
 
 def lines_in(path):
-    lines = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).splitlines()
+    data = path.read_bytes()
+    lines = (packer(path.suffix).decompress(data) if path.suffix in ENDS else data).splitlines()
     assert len(lines) > ("csv" in path.name)
     return lines[1:] if "csv" in path.name else lines
 
@@ -155,6 +157,7 @@ EXACTLY_ONCE = {
     "csv, packed": file_of(sinks.csv, "x.csv.gz"),
     "jsonl": file_of(sinks.jsonl, "x.jsonl"),
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "jsonl, packed by zstd": file_of(sinks.jsonl, "x.jsonl.zst"),
     "csv, rolled by size": rolled_of(sinks.csv, "x.csv", 300),
     "csv, rolled at checkpoints": rolled_of(sinks.csv, "x.csv", "checkpoint"),
     "csv, rolled by time": rolled_of(sinks.csv, "x.csv", "1h"),
@@ -172,7 +175,7 @@ EXACTLY_ONCE = {
     "parquet, rolled by time": rolled_parquet_of("1h"),
     "csv, divided": divided_of(sinks.csv, "x.csv", lines_in),
     "csv, divided, rolled by size": divided_of(sinks.csv, "x.csv.gz", lines_in, roll=100),
-    "jsonl, divided, rolled at checkpoints": divided_of(sinks.jsonl, "x.jsonl", lines_in, roll="checkpoint"),
+    "jsonl, divided, rolled at checkpoints": divided_of(sinks.jsonl, "x.jsonl.zst", lines_in, roll="checkpoint"),
     "jsonl, divided, few open": divided_of(sinks.jsonl, "x.jsonl.gz", lines_in, max_open=1),
     "parquet, divided": divided_of(sinks.parquet, "x.parquet", rows_in),
     "parquet, divided, rolled by size": divided_of(sinks.parquet, "x.parquet", rows_in, roll=900),

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from rxdag.errors import GraphError, shown
+from rxdag.sinks._packing import PACKED
 
 Place: TypeAlias = tuple[str, ...]
 """The parts of a path that differ from item to item, escaped; empty if the path has none."""
 
-PACKED: Final = (".gz", ".zst")
-"""Ends of the names of files that are compressed."""
 _BRACES: Final = re.compile(r"\{[^{}]*\}")
 _NUMBER: Final = "\0"
 _FORMATS: Final = {"date": "%Y-%m-%d", "hour": "%H"}

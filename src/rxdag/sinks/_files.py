@@ -302,7 +302,7 @@ def csv(
     counts the added rows.
 
     Args:
-        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        path: Path of the file; ".gz" and ".zst" are compressed, ".zst" with the extra "zstd". Its directory is created if missing.
         columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
         roll: When a file is complete and the next one begins. "checkpoint": at each checkpoint. A size of 1 byte or more,
             before compression, such as "100MB" (10^6 bytes), "64MiB" (2^20 bytes) or a number of bytes; only a single
@@ -344,7 +344,7 @@ def jsonl(
     handled as in `sinks.csv`.
 
     Args:
-        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        path: Path of the file; ".gz" and ".zst" are compressed, ".zst" with the extra "zstd". Its directory is created if missing.
         roll: When a file is complete and the next one begins: "checkpoint", a size such as "100MB", or a duration such
             as "1h", as in `sinks.csv`.
         append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
