@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pyarrow import feather
 from tests.postgres import ask
 from tests.unit.saved import Context
 
@@ -94,6 +95,10 @@ KINDS = {
     "divided parquet": (
         lambda folder: sinks.parquet(folder / "key={key}" / "x.parquet", roll="checkpoint"),
         lambda folder: divided(folder, lambda path: pq.ParquetFile(path).read().to_pylist()),
+    ),
+    "arrow files": (
+        lambda folder: sinks.arrow_file(folder / "x.arrow", roll=9_000),
+        lambda folder: {path.name: feather.read_table(path).to_pylist() for path in folder.glob("x-*.arrow")},
     ),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are f
         "upsert",
         "parquet",
         "parquets",
+        "arrow files",
         "size",
         "checkpoint",
         "divided",

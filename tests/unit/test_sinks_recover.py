@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 from tests.postgres import ask
 from tests.unit.packed import ENDS, packer
 
@@ -143,7 +144,7 @@ def lines_in(path):
 
 
 def rows_in(path):
-    rows = pq.ParquetFile(path).read().to_pylist()
+    rows = (pq.ParquetFile(path).read() if path.suffix == ".parquet" else feather.read_table(path)).to_pylist()
     assert rows
     return rows
 
@@ -181,6 +182,12 @@ EXACTLY_ONCE = {
     "parquet, divided, rolled by size": divided_of(sinks.parquet, "x.parquet", rows_in, roll=900),
     "parquet, divided, rolled at checkpoints": divided_of(sinks.parquet, "x.parquet", rows_in, roll="checkpoint"),
     "parquet, divided, few open": divided_of(sinks.parquet, "x.parquet", rows_in, max_open=1),
+    "arrow_file": lambda folder: (
+        lambda: sinks.arrow_file(folder / "x"),
+        lambda: feather.read_table(folder / "x").to_pylist(),
+        (),
+    ),
+    "arrow_file, divided, rolled by size": divided_of(sinks.arrow_file, "x.arrow", rows_in, roll=900),
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
@@ -203,6 +210,7 @@ def test_every_public_sink_is_here():
     [
         *((case, 1 << 16) for case in EXACTLY_ONCE if not case.startswith("parquet, divided")),
         ("arrow", 7),
+        ("arrow_file", 7),
         ("parquet", 7),
         ("parquet, rolled by size", 7),
         ("parquet, rolled at checkpoints", 7),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rxdag.contract import Sink, Writer, remember, unknown_name
 from rxdag.sinks._arrow import arrow
+from rxdag.sinks._arrow_file import arrow_file
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
 from rxdag.sinks._epoch_batches import BatchEpoch, EpochTarget
@@ -31,6 +32,7 @@ __all__ = [
     "Writer",
     "acall",
     "arrow",
+    "arrow_file",
     "batched",
     "call",
     "collect",

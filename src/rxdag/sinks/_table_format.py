@@ -1,4 +1,4 @@
-"""Formats of files of tables, which cannot be continued: Parquet, and Arrow's format for files."""
+"""Formats of files of tables, which cannot be continued: Parquet, and Arrow's IPC format."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class ParquetFormat(TableFormat):
 
 
 class ArrowFormat(TableFormat):
-    """Arrow's format for files, also called IPC or Feather."""
+    """Arrow's IPC format for files."""
 
-    label = "arrow"
+    label = "arrow_file"
 
     def writer(self, file: Any, schema: Any) -> Any:
         return self.pa.ipc.new_file(file, schema)

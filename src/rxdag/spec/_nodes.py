@@ -176,6 +176,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("csv", "roll"): _SCALAR,
         ("jsonl", "roll"): _SCALAR,
         ("parquet", "roll"): _SCALAR,
+        ("arrow_file", "roll"): _SCALAR,
         ("sqlite", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "upsert"): OrNone(ListOf(Plain(str))),
         ("postgres", "dsn"): DsnKind(),
