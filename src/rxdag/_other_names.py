@@ -188,6 +188,8 @@ OTHER_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "ndjson": "sinks.jsonl(path)",
         "toparquet": "sinks.parquet(path)",
         "writeparquet": "sinks.parquet(path)",
+        "deltalake": "sinks.delta(path)",
+        "writedelta": "sinks.delta(path)",
         "ipc": "sinks.arrow_file(path)",
         "feather": "sinks.arrow_file(path)",
         "writeipc": "sinks.arrow_file(path)",

@@ -264,6 +264,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),
     "sinks.jsonl": (sinks.jsonl, {"path": "x.jsonl"}),
     "sinks.arrow_file": (sinks.arrow_file, {"path": "x.arrow", "schema": None}),
+    "sinks.delta": (sinks.delta, {"path": "x", "schema": None, "partition_by": ("a",)}),
     "sinks.parquet": (sinks.parquet, {"path": "x.parquet", "schema": None}),
     "sinks.postgres": (sinks.postgres, {"dsn": "dbname=x", "table": "t", "upsert": ("a",), "patience": "1m"}),
     "sinks.sqlite": (sinks.sqlite, {"path": "x.db", "table": "t", "upsert": ("a",)}),

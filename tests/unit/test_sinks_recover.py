@@ -149,6 +149,19 @@ def rows_in(path):
     return rows
 
 
+def delta_of(folder):
+    deltalake = pytest.importorskip("deltalake", reason="deltalake is not installed")
+
+    def make():
+        shutil.rmtree(folder / "x", ignore_errors=True)
+        return sinks.delta(folder / "x")
+
+    def read():
+        return sorted(map(str, deltalake.DeltaTable(folder / "x").to_pyarrow_table().to_pylist()))
+
+    return make, read, ["runs"]
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -188,6 +201,7 @@ EXACTLY_ONCE = {
         (),
     ),
     "arrow_file, divided, rolled by size": divided_of(sinks.arrow_file, "x.arrow", rows_in, roll=900),
+    "delta": delta_of,
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }

@@ -10,6 +10,7 @@ from rxdag.sinks._arrow import arrow
 from rxdag.sinks._arrow_file import arrow_file
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
+from rxdag.sinks._delta import delta
 from rxdag.sinks._epoch_batches import BatchEpoch, EpochTarget
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
@@ -37,6 +38,7 @@ __all__ = [
     "call",
     "collect",
     "csv",
+    "delta",
     "jsonl",
     "null",
     "parquet",

@@ -173,6 +173,7 @@ def _special() -> dict[tuple[str, str], Kind]:
         ("websocket", "when"): OrNone(MappingOf(Plain(str | int | bool))),
         ("jsonl", "when"): OrNone(MappingOf(Plain(str | int | bool))),
         ("csv", "columns"): ListOf(Plain(str)),
+        ("delta", "partition_by"): ListOf(Plain(str)),
         ("csv", "roll"): _SCALAR,
         ("jsonl", "roll"): _SCALAR,
         ("parquet", "roll"): _SCALAR,
