@@ -308,7 +308,7 @@ def csv(
             before compression, such as "100MB" (10^6 bytes), "64MiB" (2^20 bytes) or a number of bytes; only a single
             longer row exceeds it. Or a duration such as "1h": at intervals aligned to the epoch in UTC, by the clock of
             the run; if no row arrives, the next checkpoint completes the file.
-        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
+        append: True to add to an existing file, or to continue the numbering of existing numbered files.
         max_open: Maximum number of files open at once, 1 or more. To open one more, the least recently written file is
             completed; later rows for it begin another file.
 
@@ -347,7 +347,7 @@ def jsonl(
         path: Path of the file; ".gz" and ".zst" are compressed, ".zst" with the extra "zstd". Its directory is created if missing.
         roll: When a file is complete and the next one begins: "checkpoint", a size such as "100MB", or a duration such
             as "1h", as in `sinks.csv`.
-        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
+        append: True to add to an existing file, or to continue the numbering of existing numbered files.
         max_open: Maximum number of files open at once, as in `sinks.csv`.
 
     Raises:
