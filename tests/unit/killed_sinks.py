@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from pyarrow import feather
 from tests.postgres import ask
 from tests.unit.saved import Context
 
@@ -44,6 +45,14 @@ def lines_of(folder):
     return [
         line for path in sorted(folder.glob("x-*.jsonl.gz")) for line in gzip.decompress(path.read_bytes()).splitlines()
     ]
+
+
+def divided(folder, read):
+    """Return the rows of each place, with what is left over."""
+    rows = {}
+    for path in sorted(path for path in folder.rglob("*/*") if path.is_file()):
+        rows.setdefault(path.parent.name, []).extend([path.name] if path.name.startswith(".") else read(path))
+    return rows
 
 
 rxdag.sinks._arrow._GROUP_ROWS = 10
@@ -78,6 +87,18 @@ KINDS = {
     "parquets": (
         lambda folder: sinks.parquet(folder / "x.parquet", roll=9_000),
         lambda folder: {path.name: pq.read_table(path).to_pylist() for path in folder.glob("x-*.parquet")},
+    ),
+    "divided": (
+        lambda folder: sinks.jsonl(folder / "{key}" / "x.jsonl.gz", roll=3_000, max_open=4),
+        lambda folder: divided(folder, lambda path: gzip.decompress(path.read_bytes()).splitlines()),
+    ),
+    "divided parquet": (
+        lambda folder: sinks.parquet(folder / "key={key}" / "x.parquet", roll="checkpoint"),
+        lambda folder: divided(folder, lambda path: pq.ParquetFile(path).read().to_pylist()),
+    ),
+    "arrow files": (
+        lambda folder: sinks.arrow_file(folder / "x.arrow", roll=9_000),
+        lambda folder: {path.name: feather.read_table(path).to_pylist() for path in folder.glob("x-*.arrow")},
     ),
     "gz": (lambda folder: sinks.csv(folder / "x.gz"), lambda folder: gzip.decompress((folder / "x.gz").read_bytes())),
 }

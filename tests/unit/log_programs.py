@@ -283,6 +283,13 @@ def loses_the_connection_of_its_sink():
     virtual(items(1).to(_Reconnects(), name="out"))
 
 
+@provokes("sink.fragmented", dag="d", node="out", max_open=1)
+def writes_to_more_places_than_files():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = items(*({"k": n // 4000 % 2} for n in range(16_000)))
+        virtual(rows.to(sinks.jsonl(f"{folder}/{{k}}.jsonl", max_open=1), name="out"))
+
+
 @provokes("gap", dag="d", node="a", n=2)
 def lacks():
     virtual(null(items(1, 3, 4, 7).pipe(ops.arbitrate(sequence=lambda n: n), name="a")))

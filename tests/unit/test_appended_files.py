@@ -1,9 +1,9 @@
 """Files that are appended to: one header, whole lines, and nothing lost that others write."""
 
-import gzip
 import os
 
 import pytest
+from tests.unit.packed import ENDS, packer
 from tests.unit.saved import Context
 
 import rxdag
@@ -38,12 +38,13 @@ def test_rows_come_behind_those_of_the_file_under_one_header(tmp_path, make):
     assert os.listdir(tmp_path) == ["x"]
 
 
+@pytest.mark.parametrize("end", ENDS)
 @MAKES
-def test_a_compressed_file_is_appended_to(tmp_path, make):
-    path = tmp_path / "x.gz"
-    path.write_bytes(gzip.compress(OLD[make]))
+def test_a_compressed_file_is_appended_to(tmp_path, make, end):
+    path = tmp_path / f"x{end}"
+    path.write_bytes(packer(end).compress(OLD[make]))
     run(make(path, append=True))
-    assert gzip.decompress(path.read_bytes()) == OLD[make] + NEW[make]
+    assert packer(end).decompress(path.read_bytes()) == OLD[make] + NEW[make]
 
 
 @MAKES
@@ -57,12 +58,13 @@ def test_no_items_leave_the_file_as_it_is_and_a_file_without_bytes_gets_a_header
     assert path.read_bytes() == (b"a,b\n" if make is sinks.csv else b"") + NEW[make]
 
 
+@pytest.mark.parametrize("end", ENDS)
 @MAKES
-def test_a_compressed_file_of_a_run_without_rows_is_continued(tmp_path, make):
-    path = tmp_path / "x.gz"
+def test_a_compressed_file_of_a_run_without_rows_is_continued(tmp_path, make, end):
+    path = tmp_path / f"x{end}"
     for rows in ([], ROWS[:1], ROWS[1:2]):
         run(make(path, append=True), rows)
-    assert gzip.decompress(path.read_bytes()) == (b"a,b\n" if make is sinks.csv else b"") + NEW[make]
+    assert packer(end).decompress(path.read_bytes()) == (b"a,b\n" if make is sinks.csv else b"") + NEW[make]
 
 
 @pytest.mark.parametrize(
@@ -113,15 +115,17 @@ def test_a_torn_last_line_is_refused_and_the_file_is_kept(tmp_path, make):
     assert os.listdir(tmp_path) == ["x"]
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b"a,b\n1,2\n")[:-3], b"a,b\n"], ids=["torn", "plain"])
+@pytest.mark.parametrize("is_torn", [True, False], ids=["torn", "plain"])
+@pytest.mark.parametrize("end", ENDS)
 @MAKES
-def test_a_torn_compressed_file_is_refused(tmp_path, make, data):
-    path = tmp_path / "x.gz"
+def test_a_torn_compressed_file_is_refused(tmp_path, make, end, is_torn):
+    path = tmp_path / f"x{end}"
+    data = packer(end).compress(b"a,b\n1,2\n")[:-3] if is_torn else b"a,b\n"
     path.write_bytes(data)
-    with pytest.raises(NodeError, match="must be a whole gzip file to be appended to, got "):
+    with pytest.raises(NodeError, match=rf"must be a whole \{end} file to be appended to, got "):
         run(make(path, append=True))
     assert path.read_bytes() == data
-    assert os.listdir(tmp_path) == ["x.gz"]
+    assert os.listdir(tmp_path) == [f"x{end}"]
 
 
 @MAKES
@@ -167,12 +171,12 @@ def test_an_appending_sink_recovers_exactly_once(tmp_path, make, name):
     path = tmp_path / name
 
     def fresh():
-        path.write_bytes(gzip.compress(OLD[make]) if name == "x.gz" else OLD[make])
+        path.write_bytes(packer(".gz").compress(OLD[make]) if name == "x.gz" else OLD[make])
         return make(path, append=True)
 
     def read():
         data = path.read_bytes()
-        return gzip.decompress(data) if name == "x.gz" else data
+        return packer(".gz").decompress(data) if name == "x.gz" else data
 
     assert fresh().delivery == "exactly once"
     testing.check_sink(fresh, ROWS, read=read, waive=["runs"])

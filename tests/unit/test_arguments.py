@@ -218,6 +218,7 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"path": "x.jsonl", "of": Tick, "tz": "UTC", "strict": False, "records": "", "when": {"a": 1}},
     ),
     "sources.paced": (sources.paced, {"source": sources.range(3), "ts": one, "unit": "ns", "speed": 1.0}),
+    "sources.arrow_file": (sources.arrow_file, {"path": "x.arrow", "of": Tick, "tz": "UTC"}),
     "sources.parquet": (sources.parquet, {"path": "x.parquet", "of": Tick, "tz": "UTC"}),
     "sources.postgres": (
         sources.postgres,
@@ -262,6 +263,8 @@ OTHERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sinks.call": (sinks.call, {"fn": one}),
     "sinks.csv": (sinks.csv, {"path": "x.csv", "columns": ("a",)}),
     "sinks.jsonl": (sinks.jsonl, {"path": "x.jsonl"}),
+    "sinks.arrow_file": (sinks.arrow_file, {"path": "x.arrow", "schema": None}),
+    "sinks.delta": (sinks.delta, {"path": "x", "schema": None, "partition_by": ("a",)}),
     "sinks.parquet": (sinks.parquet, {"path": "x.parquet", "schema": None}),
     "sinks.postgres": (sinks.postgres, {"dsn": "dbname=x", "table": "t", "upsert": ("a",), "patience": "1m"}),
     "sinks.sqlite": (sinks.sqlite, {"path": "x.db", "table": "t", "upsert": ("a",)}),

@@ -71,16 +71,17 @@ def test_compressed_files_are_compared_by_content(folders):
     assert rxdag_("diff", str(a), str(b))[:2] == (0, "bars.csv.gz: equal, 1,000 lines\n")
 
 
-def test_parquet_files_are_compared_by_row(folders):
+@pytest.mark.parametrize(("make", "name"), [(sinks.parquet, "bars.parquet"), (sinks.arrow_file, "bars.arrow")])
+def test_files_of_tables_are_compared_by_row(folders, make, name):
     a, b = folders
     for folder, last in ((a, 3), (b, 4)):
         (folder / "bars.csv").unlink()
         rows = [{"n": 1}, {"n": last}]
-        rxdag.run(rxdag.from_source(sources.iterable(rows)).to(sinks.parquet(folder / "bars.parquet")))
+        rxdag.run(rxdag.from_source(sources.iterable(rows)).to(make(folder / name)))
     code, out, _ = rxdag_("diff", str(a), str(b))
     assert (code, out) == (
         1,
-        "bars.parquet: 1 line differs, of 2 and 2\n  line 2\n    A: {'n': 3}\n    B: {'n': 4}\n",
+        f"{name}: 1 line differs, of 2 and 2\n  line 2\n    A: {{'n': 3}}\n    B: {{'n': 4}}\n",
     )
 
 

@@ -45,11 +45,11 @@ def is_refused(call, *args):
     return False
 
 
-def refusals(sink, size):
+def refusals(sink, size, chunks=CHUNKS):
     """Write all chunks, some of them on a full disk, and complete the output; return how many saves and writes were refused."""
     writer = sink.open(Context())
     saves = writes = 0
-    for number, rows in enumerate(CHUNKS):
+    for number, rows in enumerate(chunks):
         with full_at(size if number in (0, 3, 4, 6) else resource.RLIM_INFINITY):
             saves += is_refused(writer.save)
             failed = is_refused(writer.write, Chunk(rows))
@@ -89,6 +89,11 @@ SINKS = {
     "parquet, by size": lambda path: sinks.parquet(path / "x.parquet", roll=1_000),
     "parquet, at checkpoints": lambda path: sinks.parquet(path / "x.parquet", roll="checkpoint"),
 }
+DIVIDED = {
+    "jsonl": lambda path: sinks.jsonl(path / "{m}.jsonl", roll=2_000),
+    "jsonl, few open": lambda path: sinks.jsonl(path / "{m}.jsonl.gz", max_open=2),
+    "parquet, few open": lambda path: sinks.parquet(path / "{m}.parquet", roll=1_000, max_open=2),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +116,20 @@ def test_saves_and_writes_that_a_full_disk_has_refused_are_repeated_without_a_lo
         n_saves, n_writes = n_saves + saves, n_writes + writes
         assert [*chain.from_iterable(files_of(folder))] == [-1] * 200 * ("appended" in case) + [*range(400)]
     assert n_saves > 0
+    assert n_writes > 0
+
+
+@pytest.mark.parametrize("case", DIVIDED)
+def test_rows_of_several_places_that_a_full_disk_has_refused_are_written_once(case, tmp_path):
+    chunks = [[{**row, "m": row["n"] % 3} for row in rows] for rows in CHUNKS]
+    n_writes = 0
+    for size in LIMITS:
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        n_writes += refusals(DIVIDED[case](folder), size, chunks)[1]
+        for place in "012":
+            rows = [numbers(path) for path in sorted(folder.glob(f"{place}-*"))]
+            assert [*chain.from_iterable(rows)] == [*range(int(place), 400, 3)]
     assert n_writes > 0
 
 

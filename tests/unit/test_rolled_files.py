@@ -1,16 +1,28 @@
 """Numbered files: when one is complete, when it gets its name, and what restarts and bad input do to them."""
 
-import gzip
 import os
 import re
+import sys
 from datetime import timedelta
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.packed import ENDS, packer
 from tests.unit.saved import Context
 
 import rxdag
-from rxdag import CheckpointError, CompileError, GraphError, NodeError, SourceError, checkpoints, sinks, sources
+from rxdag import (
+    CheckpointError,
+    CompileError,
+    GraphError,
+    MissingExtra,
+    NodeError,
+    SourceError,
+    checkpoints,
+    sinks,
+    sources,
+)
 from rxdag import operators as ops
 from rxdag.codec import Codec
 from rxdag.contract import Chunk
@@ -19,6 +31,10 @@ from rxdag.engine.drivers import VirtualClock
 ROWS = [{"a": i} for i in range(10)]
 HOUR = 3_600_000_000_000
 MAKES = pytest.mark.parametrize("make", [sinks.csv, sinks.jsonl])
+
+
+class Row(msgspec.Struct):
+    a: int
 
 
 def opened(sink, saved=None, *, saves=True, clock=None):
@@ -127,11 +143,30 @@ def test_a_checkpoint_that_fails_names_nothing_and_the_next_one_names_both_files
     writer.close(ok=True)
 
 
-def test_compressed_files_keep_their_ending_and_can_be_read_each_by_itself(tmp_path):
-    assert run(sinks.csv(tmp_path / "x.y.csv.gz", roll=8)) == 10
+@pytest.mark.parametrize("end", ENDS)
+def test_compressed_files_keep_their_ending_and_can_be_read_each_by_itself(tmp_path, end):
+    assert run(sinks.csv(tmp_path / f"x.y.csv{end}", roll=8)) == 10
     names = [path.name for path in sorted(tmp_path.iterdir())]
-    assert names == [f"x.y-00000{i}.csv.gz" for i in (1, 2, 3, 4)]
-    assert gzip.decompress((tmp_path / names[1]).read_bytes()) == b"a\n3\n4\n5\n"
+    assert names == [f"x.y-00000{i}.csv{end}" for i in (1, 2, 3, 4)]
+    assert packer(end).decompress((tmp_path / names[1]).read_bytes()) == b"a\n3\n4\n5\n"
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_compressed_file_of_many_pieces_is_read_back(tmp_path, end):
+    writer = opened(sinks.jsonl(tmp_path / f"x.jsonl{end}", roll="1GB"))
+    for row in ROWS:
+        writer.write(Chunk([row]))
+        writer.save()  # ends a piece
+    assert writer.close(ok=True) == 10
+    rows = rxdag.from_source(sources.jsonl(tmp_path / f"x-000001.jsonl{end}", Row)).collect()
+    assert [row.a for row in rows] == [*range(10)]
+
+
+def test_zstd_without_its_package_is_an_error_that_tells_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", None)
+    with pytest.raises(MissingExtra if sys.version_info < (3, 14) else ImportError):
+        opened(sinks.csv(tmp_path / "x.csv.zst"))
+    assert texts(tmp_path) == {}
 
 
 def test_no_items_give_no_file(tmp_path):
@@ -185,7 +220,7 @@ def test_parquet_files_of_an_interval_end_with_it_and_continue_over_checkpoints(
 
 def test_a_parquet_file_is_appended_to_by_numbers_only(tmp_path):
     with pytest.raises(
-        GraphError, match=r"^parquet: append must be given with roll=, since a Parquet file cannot be continued$"
+        GraphError, match=r"^parquet: append must be given with roll=, since a file of this format cannot be continued$"
     ):
         sinks.parquet("x.parquet", append=True)
     for _ in range(2):
@@ -251,11 +286,11 @@ def test_a_restart_continues_the_open_file_and_removes_the_files_behind_the_chec
     saved = first.save()
     first.write(Chunk(ROWS[4:]))
     later = first.save()
-    assert (saved["number"], later["number"]) == (2, 4)
+    assert (saved["next"], later["next"]) == (3, 5)
     first.close(ok=False)
     assert len(list(tmp_path.iterdir())) == 4
     writer = opened(sink, saved)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [saved["open"]["part"]]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [saved["open"][0]["part"]]
     assert texts(tmp_path)["x-000001.csv"] == "a\n0\n1\n2\n"
     writer.write(Chunk(ROWS[4:]))
     assert writer.close(ok=True) == 10
@@ -309,7 +344,7 @@ def test_files_that_are_ahead_of_an_older_checkpoint_are_refused(tmp_path):
         opened(sink, older)
     assert str(raised.value) == (
         f'csv: "{tmp_path}/x-*.csv" must end before number 1, the next of the checkpoint, got number 1 of a later one; '
-        f'continue from the newest checkpoint, or remove "{tmp_path}/x-000001.csv", to go back to this one'
+        f'continue from the newest checkpoint, or remove all "{tmp_path}/x-*.csv" from number 1 on, to go back to this one'
     )
 
 
@@ -319,23 +354,23 @@ def way_back(folder, sink, saved):
         opened(sink, saved)
     way = str(raised.value).partition("from the newest checkpoint, or ")[2].removesuffix(", to go back to this one")
     for step in way.split(" and "):
-        paths = re.findall('"(.+?)"', step)
         if step.startswith("rename"):
-            os.rename(*paths)
+            os.rename(*re.findall('"(.+?)"', step))
         else:
-            for path in sorted(folder.glob("x-*")):
-                if paths[0] <= str(path) <= paths[-1]:
+            first = int(re.search("from number ([0-9]+) on", step)[1])
+            for path in folder.glob("x-*"):
+                if int(path.stem.removeprefix("x-")) >= first:
                     path.unlink()
-    return way.replace(f"{folder}/", "").replace(saved["open"]["part"] if saved["open"] else "?", "PART")
+    return way.replace(f"{folder}/", "").replace(saved["open"][0]["part"] if saved["open"] else "?", "PART")
 
 
 @pytest.mark.parametrize(
     ("roll", "at", "said"),
     [
-        ("checkpoint", 2, 'remove "x-000002.csv" to "x-000004.csv"'),
-        ("checkpoint", 8, 'remove "x-000004.csv"'),
-        (8, 2, 'rename "x-000001.csv" to "PART" and remove "x-000002.csv" to "x-000003.csv"'),
-        (8, 4, 'rename "x-000002.csv" to "PART" and remove "x-000003.csv"'),
+        ("checkpoint", 2, 'remove all "x-*.csv" from number 2 on'),
+        ("checkpoint", 8, 'remove all "x-*.csv" from number 4 on'),
+        (8, 2, 'rename "x-000001.csv" to "PART" and remove all "x-*.csv" from number 2 on'),
+        (8, 4, 'rename "x-000002.csv" to "PART" and remove all "x-*.csv" from number 3 on'),
         (8, 8, 'rename "x-000003.csv" to "PART"'),
     ],
 )
@@ -367,7 +402,7 @@ def test_a_checkpoint_whose_open_parquet_file_is_gone_cannot_be_gone_back_to(tmp
     older = writer.save()
     writer.write(Chunk(ROWS * 90))
     writer.close(ok=True)
-    with pytest.raises(SourceError, match=r"newest checkpoint, or start over: the open file of this one is gone$"):
+    with pytest.raises(SourceError, match=r"newest checkpoint, or start over: an open file of this one is gone$"):
         opened(sink, older)
 
 

@@ -2,12 +2,15 @@
 
 import gzip
 import inspect
+import shutil
 import sqlite3
 from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 from tests.postgres import ask
+from tests.unit.packed import ENDS, packer
 
 from rxdag import sinks, testing
 from rxdag.contract import Sink
@@ -24,7 +27,7 @@ def file_of(make, name):
 
         def read():
             data = path.read_bytes()
-            return gzip.decompress(data) if name.endswith(".gz") else data
+            return packer(path.suffix).decompress(data) if path.suffix in ENDS else data
 
         return (lambda: make(path)), read, ()
 
@@ -112,6 +115,53 @@ def rolled_parquet_of(roll):
     return made
 
 
+def divided_of(make, name, read_file=None, **options):
+    """Files of rows by a field; with one `max_open`, most rows complete a file early."""
+
+    def made(folder):
+        def fresh():
+            shutil.rmtree(folder / "out", ignore_errors=True)
+            return make(folder / "out" / "g={g}" / name, **options)
+
+        def read():
+            found = {}
+            for path in sorted((folder / "out").glob("*/x-*")):
+                found.setdefault(path.parent.name, []).append(read_file(path))
+            if isinstance(options.get("roll"), int):
+                return found
+            return {place: [row for rows in files for row in rows] for place, files in found.items()}
+
+        return fresh, read, ["runs"]
+
+    return made
+
+
+def lines_in(path):
+    data = path.read_bytes()
+    lines = (packer(path.suffix).decompress(data) if path.suffix in ENDS else data).splitlines()
+    assert len(lines) > ("csv" in path.name)
+    return lines[1:] if "csv" in path.name else lines
+
+
+def rows_in(path):
+    rows = (pq.ParquetFile(path).read() if path.suffix == ".parquet" else feather.read_table(path)).to_pylist()
+    assert rows
+    return rows
+
+
+def delta_of(folder):
+    deltalake = pytest.importorskip("deltalake", reason="deltalake is not installed")
+
+    def make():
+        shutil.rmtree(folder / "x", ignore_errors=True)
+        return sinks.delta(folder / "x")
+
+    def read():
+        return sorted(map(str, deltalake.DeltaTable(folder / "x").to_pyarrow_table().to_pylist()))
+
+    return make, read, ["runs"]
+
+
 def in_process(make):
     return lambda folder: (make, None, ())
 
@@ -121,6 +171,7 @@ EXACTLY_ONCE = {
     "csv, packed": file_of(sinks.csv, "x.csv.gz"),
     "jsonl": file_of(sinks.jsonl, "x.jsonl"),
     "jsonl, packed": file_of(sinks.jsonl, "x.jsonl.gz"),
+    "jsonl, packed by zstd": file_of(sinks.jsonl, "x.jsonl.zst"),
     "csv, rolled by size": rolled_of(sinks.csv, "x.csv", 300),
     "csv, rolled at checkpoints": rolled_of(sinks.csv, "x.csv", "checkpoint"),
     "csv, rolled by time": rolled_of(sinks.csv, "x.csv", "1h"),
@@ -136,6 +187,21 @@ EXACTLY_ONCE = {
     "parquet, rolled by size": rolled_parquet_of(2_000),
     "parquet, rolled at checkpoints": rolled_parquet_of("checkpoint"),
     "parquet, rolled by time": rolled_parquet_of("1h"),
+    "csv, divided": divided_of(sinks.csv, "x.csv", lines_in),
+    "csv, divided, rolled by size": divided_of(sinks.csv, "x.csv.gz", lines_in, roll=100),
+    "jsonl, divided, rolled at checkpoints": divided_of(sinks.jsonl, "x.jsonl.zst", lines_in, roll="checkpoint"),
+    "jsonl, divided, few open": divided_of(sinks.jsonl, "x.jsonl.gz", lines_in, max_open=1),
+    "parquet, divided": divided_of(sinks.parquet, "x.parquet", rows_in),
+    "parquet, divided, rolled by size": divided_of(sinks.parquet, "x.parquet", rows_in, roll=900),
+    "parquet, divided, rolled at checkpoints": divided_of(sinks.parquet, "x.parquet", rows_in, roll="checkpoint"),
+    "parquet, divided, few open": divided_of(sinks.parquet, "x.parquet", rows_in, max_open=1),
+    "arrow_file": lambda folder: (
+        lambda: sinks.arrow_file(folder / "x"),
+        lambda: feather.read_table(folder / "x").to_pylist(),
+        (),
+    ),
+    "arrow_file, divided, rolled by size": divided_of(sinks.arrow_file, "x.arrow", rows_in, roll=900),
+    "delta": delta_of,
     "collect": in_process(sinks.collect),
     "null": in_process(sinks.null),
 }
@@ -156,19 +222,22 @@ def test_every_public_sink_is_here():
 @pytest.mark.parametrize(
     ("case", "group"),
     [
-        *((case, 1 << 16) for case in EXACTLY_ONCE),
+        *((case, 1 << 16) for case in EXACTLY_ONCE if not case.startswith("parquet, divided")),
         ("arrow", 7),
+        ("arrow_file", 7),
         ("parquet", 7),
         ("parquet, rolled by size", 7),
         ("parquet, rolled at checkpoints", 7),
+        *((case, 3) for case in EXACTLY_ONCE if case.startswith("parquet, divided")),
     ],
 )
 def test_a_sink_that_is_exactly_once_recovers(case, group, tmp_path, monkeypatch, request):
     monkeypatch.setattr("rxdag.sinks._arrow._GROUP_ROWS", group)
     make, read, waived = EXACTLY_ONCE[case](request.getfixturevalue("dsn") if "postgres" in case else tmp_path)
     assert make().delivery == "exactly once"
-    testing.check_sink(make, ROWS, read=read, waive=waived)
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    rows = [{**row, "g": row["a"] // 2 % 3} for row in ROWS[:15]] if "divided" in case else ROWS
+    testing.check_sink(make, rows, read=read, waive=waived)
+    assert [path.name for path in tmp_path.rglob("*") if path.name.endswith(".part")] == []
 
 
 @pytest.mark.parametrize("case", AT_LEAST_ONCE)

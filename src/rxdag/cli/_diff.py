@@ -110,6 +110,12 @@ def _lines(path: Path) -> Iterator[str]:
             for batch in file.iter_batches():
                 yield from map(str, batch.to_pylist())
         return
+    if path.suffix == ".arrow":
+        pa: Any = import_extra("pyarrow", "arrow", "diff")
+        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+            for at in range(reader.num_record_batches):
+                yield from map(str, reader.get_batch(at).to_pylist())
+        return
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         for line in file:
             yield line.decode(errors="backslashreplace")

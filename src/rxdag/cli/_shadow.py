@@ -15,7 +15,7 @@ from rxdag.errors import SpecError
 from rxdag.graph import Dag
 from rxdag.runtime import Shadow
 
-_FILES: Final = ("csv", "jsonl", "parquet")
+_FILES: Final = ("csv", "jsonl", "parquet", "arrow_file")
 _KEPT: Final = ("columns", "schema")
 """Arguments of the sinks of files that decide what is in them."""
 

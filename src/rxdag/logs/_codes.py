@@ -212,6 +212,14 @@ _ALL: Final = (
         "Nothing. `lost_s` is the time without a connection.",
     ),
     _code(
+        "sink.fragmented",
+        "sink",
+        _WARNING,
+        "dag node max_open",
+        "a file was completed early to make room for another, and rows came for it again; there may be many small files",
+        "Set `max_open=` of the sink to the number of files written at the same time, and `ulimit -n` above that.",
+    ),
+    _code(
         "journal.gap",
         "source",
         _WARNING,
@@ -453,6 +461,7 @@ FIELDS: Final[dict[str, str]] = {
     "items_out": "Items that the sinks have taken",
     "job": "Name of the dag or pipeline in its PipelineRuntime",
     "last": "Last sequence number of the history",
+    "max_open": "Maximum number of files that the sink has open at once",
     "lost_s": "Time without a connection, s",
     "n": "Number of items, gaps or retries since the previous line",
     "node": "Name of the node",

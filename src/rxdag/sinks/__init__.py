@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rxdag.contract import Sink, Writer, remember, unknown_name
 from rxdag.sinks._arrow import arrow
+from rxdag.sinks._arrow_file import arrow_file
 from rxdag.sinks._batch_target import BatchTarget, WriteBatch
 from rxdag.sinks._batched import batched
+from rxdag.sinks._delta import delta
 from rxdag.sinks._epoch_batches import BatchEpoch, EpochTarget
 from rxdag.sinks._files import csv, jsonl
 from rxdag.sinks._flatten import fields_of as fields_of
@@ -31,10 +33,12 @@ __all__ = [
     "Writer",
     "acall",
     "arrow",
+    "arrow_file",
     "batched",
     "call",
     "collect",
     "csv",
+    "delta",
     "jsonl",
     "null",
     "parquet",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
-import zlib
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
 from rxdag.errors import SourceError, text_of
+from rxdag.sinks._packing import PACKED, Packing
 from rxdag.sinks._parts import tail_of
 from rxdag.sinks._whole_file import WholeFile
 
 _BLOCK_BYTES: Final = 1 << 20
-_TORN: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class AppendedFile(WholeFile):
@@ -105,10 +103,11 @@ def header_of(path: str) -> tuple[str, ...]:
     Raises:
         SourceError: If it is no row.
     """
+    packing = Packing(path, "csv")
     try:
-        with _opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        with packing.opened() as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
             return tuple(next(csv.reader(text), ()))
-    except _TORN:
+    except packing.damage:
         return ()
     except (csv.Error, UnicodeDecodeError) as error:
         raise SourceError(
@@ -119,19 +118,15 @@ def header_of(path: str) -> tuple[str, ...]:
 
 def _last_byte(path: str, where: str) -> bytes:
     """Return the last byte of a file; of a compressed one, of its content."""
-    last = b""
-    with _opened(path) as file:
+    last, packing = b"", Packing(path, where)
+    with packing.opened() as file:
         try:
-            if not path.endswith(".gz"):
+            if packing.suffix not in PACKED:
                 file.seek(-1, os.SEEK_END)
             while block := file.read(_BLOCK_BYTES):
                 last = block[-1:]
-        except _TORN as error:
+        except packing.damage as error:
             raise SourceError(
-                f'{where}: "{path}" must be a whole gzip file to be appended to, got {text_of(error)}; restore it'
+                f'{where}: "{path}" must be a whole {packing.suffix} file to be appended to, got {text_of(error)}; restore it'
             ) from error
     return last
-
-
-def _opened(path: str) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.endswith(".gz") else open(path, "rb")

@@ -16,21 +16,43 @@ _GROUP_ROWS: Final = 1 << 16
 _TAKEN_FOR: Final = ((bool, float), (date, datetime), (str, bytes), (timedelta, int))
 
 
-class BatchWriter(Writer):
+@dataclass
+class TableSchema:
+    """The schema of all tables of a sink; `found` is None until the first one is made."""
+
+    found: Any = None
+
+    def save(self) -> bytes | None:
+        """Return it as bytes, for `restore`."""
+        saved: bytes | None = None if self.found is None else self.found.serialize().to_pybytes()
+        return saved
+
+    def restore(self, pa: Any, saved: bytes | None) -> None:
+        """Continue with what `save` returned."""
+        self.found = None if saved is None else pa.ipc.read_schema(pa.py_buffer(saved))
+
+
+class TableMaker:
     """Makes tables of chunks, all with the schema of the first."""
 
-    def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
+    def __init__(self, context: SinkContext, schema: TableSchema, where: str) -> None:
         self.pa = import_extra("pyarrow", "arrow", where)
         self._key_names = context.shape.key_names
         self._where = where
         self.waiting: list[Any] = []
         self.n_waiting = 0
-        self.schema = schema
-        self._taken = 0
+        self.shared = schema
+        self.taken = 0
         """Number of items that were taken by a write that has failed since, and is repeated with the same chunk."""
 
-    def write(self, chunk: Chunk) -> None:
-        chunk = chunk.split(self._taken)[1]
+    @property
+    def schema(self) -> Any:
+        """Return the schema; None until the first table is made."""
+        return self.shared.found
+
+    def take(self, chunk: Chunk) -> None:
+        """Take the items behind those that were taken, and count them as taken."""
+        chunk = chunk.split(self.taken)[1]
         while True:  # groups are cut at the same rows, whatever the chunks
             if self.n_waiting == _GROUP_ROWS:
                 self.put_waiting()
@@ -41,8 +63,7 @@ class BatchWriter(Writer):
             head, chunk = chunk.split(room) if len(chunk) > room else (chunk, Chunk([]))
             self.waiting.append(self._explained(self._batch, head))
             self.n_waiting += len(head)
-            self._taken += len(head)
-        self._taken = 0
+            self.taken += len(head)
 
     def _batch(self, chunk: Chunk) -> Any:
         columns = chunk.columns
@@ -77,27 +98,26 @@ class BatchWriter(Writer):
         pa = self.pa
         union = pa.unify_schemas([table.schema for table in tables], promote_options="permissive")
         table = pa.concat_tables([_fitted(pa, table, union) for table in tables], promote_options="permissive")
-        if self.schema is None:
-            self.schema = table.schema
-        further = next(_further(pa, pa.struct(list(self.schema)), pa.struct(list(table.schema))), None)
+        schema = self.shared.found = table.schema if self.schema is None else self.schema
+        further = next(_further(pa, pa.struct(list(schema)), pa.struct(list(table.schema))), None)
         if further is not None:
             raise SourceError(
                 f"{self._where}: items must have the fields of the first {_GROUP_ROWS:,}, or of schema=, got another "
                 "field, "
                 f'"{further}"; pass schema= with all fields'
             )
-        for field_ in self.schema:
+        for field_ in schema:
             if field_.name not in table.column_names:
                 table = table.append_column(field_.name, pa.nulls(table.num_rows, field_.type))
-        table = table.select(self.schema.names)
-        for given, wanted in zip(table.schema, self.schema, strict=True):
+        table = table.select(schema.names)
+        for given, wanted in zip(table.schema, schema, strict=True):
             if not _is_kept(pa, given.type, wanted.type):
                 raise SourceError(
                     f'{self._where}: field "{given.name}" must be of type {wanted.type}, as in the first {_GROUP_ROWS:,} '
                     f"items or schema=, got {given.type}, which would change the values; pass schema=, or convert "
                     "the values first"
                 )
-        return _fitted(pa, table, self.schema).cast(self.schema)
+        return _fitted(pa, table, schema).cast(schema)
 
     def _explained(self, fn: Callable[[Any], Any], given: Any) -> Any:
         try:
@@ -121,18 +141,32 @@ class BatchWriter(Writer):
         raise TypeError("a batch writer must say where tables go")
 
     def save(self) -> dict[str, Any] | None:
-        return {
-            "taken": self._taken,
-            "schema": None if self.schema is None else self.schema.serialize().to_pybytes(),
-            "waiting": [packed(self.pa, each) for each in self.waiting],
-        }
+        """Return the waiting items as data that `restore` continues from; None for a device or a FIFO."""
+        return {"taken": self.taken, "waiting": [packed(self.pa, each) for each in self.waiting]}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        schema = saved["schema"]
-        self.schema = None if schema is None else self.pa.ipc.read_schema(self.pa.py_buffer(schema))
+        """Continue with the items that `save` returned."""
         self.waiting = [unpacked(self.pa, each) for each in saved["waiting"]]
         self.n_waiting = sum(len(each) for each in self.waiting)
-        self._taken = saved.get("taken", 0)
+        self.taken = saved.get("taken", 0)
+
+
+class BatchWriter(TableMaker, Writer):
+    """A writer of tables."""
+
+    def __init__(self, context: SinkContext, schema: Any, where: str) -> None:
+        super().__init__(context, TableSchema(schema), where)
+
+    def write(self, chunk: Chunk) -> None:
+        self.take(chunk)
+        self.taken = 0
+
+    def save(self) -> dict[str, Any] | None:
+        return {**(super().save() or {}), "schema": self.shared.save()}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        super().restore(saved)
+        self.shared.restore(self.pa, saved["schema"])
 
 
 class _ArrowWriter(BatchWriter):

@@ -13,21 +13,25 @@ from rxdag.contract import (
     NOT_TAKEN_BACK,
     Chunk,
     Delivery,
+    Shape,
     Sink,
     SinkContext,
     Visible,
     WriteFailed,
     Writer,
     flag,
+    whole,
 )
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._cells import Cells, cells_in, cells_of
+from rxdag.sinks._file_names import PathPart, Place, numbered, parts_of
 from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._json_lines import JsonLines
-from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, numbered, of_worker
+from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, of_worker
+from rxdag.sinks._places import Places, check_parts
 from rxdag.sinks._roll import Roll, RollBy
-from rxdag.sinks._text_files import OneFile, RolledFiles, TextFiles
+from rxdag.sinks._text_files import NumberedTexts, OneFile, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
 
 _CRLF: Final = "\r\n"
@@ -38,6 +42,7 @@ class _FileWriter(Writer):
 
     def __init__(self, sink: _File, context: SinkContext) -> None:
         self._key_names = context.shape.key_names
+        self._places = Places(sink.parts, self._key_names)
         self._files = sink.files(context, self.head)
         self.n = 0
 
@@ -54,14 +59,19 @@ class _FileWriter(Writer):
         return None
 
     def write(self, chunk: Chunk) -> None:
+        try:
+            places = self._places.of(chunk)
+        except WriteFailed as failed:
+            self.write(chunk.split(failed.index)[0])
+            raise
         columns = chunk.columns
         lines = None if columns is None else self._together(columns.of or dict, cells_of(columns))
         if lines is None:
             items: list[Any] = chunk.rows().items
             lines = self._together(items[0].__class__, cells_in(items, self._key_names)) if items else []
             if lines is None:
-                return self._write_each(items)
-        self._put(lines)
+                return self._write_each(items, places)
+        self._put(lines, places)
         return None
 
     def _together(self, kind: type, cells: Cells | None) -> list[bytes] | None:
@@ -70,18 +80,18 @@ class _FileWriter(Writer):
         except Exception:  # of an item, which is found when they are written one by one
             return None
 
-    def _write_each(self, items: list[Any]) -> None:
+    def _write_each(self, items: list[Any], places: list[Place] | None) -> None:
         lines: list[bytes] = []
         for index, item in enumerate(items):
             try:
                 lines.append(self.line(item))
             except Exception as error:
-                self._put(lines)
+                self._put(lines, places and places[:index])
                 raise WriteFailed(index, error) from error
-        self._put(lines)
+        self._put(lines, places)
 
-    def _put(self, lines: list[bytes]) -> None:
-        self._files.write(lines)
+    def _put(self, lines: list[bytes], places: list[Place] | None) -> None:
+        self._files.write(lines, places)
         self.n += len(lines)
 
     def prepare(self) -> None:
@@ -181,6 +191,8 @@ class _File(Sink[object, int]):
     path: str
     roll: Roll | None
     append: bool
+    max_open: int
+    adjustable = ("max_open",)
     why_repeats = NOT_TAKEN_BACK
 
     @property
@@ -198,6 +210,14 @@ class _File(Sink[object, int]):
     def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
         return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
 
+    @property
+    def parts(self) -> tuple[PathPart, ...]:
+        """Return the parts of the path that the items decide on."""
+        return parts_of(self.path, self.label)
+
+    def check(self, shape: Shape, where: str) -> None:
+        check_parts(self.parts, shape, where)
+
     def left_from(self, dag: str) -> str | None:
         return None if self.roll is None or self.append else left_of(self.path)
 
@@ -209,7 +229,7 @@ class _File(Sink[object, int]):
         if self.roll is None:
             return OneFile(WholeFile(self.path, self.label), head)
         files = NumberedFiles(self.path, self.label, saves=context.saves, appends=self.append)
-        return RolledFiles(files, self.roll, context, head)
+        return NumberedTexts(files, self.roll, self.max_open, context, head)
 
 
 @dataclass(frozen=True)
@@ -252,6 +272,7 @@ def csv(
     columns: tuple[str, ...] | list[str] = (),
     roll: RollBy | None = None,
     append: bool = False,
+    max_open: int = 200,
 ) -> Sink[object, int]:
     """Write a CSV file with a header, or numbered files; `result[sink]` is the number of rows.
 
@@ -269,18 +290,27 @@ def csv(
     durable; in a run without, at once. The last file is complete when the run has succeeded. Files of an earlier run with
     such names are an error, unless `append=True`.
 
+    Fields of the items in braces divide the rows among files. So do {date}, {hour} and formats such as {time:%Y-%m},
+    which are the event time in UTC. For example, "out/{symbol}/{date}.csv" gives out/BTC/2026-11-30-000001.csv. Such
+    files are always numbered, across all directories of the sink; without `roll=`, they are complete when the run has
+    succeeded. In a value, any character other than ASCII letters, digits and "-._~" is percent-encoded, as is a leading
+    "." or "_", so a value is always one part of the path: "BTC/USDT" becomes BTC%2FUSDT. A value must be a str, int,
+    bool, date or enumeration, and have 1 to 128 characters when encoded; otherwise the sink fails on the item.
+
     With `append=True`, rows are added after the existing rows of the file, under its header. They are written into a copy,
     which replaces the file when the run has succeeded; nothing else may write to the file during the run. `result[sink]`
     counts the added rows.
 
     Args:
-        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        path: Path of the file; ".gz" and ".zst" are compressed, ".zst" with the extra "zstd". Its directory is created if missing.
         columns: Header, in order; by default the fields of the first item. Required for a header in an empty file.
         roll: When a file is complete and the next one begins. "checkpoint": at each checkpoint. A size of 1 byte or more,
             before compression, such as "100MB" (10^6 bytes), "64MiB" (2^20 bytes) or a number of bytes; only a single
             longer row exceeds it. Or a duration such as "1h": at intervals aligned to the epoch in UTC, by the clock of
             the run; if no row arrives, the next checkpoint completes the file.
-        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
+        append: True to add to an existing file, or to continue the numbering of existing numbered files.
+        max_open: Maximum number of files open at once, 1 or more. To open one more, the least recently written file is
+            completed; later rows for it begin another file.
 
     Raises:
         GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
@@ -293,25 +323,32 @@ def csv(
         >>> parts = rxdag.from_source(sources.iterable([{"a": 1}, {"a": 2}])).to(sinks.csv("part.csv", roll=5))
         >>> rxdag.run(parts)[parts], sorted(glob.glob("part-*.csv"))
         (2, ['part-000001.csv', 'part-000002.csv'])
+        >>> trades = [{"symbol": "BTC", "price": 1.5}, {"symbol": "ETH", "price": 2.5}]
+        >>> divided = rxdag.from_source(sources.iterable(trades)).to(sinks.csv("out/symbol={symbol}/trades.csv"))
+        >>> rxdag.run(divided)[divided], sorted(glob.glob("out/*/*"))
+        (2, ['out/symbol=BTC/trades-000001.csv', 'out/symbol=ETH/trades-000002.csv'])
     """
     given: object = columns
     if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in columns):
         raise GraphError(f"csv: columns must be a tuple of names, got {shown(columns)}")
-    return _Csv(*_checked(path, roll, append, "csv"), tuple(columns))
+    return _Csv(*_checked(path, roll, append, max_open, "csv"), tuple(columns))
 
 
-def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: bool = False) -> Sink[object, int]:
+def jsonl(
+    path: str | PathLike[str], /, *, roll: RollBy | None = None, append: bool = False, max_open: int = 200
+) -> Sink[object, int]:
     """Write a file of JSON lines, or numbered files; `result[sink]` is the number of lines.
 
     The columns of a pane are named as in `sinks.csv`. The file appears only when the run has succeeded; a failed or
-    cancelled run leaves the old file in place. Links, modes, devices, FIFOs and numbered files are handled as in
-    `sinks.csv`.
+    cancelled run leaves the old file in place. Links, modes, devices, FIFOs, numbered files and fields in the path are
+    handled as in `sinks.csv`.
 
     Args:
-        path: Path of the file; ".gz" is compressed. Its directory is created if missing.
+        path: Path of the file; ".gz" and ".zst" are compressed, ".zst" with the extra "zstd". Its directory is created if missing.
         roll: When a file is complete and the next one begins: "checkpoint", a size such as "100MB", or a duration such
             as "1h", as in `sinks.csv`.
-        append: True to add to an existing file, or with `roll` to continue the numbering of existing files.
+        append: True to add to an existing file, or to continue the numbering of existing numbered files.
+        max_open: Maximum number of files open at once, as in `sinks.csv`.
 
     Raises:
         GraphError: If an argument is invalid, or `roll` or `append` is given for a device or FIFO.
@@ -321,12 +358,12 @@ def jsonl(path: str | PathLike[str], /, *, roll: RollBy | None = None, append: b
         >>> rxdag.run(saved)[saved]
         1
     """
-    return _Jsonl(*_checked(path, roll, append, "jsonl"))
+    return _Jsonl(*_checked(path, roll, append, max_open, "jsonl"))
 
 
-def _checked(path: Any, roll: Any, append: Any, where: str) -> tuple[str, Roll | None, bool]:
+def _checked(path: Any, roll: Any, append: Any, max_open: Any, where: str) -> tuple[str, Roll | None, bool, int]:
     """Return the arguments that both sinks share, checked."""
     text, when = checked_roll(path, roll, where)
     if flag(append, f"{where}: append") and is_stream(text) and not isdir(text):
         raise GraphError(f"{where}: append must be left out for a device or FIFO, got {shown(text)}")
-    return text, when, append
+    return text, when, append, whole(max_open, f"{where}: max_open", least=1)

@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rxdag.contract import SinkContext
-from rxdag.sinks._numbered import NumberedFiles
-from rxdag.sinks._roll import Intervals, Roll
+from rxdag.contract import Clock, SinkContext
+from rxdag.sinks._file_names import Place
+from rxdag.sinks._numbered import NumberedFile, NumberedFiles
+from rxdag.sinks._places import by_place
+from rxdag.sinks._roll import Roll
+from rxdag.sinks._rolled import Rolled, RolledFiles
 from rxdag.sinks._whole_file import WholeFile
 
 
@@ -20,8 +23,13 @@ class TextFiles(ABC):
         """Write the head into a file that may stay without lines."""
 
     @abstractmethod
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write whole lines; the head is before the first of each file."""
+    def write(self, lines: Sequence[bytes], places: Sequence[Place] | None) -> None:
+        """Write whole lines; the head is before the first of each file.
+
+        Args:
+            lines: The lines.
+            places: Place of each; None if all have the same.
+        """
 
     @abstractmethod
     def sync(self) -> None:
@@ -67,7 +75,7 @@ class OneFile(TextFiles):
             self._has_head = True
             self._file.write(self._head())
 
-    def write(self, lines: Sequence[bytes]) -> None:
+    def write(self, lines: Sequence[bytes], places: Sequence[Place] | None) -> None:
         if lines:
             self.begin()
         self._file.write(b"".join(lines))
@@ -90,90 +98,100 @@ class OneFile(TextFiles):
         self._file.drop()
 
 
-class RolledFiles(TextFiles):
+class _RolledLines(Rolled[Sequence[bytes]]):
+    """Lines of one place, in files of one line or more, each with a head."""
+
+    def __init__(self, files: NumberedFiles, place: Place, roll: Roll, clock: Clock, head: Callable[[], bytes]) -> None:
+        super().__init__(files, place, roll, clock)
+        self.head = head
+
+    def write(self, rows: Sequence[bytes]) -> None:
+        if self.interval.is_over():
+            self.complete()
+        if self.roll.max_bytes is not None:
+            self._write_full(rows, self.roll.max_bytes)
+        self._put(rows[self.taken :])
+        self.taken = len(rows)
+
+    def _write_full(self, lines: Sequence[bytes], most: int) -> None:
+        """Write and complete the files that get full."""
+        size = self.size
+        for i in range(self.taken, len(lines)):
+            if size and size + len(lines[i]) > most:
+                self._put(lines[self.taken : i])
+                self.taken = i
+                self.complete()
+                size = 0
+            size = (size or len(self.head())) + len(lines[i])
+
+    def _put(self, lines: Sequence[bytes]) -> None:
+        if not lines:
+            return
+        if self.opened is None:
+            self.opened = self.files.begin(self.place)
+            self.opened.write(self.head())
+            self.interval.begin()
+        data = b"".join(lines)
+        self.opened.write(data)
+        self.size = (self.size or len(self.head())) + len(data)
+
+    def complete(self) -> None:
+        if self.opened is not None:
+            self.files.complete(self.opened)
+        self.opened, self.size = None, 0
+
+    def finish(self) -> NumberedFile | None:
+        if self.opened is not None:
+            self.opened.sync()
+        return self.opened
+
+    def drop(self) -> None:
+        if self.opened is not None:
+            self.opened.drop()
+
+
+class NumberedTexts(TextFiles):
     """Numbered files, each with a head and one line or more.
 
     Args:
         files: The files.
         roll: When one is complete.
+        max_open: Most files that are open at once.
         context: The run.
         head: Returns what comes before the first line of each.
     """
 
-    def __init__(self, files: NumberedFiles, roll: Roll, context: SinkContext, head: Callable[[], bytes]) -> None:
-        self._files = files
-        self._roll = roll
-        self._interval = Intervals(roll, context.clock)
-        self._head = head
-        self._file: WholeFile | None = None
-        self._size = 0
-        """Bytes of the open file before compression, head included; 0 if none is open."""
-        self._taken = 0
-        """Number of lines that were taken by a write that has failed since."""
+    def __init__(
+        self, files: NumberedFiles, roll: Roll, max_open: int, context: SinkContext, head: Callable[[], bytes]
+    ) -> None:
+        self._rolled = RolledFiles[Sequence[bytes]](
+            files, roll, max_open, context, lambda place: _RolledLines(files, place, roll, context.clock, head)
+        )
 
     def begin(self) -> None:
         """Do nothing: a file without lines is not made."""
 
-    def write(self, lines: Sequence[bytes]) -> None:
+    def write(self, lines: Sequence[bytes], places: Sequence[Place] | None) -> None:
         """Write whole lines. A write that has failed is repeated with the same lines."""
-        if self._interval.is_over():
-            self._complete()
-        most = self._roll.max_bytes
-        if most is not None:
-            self._write_full(lines, most)
-        self._put(lines[self._taken :])
-        self._taken = 0
-
-    def _write_full(self, lines: Sequence[bytes], most: int) -> None:
-        """Write and complete the files that get full."""
-        size = self._size
-        for i in range(self._taken, len(lines)):
-            if size and size + len(lines[i]) > most:
-                self._put(lines[self._taken : i])
-                self._taken = i
-                self._complete()
-                size = 0
-            size = (size or len(self._head())) + len(lines[i])
-
-    def _put(self, lines: Sequence[bytes]) -> None:
-        if not lines:
-            return
-        if self._file is None:
-            self._file = self._files.begin()
-            self._file.write(self._head())
-            self._interval.begin()
-        data = b"".join(lines)
-        self._file.write(data)
-        self._size = (self._size or len(self._head())) + len(data)
-
-    def _complete(self) -> None:
-        if self._file is not None:
-            self._files.complete(self._file)
-        self._file, self._size = None, 0
+        if places is None:
+            self._rolled.write([((), lines)])
+        else:
+            self._rolled.write((place, [lines[i] for i in at]) for place, at in by_place(places).items())
 
     def sync(self) -> None:
-        if self._file is not None:
-            self._file.sync()
+        self._rolled.finish()
 
     def save(self) -> dict[str, Any]:
-        if self._roll.at_checkpoint or self._interval.is_over():
-            self._complete()
-        opened = None if self._file is None else self._file.save()
-        return {**self._files.save(opened), "size": self._size, "taken": self._taken, "interval": self._interval.number}
+        return self._rolled.save()
 
     def publish(self) -> None:
-        self._files.publish()
+        self._rolled.publish()
 
     def restore(self, saved: dict[str, Any]) -> None:
-        self._file = self._files.restore(saved)
-        self._size = 0 if self._file is None else saved["size"]
-        self._taken = saved.get("taken", 0)
-        self._interval.number = saved["interval"]
+        self._rolled.restore(saved)
 
     def commit(self) -> None:
-        self._files.commit(self._file)
+        self._rolled.commit()
 
     def drop(self) -> None:
-        if self._file is not None:
-            self._file.drop()
-        self._files.drop()
+        self._rolled.drop()

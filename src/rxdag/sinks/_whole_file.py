@@ -7,13 +7,13 @@ import errno
 import os
 import stat
 import sys
-import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any, Final
 
 from rxdag.contract import is_forked, refuse_fork
 from rxdag.errors import SourceError
+from rxdag.sinks._packing import Packing
 from rxdag.sinks._parts import (
     copied_part,
     is_saved_part,
@@ -41,7 +41,7 @@ class WholeFile:
     Args:
         path: Its final path.
         where: Name of the sink, for messages.
-        packs: True to compress if the name ends in ".gz".
+        packs: True to compress if the name ends in ".gz" or ".zst".
     """
 
     def __init__(self, path: str, where: str, *, packs: bool = True) -> None:
@@ -51,6 +51,7 @@ class WholeFile:
         self._part: Path | None = None
         self._is_saved = False
         self._is_synced = False
+        self._packing = Packing(path, where) if packs else None
         with self.explained():
             if self.path.is_dir():
                 raise SourceError(f'{where}: path must be a file, got the directory "{path}"')
@@ -58,8 +59,7 @@ class WholeFile:
                 self._file: PatientFile = _open_stream(self.path)
             else:
                 self._open_part(_status(self.path))
-        self._packs = packs and self.path.suffix == ".gz"
-        self._member: Any = _new_member() if self._packs else None
+        self._piece: Any = None if self._packing is None else self._packing.new_piece()
 
     def _open_part(self, old: os.stat_result | None) -> None:
         if old is not None and not os.access(self.path, os.W_OK):
@@ -90,9 +90,10 @@ class WholeFile:
         """Take data in whole, or raise and take none of it: a write that has failed can be repeated."""
         with self.explained():
             self._file.make_room()
-            if self._packs:
-                self._member = self._member or _new_member()
-                data = self._member.compress(data)
+            if self._packing is not None:
+                self._piece = self._piece or self._packing.new_piece()
+            if self._piece is not None:
+                data = self._piece.compress(data)
             self._file.write(data)
         with contextlib.suppress(OSError):  # the next call raises it
             self._file.make_room()
@@ -126,10 +127,10 @@ class WholeFile:
         self._is_synced = True
 
     def _flush(self) -> None:
-        """Hand all data to the operating system; a ".gz" is valid up to here, since its member ends."""
-        if self._member is not None:
-            member, self._member = self._member, None
-            self._file.write(member.flush())
+        """Hand all data to the operating system; a compressed file is valid up to here, since its piece ends."""
+        if self._piece is not None:
+            piece, self._piece = self._piece, None
+            self._file.write(piece.flush())
         self._file.flush()
 
     def save(self) -> dict[str, Any] | None:
@@ -172,7 +173,7 @@ class WholeFile:
                 f'of "{name}"; restore the path'
             )
         self.drop()
-        self._part, self._is_saved, self._member = self._target.with_name(name), True, None
+        self._part, self._is_saved, self._piece = self._target.with_name(name), True, None
         with self.explained():
             self._file = self._reopened(self._part, length, saved["tail"])
             self._file.truncate(length)
@@ -249,11 +250,6 @@ class WholeFile:
             self._file.close()
         if self._part is not None and not self._is_saved and not is_forked(self._pid):
             self._part.unlink(missing_ok=True)
-
-
-def _new_member() -> Any:
-    """Return a compressor of one member of a ".gz". A GzipFile would write once more when it is forgotten."""
-    return zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
 
 
 def _status(path: Path) -> os.stat_result | None:

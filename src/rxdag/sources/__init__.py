@@ -9,6 +9,7 @@ from rxdag.contract import END, Chunk, Reader, Source, remember, unknown_name
 from rxdag.journal import Retention
 from rxdag.sources._arrays import arrays
 from rxdag.sources._arrow import arrow
+from rxdag.sources._arrow_file import arrow_file
 from rxdag.sources._async_iterable import async_iterable
 from rxdag.sources._backoff import Backoff
 from rxdag.sources._callback import OverflowName, Push, callback, from_observable, observable
@@ -56,6 +57,7 @@ __all__ = [
     "Trade",
     "arrays",
     "arrow",
+    "arrow_file",
     "async_iterable",
     "callback",
     "csv",
