@@ -12,6 +12,7 @@ from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
+from rxdag.market._sessions import Sessions
 from rxdag.market._trade_bars import by_venue, trade_bars
 from rxdag.sources import Quote, Trade
 
@@ -22,6 +23,7 @@ __all__ = [
     "Correction",
     "Quote",
     "RevisedBar",
+    "Sessions",
     "Trade",
     "as_bar",
     "book_top",
