@@ -7,6 +7,7 @@ from rxdag.contract import iso_utc, remember
 from rxdag.market._activity_bars import dollar_bars, range_bars, tick_bars, volume_bars
 from rxdag.market._bar import BAR_COLUMNS, Bar, as_bar, is_valid
 from rxdag.market._book import BookTop, book_top
+from rxdag.market._close_sessions import close_sessions
 from rxdag.market._corrected_bars import Correction, RevisedBar
 from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
@@ -28,6 +29,7 @@ __all__ = [
     "as_bar",
     "book_top",
     "by_venue",
+    "close_sessions",
     "dollar_bars",
     "imbalance",
     "is_valid",
@@ -45,5 +47,9 @@ __all__ = [
     "volume_bars",
 ]
 
-remember(globals(), ("book_top", "dollar_bars", "range_bars", "tick_bars", "tick_rule", "volume_bars"), "op")
+remember(
+    globals(),
+    ("book_top", "close_sessions", "dollar_bars", "range_bars", "tick_bars", "tick_rule", "volume_bars"),
+    "op",
+)
 remember(globals(), ("imbalance", "twap"), "aggregate")

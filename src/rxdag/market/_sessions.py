@@ -280,6 +280,17 @@ def _instant(zone: str, day: date, seconds: int) -> int:
     return (since.days * _DAY_S + since.seconds) * _SECOND
 
 
+def checked_sessions(given: object, where: str) -> Sessions:
+    """Return the sessions of an argument.
+
+    Raises:
+        GraphError: If it is something else.
+    """
+    if not isinstance(given, Sessions):
+        raise GraphError(f"{where}: sessions must be market.Sessions(...), got {shown(given)}")
+    return given
+
+
 def _clock(given: TimeOfDay, name: str) -> str:
     """Return a time of day as "HH:MM", or "HH:MM:SS" if it has seconds."""
     if given == "24:00":
