@@ -77,3 +77,9 @@ class SessionWindows(Assigner):
                 if first < end:
                     return first, min(first + size, end)
         return None
+
+    def may_fit(self, longer: Assigner) -> bool:
+        """Return False if windows do not lie within longer ones, True if they do or if only the run can tell."""
+        if not isinstance(longer, SessionWindows) or longer.sessions != self.sessions or longer.size_ns is None:
+            return True
+        return self.size_ns is not None and longer.size_ns % self.size_ns == 0

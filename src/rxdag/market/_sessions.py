@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from rxdag.contract import Assigner, Duration, positive_ns, zone_of
+from rxdag.contract import Duration, positive_ns, zone_of
 from rxdag.errors import GraphError, shown
 from rxdag.market._session_windows import SessionWindows, local_date
 
@@ -161,7 +161,7 @@ class Sessions:
         hours = self.hours(day)
         return (hours[0][0], hours[-1][1]) if hours else None
 
-    def windows(self, size: Duration | None = None, /) -> Assigner:
+    def windows(self, size: Duration | None = None, /) -> SessionWindows:
         """Return windows of the sessions, or of parts of them.
 
         Without a size, there is one window for each session, from its open to its close; items in breaks belong to it.
