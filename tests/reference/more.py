@@ -501,6 +501,7 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "RevisedBar"),
         ("market", "BookTop"),
         ("market", "Sessions"),
+        ("market", "Silence"),
         ("market", "as_bar"),
         ("market", "by_venue"),
         ("market", "iso_utc"),

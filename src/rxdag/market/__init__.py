@@ -14,6 +14,7 @@ from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
 from rxdag.market._sessions import Sessions
+from rxdag.market._silent_feeds import Silence, silent_feeds
 from rxdag.market._trade_bars import by_venue, trade_bars
 from rxdag.sources import Quote, Trade
 
@@ -25,6 +26,7 @@ __all__ = [
     "Quote",
     "RevisedBar",
     "Sessions",
+    "Silence",
     "Trade",
     "as_bar",
     "book_top",
@@ -39,6 +41,7 @@ __all__ = [
     "range_bars",
     "resample_ohlc",
     "rollup",
+    "silent_feeds",
     "spread",
     "tick_bars",
     "tick_rule",
@@ -49,7 +52,16 @@ __all__ = [
 
 remember(
     globals(),
-    ("book_top", "close_sessions", "dollar_bars", "range_bars", "tick_bars", "tick_rule", "volume_bars"),
+    (
+        "book_top",
+        "close_sessions",
+        "dollar_bars",
+        "range_bars",
+        "silent_feeds",
+        "tick_bars",
+        "tick_rule",
+        "volume_bars",
+    ),
     "op",
 )
 remember(globals(), ("imbalance", "twap"), "aggregate")
