@@ -34,7 +34,7 @@ class Sessions:
 
     Attributes:
         zone: IANA name of the time zone of the hours.
-        open: Time of day at which a session opens, "HH:MM", "HH:MM:SS" or a `datetime.time`, in whole seconds.
+        open: Time of day at which a session opens, "HH:MM", "HH:MM:SS" or a time, in whole seconds.
         close: Time of day at which it closes; "24:00" for the midnight at the end of the trade date.
         breaks: Start and end of each break, in order.
         weekdays: Weekdays of trade dates, as "mon".
