@@ -72,6 +72,33 @@ def test_bars_of_every_size_equal_polars(data, trades, size, ms):
     assert_same_bars(bars.collect(), aggregated(starts.group_by("start", "venue", "symbol", maintain_order=True)))
 
 
+def test_bars_of_sessions_equal_a_plain_loop(data, trades):
+    """A session of an invented market within the data, with a break."""
+    first = trades["trade_ms"].min() // 60_000 * 60
+    clock = [
+        f"{(first + s) // 3600 % 24:02}:{(first + s) // 60 % 60:02}:{(first + s) % 60:02}" for s in (30, 60, 90, 150)
+    ]
+    hours = market.Sessions("UTC", clock[0], clock[3], breaks=[(clock[1], clock[2])])
+    bars = by_feed(timed_trades(data, out_of_order="250ms")).pipe(
+        ops.window(hours.windows("7s"), agg.ohlcv("price", "qty"))
+    )
+    out, outside = bars.to(sinks.collect()), bars.side("unassigned", of=market.Trade).to(sinks.collect())
+    result = rxdag.run(out, outside)
+    counts, left = {}, 0
+    for ms, venue, symbol in trades.select("trade_ms", "venue", "symbol").iter_rows():
+        at = ms - first * 1000
+        stretch = next(((a, b) for a, b in ((30_000, 60_000), (90_000, 150_000)) if a <= at < b), None)
+        if stretch is None:
+            left += 1
+            continue
+        start = at - (at - stretch[0]) % 7000
+        key = (first * 1000 + start, first * 1000 + min(start + 7000, stretch[1]), venue, symbol)
+        counts[key] = counts.get(key, 0) + 1
+    assert {(pane.start // MS, pane.end // MS, *pane.key): pane.value.count for pane in result[out]} == counts
+    assert len(result[outside]) == left
+    assert len(counts) > 10
+
+
 @pytest.mark.parametrize(("kind", "size"), [("volume", 25.0), ("dollar", 250_000.0), ("tick", 500), ("range", 5.0)])
 def test_bars_by_activity_equal_a_plain_loop(data, trades, kind, size):
     in_order = rxdag.merge_sorted(timed_trades(data, out_of_order="250ms"))

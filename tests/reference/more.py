@@ -500,6 +500,8 @@ TYPES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("market", "Correction"),
         ("market", "RevisedBar"),
         ("market", "BookTop"),
+        ("market", "Sessions"),
+        ("market", "Silence"),
         ("market", "as_bar"),
         ("market", "by_venue"),
         ("market", "iso_utc"),

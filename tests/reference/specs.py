@@ -48,7 +48,7 @@ FAMILIES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "Markets",
         "Operators for markets: `from rxdag import market`.",
         (
-            "trade_bars", "volume_bars", "dollar_bars", "tick_bars", "range_bars", "resample_ohlc", "rollup", "tick_rule", "mid", "spread", "microprice", "book_top", "twap",
+            "trade_bars", "volume_bars", "dollar_bars", "tick_bars", "range_bars", "resample_ohlc", "rollup", "close_sessions", "silent_feeds", "tick_rule", "mid", "spread", "microprice", "book_top", "twap",
             "imbalance",
         ),
     ),

@@ -9,10 +9,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from rxdag import operators as ops
-from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.aggregates import accumulators as acc
-from rxdag.contract import Accumulator, Aggregate, BadItem, Duration, Pane, finite
+from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, finite
 from rxdag.errors import shown
 from rxdag.graph import Stream, WindowedStream
 from rxdag.market._bar import Bar, as_bar, is_valid
@@ -132,7 +131,7 @@ def corrected_bars(
     corrections: Stream[Correction],
     name: str,
     *,
-    size: Duration,
+    window: Assigner,
     out_of_order: Duration,
     dedupe_within: Duration,
     keep: Duration,
@@ -149,6 +148,6 @@ def corrected_bars(
         .pipe(ops.dedupe(_identity, within=dedupe_within), name=f"{name}_once")
         .pipe(ops.key_by("venue", "symbol"))
         .pipe(
-            ops.window(windows.tumbling(size), _CorrectedOf(), into=_as_revised, allowed_lateness=keep), name=name
+            ops.window(window, _CorrectedOf(), into=_as_revised, allowed_lateness=keep), name=name
         )
     )  # fmt: skip

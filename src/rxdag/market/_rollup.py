@@ -10,9 +10,10 @@ from rxdag import operators as ops
 from rxdag import windows
 from rxdag.aggregates import Ohlcv
 from rxdag.aggregates.accumulators import vwap_within
-from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns, iso_utc
+from rxdag.contract import Accumulator, Aggregate, Assigner, BadItem, Duration, Pane, format_ns, iso_utc, signed_ns
 from rxdag.errors import GraphError, shown
 from rxdag.graph import Stream, checked_stream
+from rxdag.market._session_windows import SessionWindows
 
 K = TypeVar("K")
 
@@ -75,7 +76,7 @@ class _RolledUp(Aggregate[Any, Ohlcv]):
 
 def rollup(
     bars: Stream[Pane[K, Ohlcv]],
-    size: Duration,
+    size: Duration | Assigner,
     /,
     *,
     offset: Duration = "0s",
@@ -85,13 +86,14 @@ def rollup(
     """Combine shorter bars into longer ones, equal to those of the ticks.
 
     Bars that fill a gap, with count 0, are ignored. A revision of a bar replaces the previous one. A bar that does not
-    lie within one longer bar goes to port "dead". Prices and counts are exactly those of the ticks; volume and VWAP are
+    lie within one longer bar goes to port "dead", or is unassigned if it ends outside of all of them. Prices and counts are exactly those of the ticks; volume and VWAP are
     sums of sums, with a relative difference of at most 1e-12.
 
     Args:
         bars: Panes of `agg.ohlcv`, from a window or from `resample_ohlc`. They must be adjacent, as those of
             `windows.tumbling`, and each must lie within one of the longer bars.
         size: Length of the longer bars, a multiple of the shorter ones; also "1d", "1w" and "1mo" with `tz`.
+            Or windows, such as `nyse.windows()` for one bar for each session; `offset` and `tz` do not apply then.
         offset: Shift of the longer bars, later, or earlier as "-1s"; less than `size`.
         tz: Time zone of days, weeks and months.
         allowed_lateness: How long after its end a longer bar accepts revisions and is emitted again.
@@ -114,7 +116,9 @@ def rollup(
         raise GraphError(
             f"rollup: takes panes of agg.ohlcv, got items of {getattr(shape.item_type, '__name__', shape.item_type)}"
         )
-    longer = windows.tumbling(size, offset=offset, tz=tz)
+    longer = size if isinstance(size, Assigner) else windows.tumbling(size, offset=offset, tz=tz)
+    if longer is size and (tz is not None or signed_ns(offset, "rollup: offset")):
+        raise GraphError(f"rollup: offset and tz do not go with windows, got {shown(offset)} and {shown(tz)}")
     if shape.windows is not None:
         _check_fit(shape.windows, longer)
     keyed = bars.pipe(ops.filter(_is_traded)).pipe(ops.key_by(_key_of))
@@ -126,7 +130,9 @@ def _check_fit(shorter: Assigner, longer: Assigner) -> None:
     even, longer_even = shorter.evenly, longer.evenly
     if shorter.merges or shorter.is_endless or shorter.counts is not None or (even is not None and even[0] != even[1]):
         raise GraphError(f"rollup: bars must be of adjacent windows, such as windows.tumbling, got {_named(shorter)}")
-    if even is not None and longer_even is not None:
+    if isinstance(shorter, SessionWindows) or isinstance(longer, SessionWindows):
+        fits = not isinstance(shorter, SessionWindows) or shorter.may_fit(longer)
+    elif even is not None and longer_even is not None:
         size, _, offset = even
         fits = longer_even[0] % size == 0 and (longer_even[2] - offset) % size == 0
     else:

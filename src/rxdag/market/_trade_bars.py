@@ -12,6 +12,7 @@ from rxdag.contract import Duration, duration_ns
 from rxdag.graph import Stream, WindowedStream, checked_stream
 from rxdag.market._bar import Bar, as_bar, is_valid
 from rxdag.market._corrected_bars import Correction, RevisedBar, corrected_bars
+from rxdag.market._sessions import Sessions, checked_sessions
 from rxdag.sources import Trade
 
 
@@ -20,6 +21,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = ...,
+    sessions: Sessions | None = ...,
     out_of_order: Duration = ...,
     dedupe_within: Duration = ...,
     name: str = ...,
@@ -29,6 +31,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = ...,
+    sessions: Sessions | None = ...,
     out_of_order: Duration = ...,
     dedupe_within: Duration = ...,
     corrections: Stream[Correction],
@@ -39,6 +42,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = "1s",
+    sessions: Sessions | None = None,
     out_of_order: Duration = "250ms",
     dedupe_within: Duration = "5s",
     corrections: Stream[Correction] | None = None,
@@ -55,6 +59,8 @@ def trade_bars(
     Args:
         trades: Trades in order of receipt, with repeats.
         size: Length of a bar.
+        sessions: Trading sessions of all venues: bars are those of `sessions.windows(size)`, and trades outside of
+            sessions are unassigned. By default, bars are aligned to the epoch.
         out_of_order: How far a trade may be behind the largest trade time and still count.
         dedupe_within: How long a (venue, symbol, trade_id) is remembered.
         corrections: Busts and corrections of trades, in any order.
@@ -75,11 +81,12 @@ def trade_bars(
         >>> sum(bar.count for bar in bars) > 900
         True
     """
+    window = windows.tumbling(size) if sessions is None else checked_sessions(sessions, "trade_bars").windows(size)
     if corrections is not None:
         checked_stream(corrections, "trade_bars: corrections")
         duration_ns(keep, "trade_bars: keep")
         return corrected_bars(
-            trades, corrections, name, size=size, out_of_order=out_of_order, dedupe_within=dedupe_within, keep=keep
+            trades, corrections, name, window=window, out_of_order=out_of_order, dedupe_within=dedupe_within, keep=keep
         )
     return (
         trades
@@ -87,7 +94,7 @@ def trade_bars(
         .pipe(ops.filter(is_valid), name=f"{name}_valid")
         .pipe(ops.dedupe("venue", "symbol", "trade_id", within=dedupe_within), name=f"{name}_once")
         .pipe(ops.key_by("venue", "symbol"))
-        .pipe(ops.window(windows.tumbling(size), agg.ohlcv("price", "qty"), into=as_bar), name=name)
+        .pipe(ops.window(window, agg.ohlcv("price", "qty"), into=as_bar), name=name)
     )  # fmt: skip
 
 

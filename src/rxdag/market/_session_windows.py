@@ -1,0 +1,85 @@
+"""Windows of the sessions of a market, and within them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from rxdag.contract import Assigner, format_ns
+
+if TYPE_CHECKING:
+    from rxdag.market._sessions import Sessions
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = 1_000_000_000
+
+
+def local_date(ts: int, zone: str) -> date:
+    """Return the calendar date of an instant by the clocks of a zone."""
+    return (_EPOCH + timedelta(seconds=ts // _SECOND)).astimezone(ZoneInfo(zone)).date()
+
+
+class SessionWindows(Assigner):
+    """Windows that begin at an open, or at the end of a break, and are cut at the next close or break.
+
+    Their `repr` identifies them in checkpoints. It leaves out the dates, so that a calendar can be renewed.
+
+    Args:
+        sessions: The sessions.
+        size_ns: Length of a window, ns; None for one window for each session.
+    """
+
+    __slots__ = ("sessions", "size_ns")
+
+    def __init__(self, sessions: Sessions, size_ns: int | None) -> None:
+        self.sessions = sessions
+        self.size_ns = size_ns
+
+    def __repr__(self) -> str:
+        sessions = self.sessions
+        size = "sessions" if self.size_ns is None else f"{format_ns(self.size_ns)} of sessions"
+        breaks = f" without {', '.join('-'.join(each) for each in sessions.breaks)}" if sessions.breaks else ""
+        return f"{size} {sessions.open}-{sessions.close} {sessions.zone}{breaks}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionWindows) and (self.sessions, self.size_ns) == (other.sessions, other.size_ns)
+
+    def __hash__(self) -> int:
+        return hash((self.sessions, self.size_ns))
+
+    @property
+    def overlaps(self) -> bool:
+        return False
+
+    def _stretches(self, day: date) -> tuple[tuple[int, int], ...]:
+        """Return the stretches of a trade date that windows do not cross."""
+        if self.size_ns is not None:
+            return self.sessions.hours(day)
+        bounds = self.sessions.bounds(day)
+        return () if bounds is None else (bounds,)
+
+    def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
+        day = self.sessions.trade_date(ts)
+        for start, end in () if day is None else self._stretches(day):
+            if start <= ts < end:
+                size = self.size_ns or end - start
+                first = ts - (ts - start) % size
+                return ((first, min(first + size, end)),)
+        return ()
+
+    def following(self, ts: int) -> tuple[int, int] | None:
+        """Return the first window that starts at or after an instant; None if no more hours are known."""
+        for day in self.sessions.days(local_date(ts, self.sessions.zone)):
+            for start, end in self._stretches(day):
+                size = self.size_ns or end - start
+                first = start + max(0, -((start - ts) // size)) * size
+                if first < end:
+                    return first, min(first + size, end)
+        return None
+
+    def may_fit(self, longer: Assigner) -> bool:
+        """Return False if windows do not lie within longer ones, True if they do or if only the run can tell."""
+        if not isinstance(longer, SessionWindows) or longer.sessions != self.sessions or longer.size_ns is None:
+            return True
+        return self.size_ns is not None and longer.size_ns % self.size_ns == 0
