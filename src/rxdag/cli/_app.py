@@ -18,6 +18,7 @@ from rxdag.cli._load import check as check_graph
 from rxdag.cli._logs import AsForm, AtLevel, LogForm, LogLevel, configure_logs
 from rxdag.cli._nodes import describe_node, list_nodes, nodes_as_data
 from rxdag.cli._options import Allow, AllowDrop, AsJson, Outside, Renamed, Set, Spec, Traceback, renamed_of
+from rxdag.cli._peek import peek
 from rxdag.cli._recordings import record, replay
 from rxdag.cli._run import run_loaded
 from rxdag.cli._shadow import shadowed
@@ -40,6 +41,7 @@ app = typer.Typer(
 
 app.add_typer(state_app, name="state")
 app.command(epilog="Example: rxdag diff out/old out/new")(diff)
+app.command(epilog="Example: rxdag peek trades.csv.gz > job.py")(peek)
 app.command(epilog="Example: rxdag record job.py --source ticks --source quotes --to journal/")(record)
 app.command(
     epilog="Examples: rxdag replay trades.csv.gz --time recv_ns --speed 20 | jq .price; rxdag replay feed.jsonl --at-once; rxdag replay journal/ --at-once"
