@@ -27,6 +27,7 @@ from rxdag.contract import (
 )
 from rxdag.errors import GraphError, SourceError, named_text, shown, text_of
 from rxdag.sources._backoff import Backoff
+from rxdag.sources._silence import Silence
 
 T = TypeVar("T")
 
@@ -75,48 +76,6 @@ class Lifeline:
     reconnect: Backoff | None = None
     silent_ns: int | None = None
     marker: Callable[[int], Any] | None = None
-
-
-class _Silence:
-    """Ends a wait for a peer that is silent for too long; most items cost it no timer.
-
-    Args:
-        limit: The timeout around the wait.
-        longest_s: Longest silence, s.
-    """
-
-    def __init__(self, limit: asyncio.Timeout, longest_s: float) -> None:
-        self._limit = limit
-        self._longest_s = longest_s
-        self._loop = asyncio.get_running_loop()
-        self._since: float | None = None
-        """Time at which the wait for the peer began, by the clock of the loop; None while the consumer is awaited."""
-        self._timer = self._loop.call_later(longest_s, self._look)
-
-    def begin(self) -> None:
-        """Begin to wait for the peer."""
-        self._since = self._loop.time()
-
-    def end(self) -> bool:
-        """End the wait; return False if it had been too long, and the iterator has swallowed the cancel."""
-        self._since = None
-        if self._limit.expired():
-            return False
-        if self._limit.when() is not None:  # the timer was due while the item arrived
-            self._limit.reschedule(None)
-        return True
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        due = (now if self._since is None else self._since) + self._longest_s
-        if due <= now:
-            self._limit.reschedule(now)
-        else:
-            self._timer = self._loop.call_at(due, self._look)
-
-    def close(self) -> None:
-        """Stop the timer."""
-        self._timer.cancel()
 
 
 class _Iterated:
@@ -210,7 +169,7 @@ class LiveReader(Reader):
         """Read one connection to its end."""
         silent_ns = self._lifeline.silent_ns
         limit = asyncio.timeout(None)
-        silence = None if silent_ns is None else _Silence(limit, silent_ns / 1e9)
+        silence = None if silent_ns is None else Silence(limit, silent_ns / 1e9)
         cause: TimeoutError | None = None
         self._connection += 1
         try:
@@ -226,7 +185,7 @@ class LiveReader(Reader):
         if silent_ns is not None and limit.expired():  # also if the iterator has turned the cancel into an end
             raise SourceError(f"was silent for {format_ns(silent_ns)}") from cause
 
-    async def _pull_with(self, silence: _Silence | None) -> None:
+    async def _pull_with(self, silence: Silence | None) -> None:
         if silence is not None:  # a connection is silent until it is made
             silence.begin()
         items = await self._connected()
@@ -260,7 +219,7 @@ class LiveReader(Reader):
             raise BadProgram(f"a connection must be an async iterable, got {shown(given)}; {hint}")
         return aiter(given)
 
-    async def _take_from(self, items: AsyncIterator[Any], silence: _Silence | None) -> None:
+    async def _take_from(self, items: AsyncIterator[Any], silence: Silence | None) -> None:
         is_told = False
         await self._asked()
         if silence is not None:
