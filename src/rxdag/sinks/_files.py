@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import csv as csv_module
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from os.path import exists, isdir
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rxdag.contract import (
-    NOT_TAKEN_BACK,
     Chunk,
-    Delivery,
-    Shape,
     Sink,
     SinkContext,
-    Visible,
     WriteFailed,
     Writer,
     flag,
@@ -25,11 +21,12 @@ from rxdag.contract import (
 from rxdag.errors import GraphError, SourceError, shown
 from rxdag.sinks._appended import AppendedFile, header_of
 from rxdag.sinks._cells import Cells, cells_in, cells_of
-from rxdag.sinks._file_names import PathPart, Place, numbered, parts_of
+from rxdag.sinks._file_names import Place
+from rxdag.sinks._file_sink import FileSink
 from rxdag.sinks._flatten import flatten, json_line, text_cell
 from rxdag.sinks._json_lines import JsonLines
-from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, of_worker
-from rxdag.sinks._places import Places, check_parts
+from rxdag.sinks._numbered import NumberedFiles, checked_roll
+from rxdag.sinks._places import Places
 from rxdag.sinks._roll import Roll, RollBy
 from rxdag.sinks._text_files import NumberedTexts, OneFile, TextFiles
 from rxdag.sinks._whole_file import WholeFile, is_stream
@@ -187,40 +184,7 @@ class _JsonlWriter(_FileWriter):
 
 
 @dataclass(frozen=True)
-class _File(Sink[object, int]):
-    path: str
-    roll: Roll | None
-    append: bool
-    max_open: int
-    adjustable = ("max_open",)
-    why_repeats = NOT_TAKEN_BACK
-
-    @property
-    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
-        return "at the end" if self.roll is None else "at checkpoints"
-
-    def shard(self, worker: int, workers: int) -> Self:
-        return replace(self, path=of_worker(self.path, worker))
-
-    @property
-    def replaces(self) -> str:
-        return self.path if self.roll is None else numbered(self.path, "*")
-
-    @property
-    def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
-        return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
-
-    @property
-    def parts(self) -> tuple[PathPart, ...]:
-        """Return the parts of the path that the items decide on."""
-        return parts_of(self.path, self.label)
-
-    def check(self, shape: Shape, where: str) -> None:
-        check_parts(self.parts, shape, where)
-
-    def left_from(self, dag: str) -> str | None:
-        return None if self.roll is None or self.append else left_of(self.path)
-
+class _File(FileSink):
     def files(self, context: SinkContext, head: Callable[[], bytes]) -> TextFiles:
         """Open where lines are written to."""
         if self.roll is None and self.append:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from rxdag.contract import NOT_TAKEN_BACK, Delivery, Shape, Sink, SinkContext, Visible, Writer, flag, whole
+from rxdag.contract import SinkContext, Writer, flag, whole
 from rxdag.errors import GraphError
 from rxdag.sinks._arrow import BatchWriter, checked_schema
-from rxdag.sinks._file_names import PathPart, numbered, parts_of
+from rxdag.sinks._file_sink import FileSink
 from rxdag.sinks._kept_tables import is_made_of, keep, write_kept
-from rxdag.sinks._numbered import NumberedFiles, checked_roll, left_of, of_worker
+from rxdag.sinks._numbered import NumberedFiles, checked_roll
 from rxdag.sinks._parts import remove_saved
-from rxdag.sinks._places import check_parts
 from rxdag.sinks._roll import Roll
 from rxdag.sinks._rolled_tables import RolledTablesWriter, is_made
 from rxdag.sinks._table_format import TableFormat
@@ -107,48 +106,17 @@ class _TableFileWriter(BatchWriter):
 
 
 @dataclass(frozen=True)
-class TableFiles(Sink[object, int]):
+class TableFiles(FileSink):
     """A file of tables, or numbered ones.
 
     Attributes:
+        schema: A pyarrow.Schema; None to take that of the first items.
         form: Format of the files.
     """
 
-    path: str
     schema: Any = field(repr=False)
-    roll: Roll | None
-    append: bool
-    max_open: int
     form: ClassVar[type[TableFormat]]
-    adjustable = ("max_open",)
     takes_columns = True
-    why_repeats = NOT_TAKEN_BACK
-
-    @property
-    def visible(self) -> Visible:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by roll
-        return "at the end" if self.roll is None else "at checkpoints"
-
-    def shard(self, worker: int, workers: int) -> Self:
-        return replace(self, path=of_worker(self.path, worker))
-
-    @property
-    def replaces(self) -> str:
-        return self.path if self.roll is None else numbered(self.path, "*")
-
-    @property
-    def delivery(self) -> Delivery:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # by path
-        return "at least once" if self.roll is None and is_stream(self.path) else "exactly once"
-
-    @property
-    def parts(self) -> tuple[PathPart, ...]:
-        """Return the parts of the path that the items decide on."""
-        return parts_of(self.path, self.label)
-
-    def check(self, shape: Shape, where: str) -> None:
-        check_parts(self.parts, shape, where)
-
-    def left_from(self, dag: str) -> str | None:
-        return None if self.roll is None or self.append else left_of(self.path)
 
     def open(self, context: SinkContext) -> Writer:
         form = self.form()
@@ -167,7 +135,7 @@ class TableFiles(Sink[object, int]):
 
 def checked_tables(
     path: Any, schema: Any, roll: Any, append: Any, max_open: Any, where: str
-) -> tuple[str, Any, Roll | None, bool, int]:
+) -> tuple[str, Roll | None, bool, int, Any]:
     """Return the arguments of a sink of table files, checked.
 
     Raises:
@@ -176,4 +144,4 @@ def checked_tables(
     text, when = checked_roll(path, roll, where)
     if flag(append, f"{where}: append") and when is None:
         raise GraphError(f"{where}: append must be given with roll=, since a file of this format cannot be continued")
-    return text, checked_schema(schema, where), when, append, whole(max_open, f"{where}: max_open", least=1)
+    return text, when, append, whole(max_open, f"{where}: max_open", least=1), checked_schema(schema, where)

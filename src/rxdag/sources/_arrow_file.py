@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from rxdag.contract import Reader, Shape, Source, SourceContext, checked_path, i
 from rxdag.errors import SourceError
 from rxdag.expressions import checks_itself
 from rxdag.sources._batches import BatchesReader, after, fitting
+from rxdag.sources._footer import check_footer, footer_of
 from rxdag.sources._records import record_fields
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ class _ArrowFileReader(BatchesReader):
             raise SourceError(f"{where}: must be a whole file in Arrow's IPC format, got {error}") from error
         self._starts: list[int] = [0, *accumulate(sizes)]
         """The first row of each batch, and the number of rows."""
-        self._footer = _footer(path)
+        self._footer = footer_of(path, _END_BYTES)
         super().__init__(of, zone, where, context)
 
     def batches(self, first: int) -> Iterator[Any]:
@@ -60,25 +59,12 @@ class _ArrowFileReader(BatchesReader):
         return {"row": self.row, "footer": self._footer}
 
     def seek(self, position: dict[str, Any]) -> None:
-        if position["footer"] != self._footer:
-            raise SourceError(
-                f"{self._where}: must be the file that the checkpoint was taken from, got one with another footer; put "
-                "that file back, or start without the checkpoint"
-            )
+        check_footer(position["footer"], self._footer, self._where)
         self.seek_row(position["row"], self._where)
 
     def close(self) -> None:
         if self._mapped is not None:
             self._mapped.close()
-
-
-def _footer(path: str) -> bytes:
-    """Return the digest of the footer of a file, which says where all of its data is."""
-    with Path(path).open("rb") as file:
-        file.seek(-_END_BYTES, os.SEEK_END)
-        size = int.from_bytes(file.read(4), "little")
-        file.seek(-_END_BYTES - size, os.SEEK_END)
-        return hashlib.blake2b(file.read(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,12 +15,15 @@ from rxdag.contract import Reader, Shape, Source, SourceContext, checked_path, i
 from rxdag.errors import SourceError
 from rxdag.expressions import checks_itself
 from rxdag.sources._batches import BatchesReader, after, fitting
+from rxdag.sources._footer import check_footer, footer_of
 from rxdag.sources._records import record_fields
 
 T = TypeVar("T")
 
 _BATCH_ROWS: Final = 1 << 16
 _FIRST_ROWS: Final = 1 << 10
+_END_BYTES: Final = 8
+"""Length of the footer's length and the magic text that end a file."""
 _BUFFER_BYTES: Final = 1 << 16
 """Bytes of each column read at a time; by default pyarrow reads the whole row group."""
 
@@ -39,7 +40,7 @@ class _ParquetReader(BatchesReader):
             self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         except Exception as error:
             raise SourceError(f"{where}: must be a Parquet file that is whole, got {error}") from error
-        self._footer = _footer(path)
+        self._footer = footer_of(path, _END_BYTES)
         self._found: list[int] = []
         super().__init__(of, zone, where, context)
 
@@ -91,26 +92,13 @@ class _ParquetReader(BatchesReader):
         return {"group": group, "row": row, "footer": self._footer}
 
     def seek(self, position: dict[str, Any]) -> None:
-        if position["footer"] != self._footer:
-            raise SourceError(
-                f"{self._where}: must be the file that the checkpoint was taken from, got one with another footer; put "
-                "that file back, or start without the checkpoint"
-            )
+        check_footer(position["footer"], self._footer, self._where)
         group, row = int(position["group"]), int(position["row"])
         self.seek_row(self._starts()[group] + row, self._where)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def _footer(path: str) -> bytes:
-    """Return the digest of the footer of a Parquet file, which says where all of its data is."""
-    with Path(path).open("rb") as file:
-        file.seek(-8, os.SEEK_END)
-        size = int.from_bytes(file.read(4), "little")
-        file.seek(-8 - size, os.SEEK_END)
-        return hashlib.blake2b(file.read(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
