@@ -52,6 +52,13 @@ def written(path, text):
     return path
 
 
+def arrow_file(folder, of=None):
+    path = folder / "t.arrow"
+    with pa.ipc.new_file(str(path), TABLE.schema) as file:
+        file.write_table(TABLE, max_chunksize=70)
+    return sources.arrow_file(path, of)
+
+
 def parquet(folder, of=None):
     path = folder / "t.parquet"
     pq.write_table(TABLE, path, row_group_size=70)
@@ -89,6 +96,8 @@ CONTINUE = {
     "arrays, one without a name": lambda _: sources.arrays([a for a, _ in ROWS]),
     "arrow": lambda _: sources.arrow(TABLE, Row),
     "async_iterable": lambda _: sources.async_iterable(letters_later, replay=True),
+    "arrow_file": arrow_file,
+    "arrow_file of a type": lambda folder: arrow_file(folder, Row),
     "csv": csv,
     "csv, packed": lambda folder: csv(folder, "t.csv.gz"),
     "iterable": lambda _: sources.iterable(list("abcdefghij")),

@@ -1,4 +1,4 @@
-"""How long a peer may be silent."""
+"""The limit on the silence of a peer."""
 
 from __future__ import annotations
 
