@@ -78,7 +78,7 @@ def test_bars_of_sessions_equal_a_plain_loop(data, trades):
     clock = [
         f"{(first + s) // 3600 % 24:02}:{(first + s) // 60 % 60:02}:{(first + s) % 60:02}" for s in (30, 60, 90, 150)
     ]
-    hours = market.Sessions("UTC", clock[0], clock[3], breaks=[(clock[1], clock[2])])
+    hours = market.Session("UTC", clock[0], clock[3], breaks=[(clock[1], clock[2])])
     bars = by_feed(timed_trades(data, out_of_order="250ms")).pipe(
         ops.window(hours.windows("7s"), agg.ohlcv("price", "qty"))
     )

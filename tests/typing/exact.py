@@ -442,7 +442,7 @@ assert_type(
 
 def store_of(each: checkpoints.Store) -> None:
     with each.open("bars") as session:
-        assert_type(session, checkpoints.Session)
+        assert_type(session, checkpoints.StoreSession)
         assert_type(session.latest(), checkpoints.Checkpoint | None)
         assert_type(session.commit(graph="1f2e", at_ns=0), checkpoints.Checkpoint)
 

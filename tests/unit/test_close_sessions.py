@@ -1,4 +1,4 @@
-"""Sessions that end by the clock. Runs begin at 1970-01-01T00:00Z, a Thursday."""
+"""Session that end by the clock. Runs begin at 1970-01-01T00:00Z, a Thursday."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from rxdag import operators as ops
 from rxdag.testing import check_operator
 
 SECOND = 10**9
-DAY = market.Sessions("UTC", "01:00", "04:00", breaks=[("02:00", "03:00")])
+DAY = market.Session("UTC", "01:00", "04:00", breaks=[("02:00", "03:00")])
 
 
-def bars_of(ticks, sessions=DAY, size="30m", after="2s"):
+def bars_of(ticks, session=DAY, size="30m", after="2s"):
     """Bars, each with the time at which it came, s; ticks are seconds since the epoch."""
     timed = ticks.pipe(ops.event_time(lambda t: t, unit="s", out_of_order="10s"))
-    closed = timed.pipe(market.close_sessions(sessions, after=after))
-    return closed.pipe(ops.window_all(sessions.windows(size), agg.count()), name="bars").pipe(ops.timestamp())
+    closed = timed.pipe(market.close_sessions(session, after=after))
+    return closed.pipe(ops.window_all(session.windows(size), agg.count()), name="bars").pipe(ops.timestamp())
 
 
 def live(*seconds, end="30h", **how):
@@ -66,16 +66,16 @@ def test_a_replay_of_a_past_session_gives_the_same_bars_at_any_speed():
 
 
 def test_sessions_that_follow_each_other_without_a_pause_are_all_closed():
-    always = market.Sessions("UTC", "00:00", "24:00")
-    assert live(100, 86_399, 86_400, end="60h", sessions=always, size=None) == [
+    always = market.Session("UTC", "00:00", "24:00")
+    assert live(100, 86_399, 86_400, end="60h", session=always, size=None) == [
         (0, 86_400, 2, 86_402.0),
         (86_400, 2 * 86_400, 1, 2 * 86_400 + 2.0),
     ]
 
 
 def test_the_close_of_a_session_makes_no_trade_of_the_next_one_late():
-    always = market.Sessions("UTC", "00:00", "24:00")
-    assert live(86_399, 86_400, 86_410, end="25h", sessions=always, size="1m")[:2] == [
+    always = market.Session("UTC", "00:00", "24:00")
+    assert live(86_399, 86_400, 86_410, end="25h", session=always, size="1m")[:2] == [
         (86_340, 86_400, 1, 86_402.0),
         (86_400, 86_460, 2, 25 * 3600.0),
     ]
@@ -88,8 +88,8 @@ def test_the_sessions_after_a_replay_are_closed_by_the_clock():
 
 
 def test_nothing_is_closed_past_the_last_day_that_is_known():
-    known = market.Sessions("UTC", "01:00", "04:00", last="1970-01-01")
-    assert live(3600, end="60h", sessions=known) == [(3600, 5400, 1, 14_402.0)]
+    known = market.Session("UTC", "01:00", "04:00", last="1970-01-01")
+    assert live(3600, end="60h", session=known) == [(3600, 5400, 1, 14_402.0)]
 
 
 def test_closing_sessions_holds_the_laws():
@@ -100,7 +100,7 @@ def test_closing_sessions_holds_the_laws():
 
 
 def test_what_is_no_session_is_refused():
-    with pytest.raises(GraphError, match=r"close_sessions: sessions must be market.Sessions\(...\), got 'XNYS'"):
+    with pytest.raises(GraphError, match=r"close_sessions: session must be market.Session\(...\), got 'XNYS'"):
         market.close_sessions("XNYS")
     with pytest.raises(GraphError, match="needs event time, and the stream has none"):
         rxdag.from_source(sources.range(1)).pipe(market.close_sessions(DAY))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.test_session_windows import MINUTE, ticks_of
-from tests.unit.test_sessions import GLOBEX, NYSE, TOKYO, ns, utc
+from tests.unit.test_trading_session import GLOBEX, NYSE, TOKYO, ns, utc
 
 import rxdag
 from rxdag import GraphError, market, sinks, sources, testing, windows
@@ -31,9 +31,7 @@ def sparse(session, days):
 @pytest.mark.parametrize("session", [NYSE, GLOBEX, TOKYO])
 def test_gaps_are_filled_within_sessions_only_and_up_to_the_watermark(session, gap):
     ticks = sparse(session, ["2026-11-25", "2026-11-27", "2026-11-30"])
-    made = market.resample_ohlc(
-        keyed(ticks), "30m", lambda t: t[1], lambda t: 1, gap=gap, sessions=session, name="bars"
-    )
+    made = market.resample_ohlc(keyed(ticks), "30m", lambda t: t[1], lambda t: 1, gap=gap, session=session, name="bars")
     out = made.to(sinks.collect())
     made = rxdag.run(out)[out]
     watermark = max(t[0] for t in ticks) - 90 * MINUTE - 1
@@ -62,18 +60,18 @@ def test_gaps_are_filled_within_sessions_only_and_up_to_the_watermark(session, g
 @pytest.mark.parametrize("gap", ["previous", "nan"])
 def test_filling_gaps_of_sessions_holds_the_laws(gap):
     check_operator(
-        lambda s: market.resample_ohlc(s, "1h", lambda t: t[1], lambda t: 1, gap=gap, sessions=TOKYO),
+        lambda s: market.resample_ohlc(s, "1h", lambda t: t[1], lambda t: 1, gap=gap, session=TOKYO),
         sparse(TOKYO, ["2026-11-27", "2026-11-30"]),
         before=lambda s: s.pipe(ops.event_time(lambda t: t[0], out_of_order="90m")).pipe(ops.key_by(lambda t: t[2])),
     )
 
 
 def test_a_closed_session_is_filled_to_its_end_and_the_next_one_not_before_it_opens():
-    day = market.Sessions("UTC", "01:00", "02:00")  # the run begins at 1970-01-01T00:00Z, a Thursday
+    day = market.Session("UTC", "01:00", "02:00")  # the run begins at 1970-01-01T00:00Z, a Thursday
     ticks = rxdag.from_source(testing.timeline(("65m", (3900, 5.0)), end="28h"))
     timed = ticks.pipe(ops.event_time(lambda t: t[0], unit="s")).pipe(market.close_sessions(day))
     bars = market.resample_ohlc(
-        timed.pipe(ops.key_by(lambda t: "a")), "20m", lambda t: t[1], lambda t: 1, gap="previous", sessions=day
+        timed.pipe(ops.key_by(lambda t: "a")), "20m", lambda t: t[1], lambda t: 1, gap="previous", session=day
     )
     out = bars.pipe(ops.timestamp()).to(sinks.collect(), name="out")
     made = testing.run_virtual(out)["out"]
@@ -92,7 +90,7 @@ def test_no_gap_is_filled_past_the_last_day_that_is_known():
     ticks = [(ns("2026-11-25T19:10"), 1.0, "a"), (ns("2026-11-25T20:50"), 2.0, "a")]
     bars = market.resample_ohlc(
         keyed([*ticks, (ns("2026-11-25T23:00"), 9.0, "a")]),
-        "1h", lambda t: t[1], lambda t: 1, gap="previous", sessions=known,
+        "1h", lambda t: t[1], lambda t: 1, gap="previous", session=known,
     ).to(sinks.collect())  # fmt: skip
     assert [(utc([(bar.start, bar.end)])[0], bar.value.count) for bar in rxdag.run(bars)[bars]] == [
         (("2026-11-25T18:30", "2026-11-25T19:30"), 1),
@@ -178,7 +176,7 @@ def test_bars_of_trades_are_cut_at_the_close_and_trades_outside_are_unassigned(c
         )
     )  # fmt: skip
     options = {"corrections": rxdag.from_source(sources.iterable([], of=market.Correction))} if corrections else {}
-    bars = market.trade_bars(source, size="1h", sessions=NYSE, **options)
+    bars = market.trade_bars(source, size="1h", session=NYSE, **options)
     out, outside = bars.to(sinks.collect()), bars.side("unassigned", of=market.Trade).to(sinks.collect())
     result = rxdag.run(out, outside)
     assert [(bar.start, bar.end, bar.close) for bar in result[out]] == [
@@ -192,11 +190,11 @@ def test_options_that_do_not_go_together_are_refused():
     bars = keyed([]).pipe(ops.window(NYSE.windows("30m"), agg.ohlcv(lambda t: t[1], lambda t: 1)))
     with pytest.raises(GraphError, match="rollup: offset and tz do not go with windows, got '1h' and None"):
         market.rollup(bars, NYSE.windows(), offset="1h")
-    with pytest.raises(GraphError, match="resample_ohlc: offset does not go with sessions, got '1m'"):
-        market.resample_ohlc(keyed([]), "1h", "p", "q", offset="1m", sessions=NYSE)
+    with pytest.raises(GraphError, match="resample_ohlc: offset does not go with session, got '1m'"):
+        market.resample_ohlc(keyed([]), "1h", "p", "q", offset="1m", session=NYSE)
     for make in (
-        lambda: market.resample_ohlc(keyed([]), "1h", "p", "q", sessions="XNYS"),
-        lambda: market.trade_bars(rxdag.from_source(sources.iterable([], of=market.Trade)), sessions="XNYS"),
+        lambda: market.resample_ohlc(keyed([]), "1h", "p", "q", session="XNYS"),
+        lambda: market.trade_bars(rxdag.from_source(sources.iterable([], of=market.Trade)), session="XNYS"),
     ):
-        with pytest.raises(GraphError, match=r"sessions must be market.Sessions\(...\), got 'XNYS'"):
+        with pytest.raises(GraphError, match=r"session must be market.Session\(...\), got 'XNYS'"):
             make()

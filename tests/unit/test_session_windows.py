@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.test_checkpointed_runs import Steady, settled, virtual
-from tests.unit.test_sessions import ALWAYS, GLOBEX, LONDON, NYSE, TOKYO, ns, utc
+from tests.unit.test_trading_session import ALWAYS, GLOBEX, LONDON, NYSE, TOKYO, ns, utc
 
 import rxdag
 from rxdag import GraphError, checkpoints, sinks, sources

@@ -11,14 +11,14 @@ from rxdag import operators as ops
 from rxdag.testing import check_operator
 
 SECOND, MINUTE, DAY_S = 10**9, 60, 86_400
-DAY = market.Sessions("UTC", "01:00", "04:00", breaks=[("02:00", "03:00")])
+DAY = market.Session("UTC", "01:00", "04:00", breaks=[("02:00", "03:00")])
 
 
-def silences(ticks, after, sessions=DAY):
+def silences(ticks, after, session=DAY):
     """Silences of a recorded feed, in seconds, with the last one, after its end; ticks are (second, key)."""
     timed = rxdag.from_source(sources.iterable(ticks)).pipe(ops.event_time(lambda t: t[0], unit="s"))
     made = (
-        timed.pipe(ops.key_by(lambda t: t[1])).pipe(market.silent_feeds(sessions, after=after, clock="event")).collect()
+        timed.pipe(ops.key_by(lambda t: t[1])).pipe(market.silent_feeds(session, after=after, clock="event")).collect()
     )
     return [(each.key, each.since // SECOND, each.until and each.until // SECOND) for each in made]
 
@@ -92,7 +92,7 @@ def test_silent_feeds_hold_the_laws(clock):
     [
         (
             lambda: market.silent_feeds("XNYS", after="1m"),
-            r"silent_feeds: sessions must be market.Sessions\(...\), got",
+            r"silent_feeds: session must be market.Session\(...\), got",
         ),
         (lambda: market.silent_feeds(DAY, after="0s"), "silent_feeds: after must be more than 0"),
         (lambda: market.silent_feeds(DAY, after="1m", clock="wall"), "silent_feeds: clock must be"),

@@ -6,6 +6,6 @@ Public.
 from rxdag.checkpoints._lock import Lock as Lock
 from rxdag.checkpoints._memory import MemoryStore, memory
 from rxdag.checkpoints._sqlite import OnDamage, SqliteStore, sqlite
-from rxdag.checkpoints._store import Checkpoint, Session, Store
+from rxdag.checkpoints._store import Checkpoint, Store, StoreSession
 
-__all__ = ["Checkpoint", "MemoryStore", "OnDamage", "Session", "SqliteStore", "Store", "memory", "sqlite"]
+__all__ = ["Checkpoint", "MemoryStore", "OnDamage", "StoreSession", "SqliteStore", "Store", "memory", "sqlite"]

@@ -29,7 +29,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     is_pinned: bool = False
 
 
-class Session(Protocol):
+class StoreSession(Protocol):
     """An opened store: the only writer of it, until it is closed.
 
     A checkpoint is a set of named parts. It is written by `begin`, one `put` per part, and `commit`. It is durable once
@@ -107,7 +107,7 @@ class Session(Protocol):
 class Store(Protocol):
     """A place for checkpoints: a value, which can be opened by one run at a time."""
 
-    def open(self, owner: str) -> Session:
+    def open(self, owner: str) -> StoreSession:
         """Open the store for one run.
 
         Args:

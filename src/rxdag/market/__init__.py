@@ -13,7 +13,7 @@ from rxdag.market._flow import imbalance, twap
 from rxdag.market._quotes import microprice, mid, spread, tick_rule
 from rxdag.market._resample import resample_ohlc
 from rxdag.market._rollup import rollup
-from rxdag.market._sessions import Sessions
+from rxdag.market._session import Session
 from rxdag.market._silent_feeds import Silence, silent_feeds
 from rxdag.market._trade_bars import by_venue, trade_bars
 from rxdag.sources import Quote, Trade
@@ -25,7 +25,7 @@ __all__ = [
     "Correction",
     "Quote",
     "RevisedBar",
-    "Sessions",
+    "Session",
     "Silence",
     "Trade",
     "as_bar",

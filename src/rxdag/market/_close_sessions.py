@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rxdag.contract import MAX, MIN, Duration, Emit, Kernel, Operator, Shape, duration_ns
+from rxdag.market._session import Session, checked_session
 from rxdag.market._session_windows import local_date
-from rxdag.market._sessions import Sessions, checked_sessions
 
 A = TypeVar("A")
 
@@ -20,8 +20,8 @@ class _CloseKernel(Kernel):
 
     derived = ("end", "until", "timer")
 
-    def __init__(self, sessions: Sessions, after: int) -> None:
-        self._sessions = sessions
+    def __init__(self, session: Session, after: int) -> None:
+        self._session = session
         self._after = after
         self.end: int | None = None
         self.until = MIN
@@ -39,8 +39,8 @@ class _CloseKernel(Kernel):
 
     def _end_after(self, ts: int) -> int | None:
         """Return the first end of hours after an instant; None if no more hours are known."""
-        for day in self._sessions.days(local_date(ts, self._sessions.zone)):
-            for _, end in self._sessions.hours(day):
+        for day in self._session.days(local_date(ts, self._session.zone)):
+            for _, end in self._session.hours(day):
                 if ts < end:
                     return end
         return None
@@ -60,24 +60,24 @@ class _CloseKernel(Kernel):
 
 @dataclass(frozen=True)
 class _CloseSessions(Operator[A, A], Generic[A]):
-    sessions: Sessions
+    session: Session
     after_ns: int
     label = "close_sessions"
     needs_event_time = True
     keeps_order = False
-    apart = ("sessions", "after")
+    apart = ("session", "after")
 
     def shape(self, shape: Shape) -> Shape:
         return shape
 
     def kernel(self) -> _CloseKernel:
-        return _CloseKernel(self.sessions, self.after_ns)
+        return _CloseKernel(self.session, self.after_ns)
 
 
-def close_sessions(sessions: Sessions, /, *, after: Duration = "1s") -> Operator[A, A]:
+def close_sessions(session: Session, /, *, after: Duration = "1s") -> Operator[A, A]:
     """Close the bars of a session by the clock, without waiting for the next trade.
 
-    Put it before the windows, such as `sessions.windows("1h")`. Without it, the last bars of a day are emitted with the
+    Put it before the windows, such as `session.windows("1h")`. Without it, the last bars of a day are emitted with the
     first trade of the next one. Its timer starts with the first item that arrives before the end of its hours by the
     clock, so that a replay of past sessions does not depend on the clock. After a restart it starts again.
 
@@ -90,7 +90,7 @@ def close_sessions(sessions: Sessions, /, *, after: Duration = "1s") -> Operator
     Clock: processing time of the run's scheduler.
 
     Args:
-        sessions: The sessions.
+        session: The hours of trading.
         after: How long after the end of a session its items may still arrive.
 
     Raises:
@@ -98,7 +98,7 @@ def close_sessions(sessions: Sessions, /, *, after: Duration = "1s") -> Operator
 
     Example:
         >>> from rxdag import testing
-        >>> minute = market.Sessions("UTC", "00:00", "00:01")  # the run starts at 1970-01-01T00:00Z, a Thursday
+        >>> minute = market.Session("UTC", "00:00", "00:01")  # the run starts at 1970-01-01T00:00Z, a Thursday
         >>> ticks = rxdag.from_source(testing.timeline(("20s", 20), ("50s", 50), end="2m"))
         >>> timed = ticks.pipe(ops.event_time(lambda t: t, unit="s")).pipe(market.close_sessions(minute, after="2s"))
         >>> bars = timed.pipe(ops.window_all(minute.windows(), agg.count())).pipe(ops.timestamp())
@@ -106,4 +106,4 @@ def close_sessions(sessions: Sessions, /, *, after: Duration = "1s") -> Operator
         >>> [(bar.ts // 10**9, bar.value.value) for bar in testing.run_virtual(out)["out"]]
         [(62, 2)]
     """
-    return _CloseSessions(checked_sessions(sessions, "close_sessions"), duration_ns(after, "close_sessions: after"))
+    return _CloseSessions(checked_session(session, "close_sessions"), duration_ns(after, "close_sessions: after"))

@@ -13,8 +13,8 @@ from rxdag.contract import MAX, Duration, Emit, Kernel, Operator, Pane, Shape, p
 from rxdag.errors import GraphError, shown
 from rxdag.expressions import Field
 from rxdag.graph import KeyedStream, Stream, checked_stream
+from rxdag.market._session import Session, checked_session
 from rxdag.market._session_windows import SessionWindows
-from rxdag.market._sessions import Sessions, checked_sessions
 
 K = TypeVar("K")
 A = TypeVar("A")
@@ -105,14 +105,14 @@ def resample_ohlc(
     *,
     gap: Gap = "skip",
     offset: Duration = "0s",
-    sessions: Sessions | None = None,
+    session: Session | None = None,
     name: str | None = None,
 ) -> Stream[Pane[K, Ohlcv]]:
     """Build bars of equal length for each key, with or without bars for gaps.
 
     Gaps are filled only after the first tick of a key, and only up to the watermark: a quiet market gets flat bars as
     its time advances. The end of the data fills no gaps. A bar that fills a gap has volume and count 0 and no VWAP.
-    With `sessions`, bars are those of `sessions.windows(size)`, and gaps are filled within sessions only, so that the
+    With `session`, bars are those of `session.windows(size)`, and gaps are filled within sessions only, so that the
     first bars of a day can have the close of the day before.
 
     Args:
@@ -122,7 +122,7 @@ def resample_ohlc(
         qty: Quantity of each tick, finite, 0 or more.
         gap: "skip" for no bar, "previous" for a bar at the previous close, "nan" for a bar without prices.
         offset: Shift of the bars, later, or earlier as "-1s"; less than `size`.
-        sessions: Trading sessions; by default, bars are aligned to the epoch.
+        session: Trading sessions; by default, bars are aligned to the epoch.
         name: Name of the node; the name of the node before it, if there is one, begins with it. A run with checkpoints
             needs it.
 
@@ -144,10 +144,10 @@ def resample_ohlc(
     before = name if name is None or gap == "skip" else f"{name}_bars"
     following: _Adjacent | SessionWindows = _Adjacent(size_ns)
     assigner = windows.tumbling(size, offset=offset)
-    if sessions is not None:
+    if session is not None:
         if signed_ns(offset, "resample_ohlc: offset"):
-            raise GraphError(f"resample_ohlc: offset does not go with sessions, got {shown(offset)}")
-        assigner = following = checked_sessions(sessions, "resample_ohlc").windows(size)
+            raise GraphError(f"resample_ohlc: offset does not go with session, got {shown(offset)}")
+        assigner = following = checked_session(session, "resample_ohlc").windows(size)
     bars = ticks.pipe(ops.window(assigner, agg.ohlcv(price, qty)), name=before)
     if gap == "skip":
         return bars

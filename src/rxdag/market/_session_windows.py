@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from rxdag.contract import Assigner, format_ns
 
 if TYPE_CHECKING:
-    from rxdag.market._sessions import Sessions
+    from rxdag.market._session import Session
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = 1_000_000_000
@@ -26,27 +26,27 @@ class SessionWindows(Assigner):
     Their `repr` identifies them in checkpoints. It leaves out the dates, so that a calendar can be renewed.
 
     Args:
-        sessions: The sessions.
+        session: The hours of trading.
         size_ns: Length of a window, ns; None for one window for each session.
     """
 
-    __slots__ = ("sessions", "size_ns")
+    __slots__ = ("session", "size_ns")
 
-    def __init__(self, sessions: Sessions, size_ns: int | None) -> None:
-        self.sessions = sessions
+    def __init__(self, session: Session, size_ns: int | None) -> None:
+        self.session = session
         self.size_ns = size_ns
 
     def __repr__(self) -> str:
-        sessions = self.sessions
+        session = self.session
         size = "sessions" if self.size_ns is None else f"{format_ns(self.size_ns)} of sessions"
-        breaks = f" without {', '.join('-'.join(each) for each in sessions.breaks)}" if sessions.breaks else ""
-        return f"{size} {sessions.open}-{sessions.close} {sessions.zone}{breaks}"
+        breaks = f" without {', '.join('-'.join(each) for each in session.breaks)}" if session.breaks else ""
+        return f"{size} {session.open}-{session.close} {session.zone}{breaks}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionWindows) and (self.sessions, self.size_ns) == (other.sessions, other.size_ns)
+        return isinstance(other, SessionWindows) and (self.session, self.size_ns) == (other.session, other.size_ns)
 
     def __hash__(self) -> int:
-        return hash((self.sessions, self.size_ns))
+        return hash((self.session, self.size_ns))
 
     @property
     def overlaps(self) -> bool:
@@ -55,12 +55,12 @@ class SessionWindows(Assigner):
     def _stretches(self, day: date) -> tuple[tuple[int, int], ...]:
         """Return the stretches of a trade date that windows do not cross."""
         if self.size_ns is not None:
-            return self.sessions.hours(day)
-        bounds = self.sessions.bounds(day)
+            return self.session.hours(day)
+        bounds = self.session.bounds(day)
         return () if bounds is None else (bounds,)
 
     def assign(self, ts: int) -> tuple[tuple[int, int], ...]:
-        day = self.sessions.trade_date(ts)
+        day = self.session.trade_date(ts)
         for start, end in () if day is None else self._stretches(day):
             if start <= ts < end:
                 size = self.size_ns or end - start
@@ -70,7 +70,7 @@ class SessionWindows(Assigner):
 
     def following(self, ts: int) -> tuple[int, int] | None:
         """Return the first window that starts at or after an instant; None if no more hours are known."""
-        for day in self.sessions.days(local_date(ts, self.sessions.zone)):
+        for day in self.session.days(local_date(ts, self.session.zone)):
             for start, end in self._stretches(day):
                 size = self.size_ns or end - start
                 first = start + max(0, -((start - ts) // size)) * size
@@ -80,6 +80,6 @@ class SessionWindows(Assigner):
 
     def may_fit(self, longer: Assigner) -> bool:
         """Return False if windows do not lie within longer ones, True if they do or if only the run can tell."""
-        if not isinstance(longer, SessionWindows) or longer.sessions != self.sessions or longer.size_ns is None:
+        if not isinstance(longer, SessionWindows) or longer.session != self.session or longer.size_ns is None:
             return True
         return self.size_ns is not None and longer.size_ns % self.size_ns == 0

@@ -9,8 +9,8 @@ import msgspec
 from rxdag import operators as ops
 from rxdag.contract import Duration, KeyedProcess, ProcessContext, WindowOp, positive_ns
 from rxdag.errors import GraphError, shown
+from rxdag.market._session import Session, checked_session
 from rxdag.market._session_windows import local_date
-from rxdag.market._sessions import Sessions, checked_sessions
 
 K = TypeVar("K")
 K_co = TypeVar("K_co", covariant=True)
@@ -35,8 +35,8 @@ class Silence(msgspec.Struct, Generic[K_co], frozen=True):
 class _Silent(KeyedProcess[K, Any, Silence[K], list[Any]]):
     """The state of a feed: time of its last item, whether it is silent, and whether its timer is set."""
 
-    def __init__(self, sessions: Sessions, after_ns: int, *, by_clock: bool) -> None:
-        self._sessions = sessions
+    def __init__(self, session: Session, after_ns: int, *, by_clock: bool) -> None:
+        self._session = session
         self._after = after_ns
         self._by_clock = by_clock
 
@@ -68,8 +68,8 @@ class _Silent(KeyedProcess[K, Any, Silence[K], list[Any]]):
 
     def _due(self, last: int) -> int | None:
         """Return when a feed is silent for too long; the wait begins again at each open. None if no hours are known."""
-        for day in self._sessions.days(local_date(last, self._sessions.zone)):
-            for start, end in self._sessions.hours(day):
+        for day in self._session.days(local_date(last, self._session.zone)):
+            for start, end in self._session.hours(day):
                 due = max(start, last) + self._after
                 if due < end:
                     return due
@@ -77,7 +77,7 @@ class _Silent(KeyedProcess[K, Any, Silence[K], list[Any]]):
 
 
 def silent_feeds(
-    sessions: Sessions, /, *, after: Duration, clock: Literal["event", "processing"] = "processing"
+    session: Session, /, *, after: Duration, clock: Literal["event", "processing"] = "processing"
 ) -> WindowOp[K, Any, Silence[K]]:
     """Report feeds that are silent while their market trades.
 
@@ -92,7 +92,7 @@ def silent_feeds(
     Clock: that of `clock`.
 
     Args:
-        sessions: The sessions of all feeds.
+        session: Hours of trading of all feeds.
         after: Longest silence that is normal, more than 0, and less than the shortest session.
         clock: "processing" for alerts of a live feed; "event" to find the silences of a recorded one, as its watermark
             passes them.
@@ -101,18 +101,18 @@ def silent_feeds(
         GraphError: If an argument is invalid, or the stream has no key.
 
     Example:
-        >>> minutes = market.Sessions("UTC", "00:00", "00:10")  # 1970-01-01 is a Thursday
+        >>> minutes = market.Session("UTC", "00:00", "00:10")  # 1970-01-01 is a Thursday
         >>> ticks = rxdag.from_source(sources.iterable([(0, "A"), (100, "A"), (400, "A"), (86_420, "A")]))
         >>> keyed = ticks.pipe(ops.event_time(lambda t: t[0], unit="s")).pipe(ops.key_by(lambda t: t[1]))
         >>> silences = keyed.pipe(market.silent_feeds(minutes, after="4m", clock="event")).collect()
         >>> [(each.since // 10**9, each.until and each.until // 10**9) for each in silences]
         [(100, None), (100, 400), (86420, None)]
     """
-    checked_sessions(sessions, _NAME)
+    checked_session(session, _NAME)
     if clock not in ("event", "processing"):
         raise GraphError(f'{_NAME}: clock must be "event" or "processing", got {shown(clock)}')
     by_clock = clock == "processing"
     made: WindowOp[K, Any, Silence[K]] = ops.process(
-        _Silent[K](sessions, positive_ns(after, f"{_NAME}: after"), by_clock=by_clock), clock=clock
+        _Silent[K](session, positive_ns(after, f"{_NAME}: after"), by_clock=by_clock), clock=clock
     )
     return made

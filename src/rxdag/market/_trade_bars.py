@@ -12,7 +12,7 @@ from rxdag.contract import Duration, duration_ns
 from rxdag.graph import Stream, WindowedStream, checked_stream
 from rxdag.market._bar import Bar, as_bar, is_valid
 from rxdag.market._corrected_bars import Correction, RevisedBar, corrected_bars
-from rxdag.market._sessions import Sessions, checked_sessions
+from rxdag.market._session import Session, checked_session
 from rxdag.sources import Trade
 
 
@@ -21,7 +21,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = ...,
-    sessions: Sessions | None = ...,
+    session: Session | None = ...,
     out_of_order: Duration = ...,
     dedupe_within: Duration = ...,
     name: str = ...,
@@ -31,7 +31,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = ...,
-    sessions: Sessions | None = ...,
+    session: Session | None = ...,
     out_of_order: Duration = ...,
     dedupe_within: Duration = ...,
     corrections: Stream[Correction],
@@ -42,7 +42,7 @@ def trade_bars(
     trades: Stream[Trade],
     *,
     size: Duration = "1s",
-    sessions: Sessions | None = None,
+    session: Session | None = None,
     out_of_order: Duration = "250ms",
     dedupe_within: Duration = "5s",
     corrections: Stream[Correction] | None = None,
@@ -59,7 +59,7 @@ def trade_bars(
     Args:
         trades: Trades in order of receipt, with repeats.
         size: Length of a bar.
-        sessions: Trading sessions of all venues: bars are those of `sessions.windows(size)`, and trades outside of
+        session: Trading sessions of all venues: bars are those of `session.windows(size)`, and trades outside of
             sessions are unassigned. By default, bars are aligned to the epoch.
         out_of_order: How far a trade may be behind the largest trade time and still count.
         dedupe_within: How long a (venue, symbol, trade_id) is remembered.
@@ -81,7 +81,7 @@ def trade_bars(
         >>> sum(bar.count for bar in bars) > 900
         True
     """
-    window = windows.tumbling(size) if sessions is None else checked_sessions(sessions, "trade_bars").windows(size)
+    window = windows.tumbling(size) if session is None else checked_session(session, "trade_bars").windows(size)
     if corrections is not None:
         checked_stream(corrections, "trade_bars: corrections")
         duration_ns(keep, "trade_bars: keep")

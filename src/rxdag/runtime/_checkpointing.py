@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from rxdag.checkpoints import Checkpoint, Session
+from rxdag.checkpoints import Checkpoint, StoreSession
 from rxdag.codec import Codec, detached
 from rxdag.engine import InnerNode, Ledger, Writes
 from rxdag.errors import CheckpointError, RxDagError, as_exception, text_of
@@ -62,7 +62,7 @@ class Checkpointing:
     def __init__(
         self,
         execution: Execution,
-        session: Session,
+        session: StoreSession,
         facts: dict[str, Any],
         graph: str,
         every_ns: int | None,
@@ -105,7 +105,7 @@ class Checkpointing:
                 node.saves = True
 
     @property
-    def session(self) -> Session:
+    def session(self) -> StoreSession:
         """The store that the checkpoints go to. Thread-safe."""
         return self._session
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rxdag.checkpoints import Checkpoint, Session
+from rxdag.checkpoints import Checkpoint, StoreSession
 from rxdag.contract import flag, positive_ns
 from rxdag.errors import RxDagError
 from rxdag.logs import EventLog
@@ -119,7 +119,7 @@ class DagRun:
         if job.recovery is not None and checkpointing is not None and checkpointing.last is not None:
             job.recovery = replace(job.recovery, changes=Changes())
 
-    async def checkpoint(self) -> Session:
+    async def checkpoint(self) -> StoreSession:
         """Take a checkpoint, and return the store that it is in.
 
         Raises:

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from rxdag._build_info import build_info
-from rxdag.checkpoints import Checkpoint, Session, Store, sqlite
+from rxdag.checkpoints import Checkpoint, Store, StoreSession, sqlite
 from rxdag.codec import Codec, is_named
 from rxdag.contract import Duration, Sink, flag, positive_ns
 from rxdag.engine import Ledger
@@ -157,7 +157,7 @@ def begun(execution: Execution, recovery: Recovery | None) -> Execution:
         raise
 
 
-def _begun(execution: Execution, session: Session, recovery: Recovery, codec: Codec) -> Execution:
+def _begun(execution: Execution, session: StoreSession, recovery: Recovery, codec: Codec) -> Execution:
     graph = graph_of(execution.plan)
     facts = {"format": FORMAT, "rxdag": build_info().version, "graph": graph}
     last, resumed_from = session.latest(), None

@@ -9,17 +9,17 @@ import pytest
 
 from rxdag import GraphError, market
 
-NYSE = market.Sessions(
+NYSE = market.Session(
     "America/New_York",
     "09:30",
     "16:00",
     holidays=["2026-11-26", "2026-12-25"],
     early_closes={"2026-11-27": "13:00", "2026-12-24": "13:00"},
 )
-GLOBEX = market.Sessions("America/New_York", "18:00", "17:00", early_closes={"2026-11-27": "13:15"})
-TOKYO = market.Sessions("Asia/Tokyo", "09:00", "15:30", breaks=[("11:30", "12:30")])
-LONDON = market.Sessions("Europe/London", "08:00", "16:30")
-ALWAYS = market.Sessions(
+GLOBEX = market.Session("America/New_York", "18:00", "17:00", early_closes={"2026-11-27": "13:15"})
+TOKYO = market.Session("Asia/Tokyo", "09:00", "15:30", breaks=[("11:30", "12:30")])
+LONDON = market.Session("Europe/London", "08:00", "16:30")
+ALWAYS = market.Session(
     "America/New_York", "00:00", "24:00", weekdays=("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 )
 
@@ -72,7 +72,7 @@ def test_a_time_that_occurs_twice_is_the_first_and_one_that_is_skipped_is_read_b
 
 
 def test_a_break_in_the_evening_is_on_the_day_before_the_trade_date():
-    shanghai = market.Sessions(
+    shanghai = market.Session(
         "Asia/Shanghai", "21:00", "15:00", breaks=[("02:30", "09:00"), ("10:15", "10:30"), ("11:30", "13:30")]
     )
     assert utc(shanghai.hours("2026-12-01")) == [
@@ -164,8 +164,8 @@ def test_a_day_outside_of_the_known_hours_is_refused():
 
 def test_sessions_with_the_same_hours_are_equal_and_keep_no_object_of_the_caller():
     holidays, closes = ["2026-12-25"], {"2026-12-24": "13:00"}
-    one = market.Sessions("UTC", "09:30", "16:00:00", holidays=holidays, early_closes=closes)
-    two = market.Sessions(
+    one = market.Session("UTC", "09:30", "16:00:00", holidays=holidays, early_closes=closes)
+    two = market.Session(
         "UTC", time(9, 30), time(16), holidays=[date(2026, 12, 25)], early_closes={date(2026, 12, 24): time(13)}
     )
     holidays.clear()
@@ -182,29 +182,29 @@ def test_sessions_with_the_same_hours_are_equal_and_keep_no_object_of_the_caller
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"zone": "Mars"}, "Sessions: zone must be the IANA name of a time zone"),
-        ({"open": "9h"}, "Sessions: open must be times of day in whole seconds, as \"09:30\", got '9h'"),
-        ({"close": "16:00:00.5"}, "Sessions: close must be times of day in whole seconds"),
-        ({"close": 16}, 'Sessions: close must be times of day in whole seconds, as "09:30", got 16'),
-        ({"holidays": ["25.12.2026"]}, "Sessions: holidays must be dates, as \"2026-12-25\", got '25.12.2026'"),
-        ({"holidays": [datetime(2026, 12, 25, tzinfo=UTC)]}, "Sessions: holidays must be dates"),
-        ({"last": "2026"}, "Sessions: last must be dates, as \"2026-12-25\", got '2026'"),
-        ({"weekdays": ()}, r"Sessions: weekdays must be some of mon, tue, wed, thu, fri, sat, sun, got \(\)"),
-        ({"weekdays": ("Mon",)}, "Sessions: weekdays must be some of mon, tue"),
-        ({"breaks": [("12:00", "11:00")]}, "Sessions: breaks must be within the hours, in order, each with a start"),
-        ({"breaks": [("08:00", "11:00")]}, "Sessions: breaks must be within the hours"),
-        ({"breaks": [("12:00", "13:00"), ("12:30", "14:00")]}, "Sessions: breaks must be within the hours"),
+        ({"zone": "Mars"}, "Session: zone must be the IANA name of a time zone"),
+        ({"open": "9h"}, "Session: open must be times of day in whole seconds, as \"09:30\", got '9h'"),
+        ({"close": "16:00:00.5"}, "Session: close must be times of day in whole seconds"),
+        ({"close": 16}, 'Session: close must be times of day in whole seconds, as "09:30", got 16'),
+        ({"holidays": ["25.12.2026"]}, "Session: holidays must be dates, as \"2026-12-25\", got '25.12.2026'"),
+        ({"holidays": [datetime(2026, 12, 25, tzinfo=UTC)]}, "Session: holidays must be dates"),
+        ({"last": "2026"}, "Session: last must be dates, as \"2026-12-25\", got '2026'"),
+        ({"weekdays": ()}, r"Session: weekdays must be some of mon, tue, wed, thu, fri, sat, sun, got \(\)"),
+        ({"weekdays": ("Mon",)}, "Session: weekdays must be some of mon, tue"),
+        ({"breaks": [("12:00", "11:00")]}, "Session: breaks must be within the hours, in order, each with a start"),
+        ({"breaks": [("08:00", "11:00")]}, "Session: breaks must be within the hours"),
+        ({"breaks": [("12:00", "13:00"), ("12:30", "14:00")]}, "Session: breaks must be within the hours"),
         (
             {"early_closes": {"2026-12-24": "17:00"}},
-            "Sessions: early_closes must be within the hours 09:30 to 16:00, got 17:00 for 2026-12-24; a day without",
+            "Session: early_closes must be within the hours 09:30 to 16:00, got 17:00 for 2026-12-24; a day without",
         ),
-        ({"late_opens": {"2026-12-24": "09:30"}}, "Sessions: late_opens must be within the hours 09:30 to 16:00"),
+        ({"late_opens": {"2026-12-24": "09:30"}}, "Session: late_opens must be within the hours 09:30 to 16:00"),
         (
             {"early_closes": {"2026-12-24": "11:00"}, "late_opens": {"2026-12-24": "12:00"}},
-            "Sessions: late_opens must be before early_closes, got 12:00 and 11:00 for 2026-12-24",
+            "Session: late_opens must be before early_closes, got 12:00 and 11:00 for 2026-12-24",
         ),
     ],
 )
 def test_hours_that_cannot_be_are_refused(options, expected):
     with pytest.raises(GraphError, match=expected):
-        market.Sessions(**{"zone": "UTC", "open": "09:30", "close": "16:00", **options})
+        market.Session(**{"zone": "UTC", "open": "09:30", "close": "16:00", **options})

@@ -24,7 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, init=False)
-class Sessions:
+class Session:
     """The trading sessions of a market, one for each trade date.
 
     If `open` is not before `close`, the session opens on the calendar day before its trade date. An instant is within a
@@ -48,7 +48,7 @@ class Sessions:
         GraphError: If an argument is invalid.
 
     Example:
-        >>> globex = market.Sessions("America/New_York", "18:00", "17:00", early_closes={"2026-11-27": "13:15"})
+        >>> globex = market.Session("America/New_York", "18:00", "17:00", early_closes={"2026-11-27": "13:15"})
         >>> [market.iso_utc(ts) for ts in globex.bounds("2026-11-27")]
         ['2026-11-26T23:00:00Z', '2026-11-27T18:15:00Z']
     """
@@ -78,7 +78,7 @@ class Sessions:
         first: Day | None = None,
         last: Day | None = None,
     ) -> None:
-        zone_of(zone, "Sessions: zone")
+        zone_of(zone, "Session: zone")
         self._set("zone", zone)
         self._set("open", _clock(open, "open"))
         self._set("close", _clock(close, "close"))
@@ -90,7 +90,7 @@ class Sessions:
         self._set("first", None if first is None else _day(first, "first"))
         self._set("last", None if last is None else _day(last, "last"))
         if not self.weekdays or not set(self.weekdays) <= set(_WEEKDAYS):
-            raise GraphError(f"Sessions: weekdays must be some of {', '.join(_WEEKDAYS)}, got {shown(self.weekdays)}")
+            raise GraphError(f"Session: weekdays must be some of {', '.join(_WEEKDAYS)}, got {shown(self.weekdays)}")
         self._check_hours()
 
     def _set(self, name: str, value: object) -> None:
@@ -105,7 +105,7 @@ class Sessions:
         for start, end in self.breaks:
             if not at <= _placed(self, start) < _placed(self, end) <= closes:
                 raise GraphError(
-                    f"Sessions: breaks must be within the hours, in order, each with a start before its end, "
+                    f"Session: breaks must be within the hours, in order, each with a start before its end, "
                     f"got {shown(self.breaks)} in {self.open} to {self.close}"
                 )
             at = _placed(self, end)
@@ -113,13 +113,13 @@ class Sessions:
             for day, time_of_day in exceptions.items():
                 if not opens < _placed(self, time_of_day) < closes:
                     raise GraphError(
-                        f"Sessions: {name} must be within the hours {self.open} to {self.close}, "
+                        f"Session: {name} must be within the hours {self.open} to {self.close}, "
                         f"got {time_of_day} for {day}; a day without trading belongs to holidays"
                     )
         for day in self.early_closes.keys() & self.late_opens.keys():
             if _placed(self, self.late_opens[day]) >= _placed(self, self.early_closes[day]):
                 raise GraphError(
-                    f"Sessions: late_opens must be before early_closes, "
+                    f"Session: late_opens must be before early_closes, "
                     f"got {self.late_opens[day]} and {self.early_closes[day]} for {day}"
                 )
 
@@ -135,14 +135,14 @@ class Sessions:
             ValueError: If the day is before `first` or after `last`.
 
         Example:
-            >>> tokyo = market.Sessions("Asia/Tokyo", "09:00", "15:30", breaks=[("11:30", "12:30")])
+            >>> tokyo = market.Session("Asia/Tokyo", "09:00", "15:30", breaks=[("11:30", "12:30")])
             >>> [(end - start) // 60_000_000_000 for start, end in tokyo.hours("2026-11-30")]
             [150, 180]
         """
         asked = _day(day, "hours")
         if (self.first and asked < self.first) or (self.last and asked > self.last):
             raise ValueError(
-                f"Sessions: a trade date must be from {self.first} to {self.last}, for which the hours are known, "
+                f"Session: a trade date must be from {self.first} to {self.last}, for which the hours are known, "
                 f"got {asked}; make the sessions anew for a longer range"
             )
         return _hours(self, asked)
@@ -154,7 +154,7 @@ class Sessions:
             ValueError: As `hours`.
 
         Example:
-            >>> nyse = market.Sessions("America/New_York", "09:30", "16:00", holidays=["2026-12-25"])
+            >>> nyse = market.Session("America/New_York", "09:30", "16:00", holidays=["2026-12-25"])
             >>> nyse.bounds("2026-12-25") is None
             True
         """
@@ -176,7 +176,7 @@ class Sessions:
             GraphError: If the size is 0.
 
         Example:
-            >>> nyse = market.Sessions("America/New_York", "09:30", "16:00", early_closes={"2026-11-27": "13:00"})
+            >>> nyse = market.Session("America/New_York", "09:30", "16:00", early_closes={"2026-11-27": "13:00"})
             >>> [(start, end)] = nyse.windows("1h").assign(1_795_802_100 * 10**9)  # Friday 2026-11-27, 12:55
             >>> market.iso_utc(start), market.iso_utc(end)  # 12:30 to 13:00 in New York
             ('2026-11-27T17:30:00Z', '2026-11-27T18:00:00Z')
@@ -190,7 +190,7 @@ class Sessions:
             ValueError: As `hours`.
 
         Example:
-            >>> globex = market.Sessions("America/New_York", "18:00", "17:00")
+            >>> globex = market.Session("America/New_York", "18:00", "17:00")
             >>> globex.trade_date(1_796_000_400 * 10**9)  # Sunday 2026-11-29, 20:00 in New York
             datetime.date(2026, 11, 30)
         """
@@ -208,7 +208,7 @@ class Sessions:
             ValueError: As `hours`.
 
         Example:
-            >>> nyse = market.Sessions("America/New_York", "09:30", "16:00")
+            >>> nyse = market.Session("America/New_York", "09:30", "16:00")
             >>> nyse.contains(1_796_052_600 * 10**9)  # Monday 2026-11-30, 10:30 in New York
             True
         """
@@ -222,7 +222,7 @@ class Sessions:
             ValueError: If the instant is before `first`.
 
         Example:
-            >>> nyse = market.Sessions("America/New_York", "09:30", "16:00")
+            >>> nyse = market.Session("America/New_York", "09:30", "16:00")
             >>> market.iso_utc(nyse.next_open(1_795_806_000 * 10**9))  # Friday 2026-11-27, 14:00 in New York
             '2026-11-30T14:30:00Z'
         """
@@ -239,7 +239,7 @@ class Sessions:
             ValueError: If the day is before `first`.
 
         Example:
-            >>> nyse = market.Sessions("America/New_York", "09:30", "16:00", holidays=["2026-11-26"])
+            >>> nyse = market.Session("America/New_York", "09:30", "16:00", holidays=["2026-11-26"])
             >>> days = nyse.days("2026-11-25")
             >>> [next(days).isoformat() for _ in range(2)]
             ['2026-11-25', '2026-11-27']
@@ -252,25 +252,25 @@ class Sessions:
 
 
 @lru_cache(maxsize=4096)
-def _hours(sessions: Sessions, day: date) -> tuple[tuple[int, int], ...]:
-    if _WEEKDAYS[day.weekday()] not in sessions.weekdays or day in sessions.holidays:
+def _hours(session: Session, day: date) -> tuple[tuple[int, int], ...]:
+    if _WEEKDAYS[day.weekday()] not in session.weekdays or day in session.holidays:
         return ()
-    at = _placed(sessions, sessions.late_opens.get(day, sessions.open))
-    early = sessions.early_closes.get(day)
-    close = _seconds(sessions.close) if early is None else _placed(sessions, early)
-    breaks = ((_placed(sessions, start), _placed(sessions, end)) for start, end in sessions.breaks)
+    at = _placed(session, session.late_opens.get(day, session.open))
+    early = session.early_closes.get(day)
+    close = _seconds(session.close) if early is None else _placed(session, early)
+    breaks = ((_placed(session, start), _placed(session, end)) for start, end in session.breaks)
     stretches: list[tuple[int, int]] = []
     for start, end in (*breaks, (close, close)):
         stretches.append((at, min(start, close)))
         at = max(at, end)
-    instants = ((_instant(sessions.zone, day, start), _instant(sessions.zone, day, end)) for start, end in stretches)
+    instants = ((_instant(session.zone, day, start), _instant(session.zone, day, end)) for start, end in stretches)
     return tuple((start, end) for start, end in instants if start < end)
 
 
-def _placed(sessions: Sessions, at: str) -> int:
+def _placed(session: Session, at: str) -> int:
     """Return a time of day in seconds from the midnight at which the trade date begins, negative the day before."""
     seconds = _seconds(at)
-    return seconds - _DAY_S if sessions.is_overnight and seconds >= _seconds(sessions.open) else seconds
+    return seconds - _DAY_S if session.is_overnight and seconds >= _seconds(session.open) else seconds
 
 
 def _instant(zone: str, day: date, seconds: int) -> int:
@@ -280,14 +280,14 @@ def _instant(zone: str, day: date, seconds: int) -> int:
     return (since.days * _DAY_S + since.seconds) * _SECOND
 
 
-def checked_sessions(given: object, where: str) -> Sessions:
+def checked_session(given: object, where: str) -> Session:
     """Return the sessions of an argument.
 
     Raises:
         GraphError: If it is something else.
     """
-    if not isinstance(given, Sessions):
-        raise GraphError(f"{where}: sessions must be market.Sessions(...), got {shown(given)}")
+    if not isinstance(given, Session):
+        raise GraphError(f"{where}: session must be market.Session(...), got {shown(given)}")
     return given
 
 
@@ -300,7 +300,7 @@ def _clock(given: TimeOfDay, name: str) -> str:
     except (TypeError, ValueError):
         at = None
     if at is None or at.microsecond or at.tzinfo is not None:
-        raise GraphError(f'Sessions: {name} must be times of day in whole seconds, as "09:30", got {shown(given)}')
+        raise GraphError(f'Session: {name} must be times of day in whole seconds, as "09:30", got {shown(given)}')
     return at.isoformat("seconds" if at.second else "minutes")
 
 
@@ -315,5 +315,5 @@ def _day(given: Day, name: str) -> date:
     except ValueError:
         day = None
     if not isinstance(day, date) or isinstance(day, datetime):
-        raise GraphError(f'Sessions: {name} must be dates, as "2026-12-25", got {shown(given)}')
+        raise GraphError(f'Session: {name} must be dates, as "2026-12-25", got {shown(given)}')
     return day
