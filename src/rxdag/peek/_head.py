@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rxdag.contract import LineFile, format_of
-from rxdag.errors import SourceError
+from rxdag.errors import SourceError, shown
 
 _HEAD_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 1 << 16
@@ -51,7 +51,7 @@ class Head:
         except UnicodeDecodeError as error:
             near = self.begin[max(0, error.start - 10) : error.start + 10]
             raise SourceError(
-                f"{path}: must be UTF-8, got byte {error.start + 1} of {near!r}; convert it with iconv"
+                f"{path}: must be UTF-8, got byte {error.start + 1} of {shown(near)}; convert it with iconv"
             ) from None
         return _lines_of(text)
 
