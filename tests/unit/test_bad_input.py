@@ -115,7 +115,10 @@ def test_a_key_function_that_raises_goes_by_the_policy():
         (lambda: windows.session("0s"), "session: gap must be more than 0, got '0s'"),
         (lambda: windows.count(0), "count: size must be 1 or more, got 0"),
         (lambda: windows.tumbling("1mo", tz="Mars/North"), "tumbling: tz must be the IANA name of a time zone"),
-        (lambda: windows.tumbling("5s", tz="UTC"), 'tumbling: with tz= size must be "1d", "1w" or "1mo", got \'5s\''),
+        (
+            lambda: windows.tumbling("5s", tz="UTC"),
+            'tumbling: with tz= size must be "1d", "1w", "1mo", "1q" or "1y", got \'5s\'',
+        ),
         (lambda: windows.tumbling("1w", offset="1d"), "tumbling: offset must be less than a day, got '1d'"),
         (lambda: ops.dedupe(lambda x: x), "dedupe: must be bounded by within= or max_keys=, got neither"),
     ],

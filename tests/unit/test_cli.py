@@ -457,7 +457,7 @@ class TestLooks:
         assert 'did you mean "dedupe"' in err
         assert {"window:", "aggregate:"} <= set(rxdag_("nodes")[1].splitlines())
         code, out, _ = rxdag_("nodes", "tumbling")
-        assert out.startswith("window: tumbling\n  size: 1w | 1mo or duration, required\n")
+        assert out.startswith("window: tumbling\n  size: 1w | 1mo | 1q | 1y or duration, required\n")
         for line in ("Args:", "size: Length of a window"):
             assert line in out
         out = rxdag_("nodes", "window")[1]

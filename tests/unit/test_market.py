@@ -74,6 +74,8 @@ def bars_of(assigner, minutes=(5,)):
         (windows.tumbling("1d", tz="America/New_York"), "1d", {}),
         (windows.tumbling("1w"), "1mo", {}),
         (windows.tumbling("1mo"), "1d", {}),
+        (windows.tumbling("1w"), "1y", {}),
+        (windows.tumbling("1q"), "1mo", {}),
     ],
 )
 def test_bars_that_do_not_fit_into_longer_ones_are_refused(shorter, size, options):
@@ -98,6 +100,8 @@ def test_bars_that_are_not_one_behind_the_other_are_refused(shorter):
         (windows.tumbling("1h"), "1d", {"tz": "America/New_York", "offset": "18h"}),
         (windows.tumbling("1d", tz="America/New_York"), "1w", {"tz": "America/New_York"}),
         (windows.tumbling("1d"), "1mo", {}),
+        (windows.tumbling("1mo"), "1q", {}),
+        (windows.tumbling("1q"), "1y", {}),
     ],
 )
 def test_bars_that_fit_into_longer_ones_are_rolled_up(shorter, size, options):

@@ -160,7 +160,7 @@ class TestLoading:
         text = f"settings: {{drain_timeout: {written}}}\n{specs.BARS}"
         assert spec.read_spec(text=text).settings == {"drain_timeout": read}
 
-    @pytest.mark.parametrize("size", ["1w", "1mo", "5min", "2h30m"])
+    @pytest.mark.parametrize("size", ["1w", "1mo", "1q", "1y", "5min", "2h30m"])
     def test_a_window_is_as_long_as_in_code(self, size):
         text = f"""
         nodes:

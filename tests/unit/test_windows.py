@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -319,3 +320,22 @@ def test_sessions_that_say_their_reach_are_those_that_assign_each_item():
     said, assigned = panes_of(times, windows.session("5ns")), panes_of(times, Gaps(5))
     assert said == assigned
     assert len(said[0]) > 50
+
+
+@pytest.mark.parametrize(
+    ("size", "at", "start", "end"),
+    [
+        ("1q", "2024-02-29T12:00-05:00", "2024-01-01T00:00-05:00", "2024-04-01T00:00-04:00"),
+        ("1q", "2024-03-31T23:59:59-04:00", "2024-01-01T00:00-05:00", "2024-04-01T00:00-04:00"),
+        ("1q", "2024-04-01T00:00-04:00", "2024-04-01T00:00-04:00", "2024-07-01T00:00-04:00"),
+        ("1q", "2024-09-30T23:00-04:00", "2024-07-01T00:00-04:00", "2024-10-01T00:00-04:00"),
+        ("1q", "2024-12-31T20:00-05:00", "2024-10-01T00:00-04:00", "2025-01-01T00:00-05:00"),
+        ("1y", "2024-12-31T23:00-05:00", "2024-01-01T00:00-05:00", "2025-01-01T00:00-05:00"),
+        ("1y", "1969-12-31T23:00-05:00", "1969-01-01T00:00-05:00", "1970-01-01T00:00-05:00"),
+    ],
+)
+def test_quarters_and_years_begin_at_midnight_in_their_zone(size, at, start, end):
+    def ns(text):
+        return int(datetime.fromisoformat(text).timestamp()) * 10**9
+
+    assert windows.tumbling(size, tz="America/New_York").assign(ns(at)) == ((ns(start), ns(end)),)

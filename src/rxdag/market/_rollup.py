@@ -17,8 +17,8 @@ from rxdag.market._session_windows import SessionWindows
 
 K = TypeVar("K")
 
-_DAYS: Final = range(1_704_067_200 * 10**9, 1_735_689_600 * 10**9, 86_400 * 10**9)
-"""Days of 2024, ns, a year with a leap day and daylight saving changes."""
+_DAYS: Final = range(1_704_067_200 * 10**9, 1_830_297_600 * 10**9, 86_400 * 10**9)
+"""Days of 2024 to 2027, ns, with a leap day and changes of daylight saving time."""
 
 
 class _Rolled(Accumulator[Any, Ohlcv]):
@@ -92,10 +92,10 @@ def rollup(
     Args:
         bars: Panes of `agg.ohlcv`, from a window or from `resample_ohlc`. They must be adjacent, as those of
             `windows.tumbling`, and each must lie within one of the longer bars.
-        size: Length of the longer bars, a multiple of the shorter ones; also "1d", "1w" and "1mo" with `tz`.
+        size: Length of the longer bars, a multiple of the shorter ones; also "1d", "1w", "1mo", "1q" and "1y" with `tz`.
             Or windows, such as `nyse.windows()` for one bar for each session; `offset` and `tz` do not apply then.
         offset: Shift of the longer bars, later, or earlier as "-1s"; less than `size`.
-        tz: Time zone of days, weeks and months.
+        tz: Time zone of days and longer periods.
         allowed_lateness: How long after its end a longer bar accepts revisions and is emitted again.
 
     Raises:

@@ -108,6 +108,8 @@ _EXCLUDED: Final = {
 }
 
 _SCALAR: Final = Plain(int | float | str | bool | None)
+_LONG: Final = ("1w", "1mo", "1q", "1y")
+"""Lengths of calendar windows that are no durations."""
 
 
 def _is_count(value: Any) -> bool:
@@ -123,7 +125,7 @@ def _is_mapping(value: Any) -> bool:
 
 
 def _is_calendar(value: Any) -> bool:
-    return value in ("1w", "1mo")
+    return value in _LONG
 
 
 def _special() -> dict[tuple[str, str], Kind]:
@@ -132,7 +134,7 @@ def _special() -> dict[tuple[str, str], Kind]:
 
     count_or_duration = Either(_is_count, Plain(int), DurationKind())
     return {
-        ("tumbling", "size"): Either(_is_calendar, OneOf(("1w", "1mo")), DurationKind()),
+        ("tumbling", "size"): Either(_is_calendar, OneOf(_LONG), DurationKind()),
         ("rolling", "period"): count_or_duration,
         ("window", "early"): OrNone(count_or_duration),
         ("window_all", "early"): OrNone(count_or_duration),

@@ -1,4 +1,4 @@
-"""Calendar windows: days, weeks and months of a time zone, however long they are."""
+"""Calendar windows: days, weeks, months, quarters and years of a time zone, however long they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rxdag.contract import Assigner
 
-CalendarUnit = Literal["d", "w", "mo"]
+CalendarUnit = Literal["d", "w", "mo", "q", "y"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = 1_000_000_000
@@ -19,7 +19,7 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Calendar(Assigner):
-    """Windows from one beginning of a day, week or month to the next, by the clock on the wall."""
+    """Windows from one beginning of a period to the next, by the clock on the wall."""
 
     unit: CalendarUnit
     zone: str
@@ -44,17 +44,21 @@ class Calendar(Assigner):
 
 
 def _first_day(unit: CalendarUnit, day: date) -> date:
-    """Return the first day of the day's own day, week (Monday) or month."""
+    """Return the first day of the period of a day; a week begins on Monday."""
     if unit == "d":
         return day
-    return day - timedelta(days=day.weekday()) if unit == "w" else day.replace(day=1)
+    if unit == "w":
+        return day - timedelta(days=day.weekday())
+    month = {"mo": day.month, "q": (day.month - 1) // 3 * 3 + 1, "y": 1}[unit]
+    return date(day.year, month, 1)
 
 
 def _following(unit: CalendarUnit, first: date) -> date:
     """Return the first day of the next period."""
-    if unit == "mo":
-        return (first + timedelta(days=31)).replace(day=1)
-    return first + timedelta(days=7 if unit == "w" else 1)
+    if unit in ("d", "w"):
+        return first + timedelta(days=7 if unit == "w" else 1)
+    longest = {"mo": 31, "q": 92, "y": 366}[unit]
+    return (first + timedelta(days=longest)).replace(day=1)
 
 
 @lru_cache(maxsize=4096)

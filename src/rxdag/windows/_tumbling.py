@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from rxdag.contract import Assigner, Duration, positive_ns, signed_ns, zone_of
 from rxdag.errors import GraphError, shown
-from rxdag.windows._calendar import Calendar
+from rxdag.windows._calendar import Calendar, CalendarUnit
 
-_CALENDAR: Final = re.compile(r"1(d|w|mo)")
+_CALENDAR: Final = re.compile(r"1(d|w|mo|q|y)")
 _SECOND: Final = 1_000_000_000
 
 
@@ -37,12 +37,12 @@ class _Tumbling(Assigner):
 def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | None = None) -> Assigner:
     """Return adjacent windows [start, start + size).
 
-    Starts are aligned to the epoch plus an offset. With a time zone, windows are days, weeks or months of its calendar,
-    from one local midnight to another: a day has 23 or 25 hours when clocks change. Weeks begin on Monday. Without a
-    zone, "1w" and "1mo" use UTC. In polars, `every="1d"` with a zone is the same; Flink has no such windows.
+    Starts are aligned to the epoch plus an offset. With a time zone, windows are days, weeks, months, quarters or years of
+    its calendar, from one local midnight to another: a day has 23 or 25 hours when clocks change. Weeks begin on Monday.
+    Without a zone, "1w" and longer ones use UTC. In polars, `every="1d"` with a zone is the same; Flink has no such windows.
 
     Args:
-        size: Length of a window, more than 0; or "1d", "1w", "1mo".
+        size: Length of a window, more than 0; or "1d", "1w", "1mo", "1q", "1y".
         offset: Shift of the windows, later, or earlier as "-1s"; less than `size`. With a time zone, it is in local
             time: "18h" for days that begin at 18:00; whole seconds, less than a day.
         tz: Time zone of calendar windows: an IANA name such as "America/New_York", or a ZoneInfo.
@@ -61,7 +61,7 @@ def tumbling(size: Duration, *, offset: Duration = "0s", tz: str | ZoneInfo | No
     if calendar is not None and (tz is not None or calendar[1] != "d"):
         return _calendar(calendar, offset, "UTC" if tz is None else tz)
     if tz is not None:
-        raise GraphError(f'tumbling: with tz= size must be "1d", "1w" or "1mo", got {shown(size)}')
+        raise GraphError(f'tumbling: with tz= size must be "1d", "1w", "1mo", "1q" or "1y", got {shown(size)}')
     size_ns = positive_ns(size, "tumbling: size")
     return _Tumbling(size_ns, offset_ns(offset, size_ns, f"tumbling: offset must be less than size {shown(size)}"))
 
@@ -76,8 +76,7 @@ def _calendar(size: re.Match[str], offset: Duration, tz: str | ZoneInfo) -> Cale
     ns = offset_ns(offset, day, "tumbling: offset must be less than a day")
     if ns % _SECOND:
         raise GraphError(f"tumbling: offset must be whole seconds with tz=, got {shown(offset)}")
-    unit = size[1]
-    return Calendar("d" if unit == "d" else "w" if unit == "w" else "mo", zone, ns // _SECOND)
+    return Calendar(cast("CalendarUnit", size[1]), zone, ns // _SECOND)
 
 
 def offset_ns(offset: Duration, most: int, must: str) -> int:
