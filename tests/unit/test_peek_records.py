@@ -26,35 +26,45 @@ def test_matches_of_coinbase_have_numbers_as_texts(tmp_path):
     )
     path = write(tmp_path / "matches.jsonl.gz", text)
     assert peeked(path) == (
-        [("match", 10, 50, "2014-11-07T08:19:27.028459Z", "BTC-USD", "5.23512", "400.23", "sell")],
+        [("match", 10, 50, "2014-11-07T08:19:27.028459Z", "BTC-USD", 5.23512, 400.23, "sell")],
         [1415348367_028_459_000],
     )
-    assert checks(path) == [
-        "Numbers written as texts stay texts: size, price; for numbers, declare them as float, and pass strict=False to the source."
-    ]
+    assert checks(path) == ["Numbers written as texts are read as numbers: size, price."]
 
 
 def test_trades_of_kraken_are_arrays(tmp_path):
     text = '["5541.20000","0.15850568",1534614057.321597,"s","l",""]\n["5541.30000","0.1",1534614058.25,"b","l",""]\n'
     assert peeked(write(tmp_path / "trades.jsonl", text)) == (
         [
-            ("5541.20000", "0.15850568", 1534614057.321597, "s", "l", ""),
-            ("5541.30000", "0.1", 1534614058.25, "b", "l", ""),
+            (5541.2, 0.15850568, 1534614057.321597, "s", "l", ""),
+            (5541.3, 0.1, 1534614058.25, "b", "l", ""),
         ],
         [1534614057_321_597_000, 1534614058_250_000_000],
     )
 
 
-def test_an_answer_with_trades_inside_says_where_they_are(tmp_path):
+def test_the_trades_inside_of_an_answer_are_read(tmp_path):
     text = (
         '{"error":[],"result":{"XXBTZUSD":[["5541.2","0.1",1534614057.32,"s","l",""]],"last":"1534614248765267528"}}\n'
     )
     path = write(tmp_path / "trades.json", text)
-    assert checks(path) == [
-        "The file is one object, with an array of records inside of it, at result.XXBTZUSD: pass records= that path to the source, and declare their type."
-    ]
+    assert peeked(path) == ([(5541.2, 0.1, 1534614057.32, "s", "l", "")], [1534614057_320_000_000])
+    assert checks(path)[0] == (
+        "The records are taken from result.XXBTZUSD; leave out records= if the object itself is the record."
+    )
+
+
+def test_an_object_with_several_arrays_is_one_record_and_says_where_they_are(tmp_path):
+    path = write(tmp_path / "book.json", '{"bids":[["1.5","2"]],"asks":[["1.6","3"]]}\n')
+    assert checks(path) == ["There are arrays of records at bids, asks; pass one of them as records=."]
     [item] = run(program_of(str(path)))["rows"].collect()
-    assert item.result["XXBTZUSD"] == [["5541.2", "0.1", 1534614057.32, "s", "l", ""]]
+    assert item.bids == [["1.5", "2"]]
+
+
+def test_texts_of_digits_with_zeros_before_them_stay_texts(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"account":"007","n":"12","price":"-1.50","exact":"98765.43210987654321"}\n')
+    [item] = run(program_of(str(path)))["rows"].collect()
+    assert (item.account, item.n, item.price, item.exact) == ("007", 12, -1.5, Decimal("98765.43210987654321"))
 
 
 def test_an_array_of_records_is_expanded(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -12,9 +13,11 @@ from typing import Any, Final, cast
 from rxdag.errors import SourceError, shown
 from rxdag.peek._column import Column, fits_float
 from rxdag.peek._head import Head
-from rxdag.peek._program import Layout, field_names
+from rxdag.peek._program import Layout, quoted
 from rxdag.peek._times import time_of
 
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+"""A number, but no text of digits such as "007"."""
 _KINDS: Final = {bool: "bool", int: "int", Decimal: "float", str: "str", list: "list[Any]", dict: "dict[str, Any]"}
 
 
@@ -31,10 +34,20 @@ def json_layout(path: str, head: Head, lines: Sequence[str]) -> Layout | None:
     checks = [] if head.is_whole else [f"The types fit the first {len(records):,} records; the others were not read."]
     checks += bad
     layout = Layout(path, f"JSON lines{head.packed}", "jsonl", (), checks=checks)
-    if len(records) == 1 and _are_records(records[0]):
-        inner = _with_columns(replace(layout, saw=f"one JSON array of records{head.packed}"), records[0])
-        return replace(inner, of=f"list[{inner.of}]", explode="lambda records: records")
-    return _with_columns(layout, records)
+    inside = list(_arrays(records[0], "")) if len(records) == 1 else []
+    if inside[1:]:
+        checks.append(
+            f"There are arrays of records at {', '.join(path for path, _ in inside)}; pass one of them as records=."
+        )
+    if len(inside) != 1:
+        return _with_columns(layout, records)
+    [(records_at, found)] = inside
+    if records_at:
+        checks.append(
+            f"The records are taken from {records_at}; leave out records= if the object itself is the record."
+        )
+    saw = f"one JSON {'object with' if records_at else 'array of'} records{f' at {records_at}' if records_at else ''}"
+    return _with_columns(replace(layout, saw=saw + head.packed, options={"records": quoted(records_at)}), found)
 
 
 def _decoded(path: str, texts: Sequence[str]) -> tuple[list[Any], list[str]]:
@@ -74,12 +87,20 @@ def _with_columns(layout: Layout, records: list[Any]) -> Layout:
         named = list(cast("Sequence[dict[str, Any]]", records))
         names = list(dict.fromkeys(name for record in named for name in record))
     columns = [_column(name, [record.get(name) for record in named]) for name in names]
+    time = time_of(columns, basename(layout.path), has_names=not is_array)
+    texts = [
+        column for column in columns if _has_numbers(column) and not (time and column in (time.column, time.with_date))
+    ]
+    if not texts:
+        return replace(layout, columns=columns, form="array" if is_array else "named", time=time)
+    check = f"Numbers written as texts are read as numbers: {', '.join(column.name for column in texts)}."
     return replace(
         layout,
-        columns=columns,
+        columns=[_as_numbers(column) if column in texts else column for column in columns],
         form="array" if is_array else "named",
-        time=time_of(columns, basename(layout.path), has_names=not is_array),
-        checks=[*layout.checks, *_checks(columns), *_envelope(records)],
+        time=time,
+        options={**layout.options, "strict": "False"},
+        checks=[*layout.checks, check],
     )
 
 
@@ -97,33 +118,22 @@ def _text(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _checks(columns: Sequence[Column]) -> Iterator[str]:
-    names = field_names(columns)
-    texts = [
-        name
-        for name, column in zip(names, columns, strict=True)
-        if column.kind == "str" and column.texts and all(map(_is_number, column.texts))
-    ]
-    if texts:
-        yield f"Numbers written as texts stay texts: {', '.join(texts)}; for numbers, declare them as float, and pass strict=False to the source."
+def _has_numbers(column: Column) -> bool:
+    """Return True for texts that are all numbers, and would be written the same as numbers."""
+    return column.kind == "str" and bool(column.texts) and all(map(_NUMBER.fullmatch, column.texts))
 
 
-def _is_number(text: str) -> bool:
-    return text.removeprefix("-").replace(".", "", 1).isdecimal()
+def _as_numbers(column: Column) -> Column:
+    is_whole = not any("." in text for text in column.texts)
+    kind = "int" if is_whole else "float" if all(map(fits_float, column.texts)) else "Decimal"
+    return replace(column, kind=kind)
 
 
-def _envelope(records: list[Any]) -> Iterator[str]:
-    """Yield where the records are, if the only object has an array of them inside."""
-    if len(records) > 1 or not isinstance(records[0], dict):
-        return
-    for path, value in _inside(cast("dict[str, Any]", records[0]), ""):
-        if _are_records(value):
-            yield f"The file is one object, with an array of records inside of it, at {path}: pass records= that path to the source, and declare their type."
-
-
-def _inside(found: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    for name, value in found.items():
-        here = f"{path}.{name}" if path else name
-        yield here, value
-        if isinstance(value, dict):
-            yield from _inside(cast("dict[str, Any]", value), here)
+def _arrays(found: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the arrays of records in a value, each with the names of the fields that lead there."""
+    if _are_records(found) and all(found):
+        yield path, found
+    elif isinstance(found, dict):
+        for name, value in cast("dict[str, Any]", found).items():
+            if "." not in name:  # such a name cannot be part of a path
+                yield from _arrays(value, f"{path}.{name}" if path else name)

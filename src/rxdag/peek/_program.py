@@ -47,7 +47,7 @@ class Layout:
         form: How a record is written: "named", "ordered" or "array".
         time: The event time; None if no column has times.
         ts: Code of a function that returns the time of an item; None to take the column.
-        explode: Code of a function that returns the records of an item; None if the items are records.
+        options: Other arguments of the source, as code.
         checks: What was assumed.
     """
 
@@ -62,7 +62,7 @@ class Layout:
     form: str = "named"
     time: Time | None = None
     ts: str | None = None
-    explode: str | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
     checks: Sequence[str] = ()
 
 
@@ -146,6 +146,7 @@ def _calls(layout: Layout, names: list[str]) -> list[str]:
         arguments.append(layout.of)
     if layout.tz is not None:
         arguments.append(f"tz={quoted(layout.tz)}")
+    arguments += [f"{name}={code}" for name, code in layout.options.items()]
     lines: list[str] = []
     if layout.dialect:
         options = [f"{name}={code}" for name, code in layout.dialect.items()]
@@ -153,8 +154,6 @@ def _calls(layout: Layout, names: list[str]) -> list[str]:
         arguments.append("dialect=dialect")
     source = _wrapped(f"sources.{layout.source}(", arguments, ")")
     lines.append(_wrapped("rows = rxdag.from_source(", [source], ")"))
-    if layout.explode is not None:
-        lines[-1] += f".pipe(ops.explode({layout.explode}))"
     if layout.time is not None:
         options = [f"{name}={quoted(value)}" for name, value in layout.time.options.items()]
         timed = _wrapped("ops.event_time(", [_ts(layout, layout.time, names), *options], ")")
