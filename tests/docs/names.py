@@ -68,7 +68,7 @@ VARIABLES: Final[dict[str, tuple[type, ...]]] = {
     "routes": (rxdag.Routes,),
     "run": (rxdag.Run, rxdag.testing.VirtualRun),
     "runtime": (rxdag.PipelineRuntime,),
-    "sessions": (rxdag.market.Session,),
+    "session": (rxdag.market.Session,),
     "sim": (rxdag.testing.Simulation,),
     "stream": (rxdag.WindowedStream,),
     "trades": (rxdag.Stream,),
