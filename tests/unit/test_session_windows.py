@@ -135,7 +135,7 @@ def test_an_item_for_which_no_hours_are_known_fails_the_node():
 
 
 def test_a_size_of_zero_is_refused():
-    with pytest.raises(GraphError, match="Sessions.windows: size must be more than 0"):
+    with pytest.raises(GraphError, match="Session.windows: size must be more than 0"):
         NYSE.windows("0s")
 
 

@@ -123,6 +123,47 @@ class Session:
                     f"got {self.late_opens[day]} and {self.early_closes[day]} for {day}"
                 )
 
+    @classmethod
+    def from_calendar(
+        cls, name: str, /, *, start: Day | None = None, end: Day | None = None, close: TimeOfDay | None = None
+    ) -> Session:
+        """Return the sessions of a calendar of the package exchange_calendars. Needs the extra "calendars".
+
+        Its hours are the widest of these days; a day that closes earlier or opens later is in `early_closes` or
+        `late_opens`. The hours of each day are compared with those of the calendar. Calendars are known until about a
+        year ahead, or less, so make the sessions anew whenever the program starts.
+
+        Args:
+            name: Name of the calendar, such as "XNYS".
+            start: First trade date; by default 1 January of last year.
+            end: Last trade date; by default the last one that the calendar has.
+            close: Latest close of a day. The calendar "CMES" lacks the daily hour of maintenance of Globex, which
+                `close="16:00"` gives.
+
+        Raises:
+            GraphError: If there is no such calendar, it lacks the days, or hours such as those of a break have changed
+                within them.
+            MissingExtra: If the package is not installed.
+
+        Example:
+            >>> def xetra():
+            ...     return market.Session.from_calendar("XETR", start="2025-01-01", end="2026-06-30")
+        """
+        from rxdag.market._calendars import schedule_of
+
+        where = "from_calendar"
+        begin = date(date.today().year - 1, 1, 1) if start is None else _day(start, where)  # noqa: DTZ011  # any near day will do
+        latest = None if close is None else _seconds(_clock(close, where))
+        schedule = schedule_of(name, begin, None if end is None else _day(end, where), latest)
+        made = cls(**schedule.arguments())
+        for day, hours in schedule.days.items():
+            if made.hours(day) != hours:
+                raise GraphError(
+                    f'Session.from_calendar: "{name}" must have the same hours and breaks on all days, but for early closes '
+                    f"and late opens, got others on {day}; pass start= or end= for a shorter range"
+                )
+        return made
+
     @property
     def is_overnight(self) -> bool:
         """Return True if a session opens on the calendar day before its trade date."""
@@ -181,7 +222,7 @@ class Session:
             >>> market.iso_utc(start), market.iso_utc(end)  # 12:30 to 13:00 in New York
             ('2026-11-27T17:30:00Z', '2026-11-27T18:00:00Z')
         """
-        return SessionWindows(self, None if size is None else positive_ns(size, "Sessions.windows: size"))
+        return SessionWindows(self, None if size is None else positive_ns(size, "Session.windows: size"))
 
     def trade_date(self, ts: int) -> date | None:
         """Return the trade date of the session that has an instant, breaks included; None outside of sessions.
